@@ -1,0 +1,1 @@
+"""What can go wrong, and to whom: pure decisions; putting them into effect is the mocks' part."""

@@ -1,0 +1,86 @@
+"""Every fault there is: one file each in the folders beside this one, found by its `FAULT`."""
+
+import importlib
+import pkgutil
+from collections.abc import Callable
+from enum import StrEnum
+from functools import cache
+from typing import Any, Generic, TypeVar
+
+import msgspec
+
+from ledger.states import Hop, Operation
+from plan.faults import Label
+from plan.units import BusinessTime, Duration
+
+P = TypeVar("P", bound=msgspec.Struct)
+
+FOLDERS = {"exchange": "", "notice": "", "signature": "sig.", "version": "ver."}
+"""Folder of the fault files, and what the names of its faults begin with."""
+
+
+class Cause(StrEnum):
+    """The causes of stalls that faults belong to and the report tells apart (docs/measures.md)."""
+
+    VERSION = "interface version mismatch"
+    TIMEOUT = "upstream timeout"
+    SIGNATURE = "signature check fails"
+    LOST_REQUEST = "request lost on the way"
+    LOST_ANSWER = "upstream did it, answer lost"
+    LOST_NOTICE = "payment notice lost"
+    REPEATED_NOTICE = "notice repeated"
+    REFUSED = "upstream refuses"
+
+
+class Situation(msgspec.Struct, frozen=True):
+    """What a fault that looks at load may know: the planned arrival rate (per second) when the order was due."""
+
+    planned_rate: float
+
+
+class Fault(msgspec.Struct, Generic[P], frozen=True, kw_only=True):
+    """A catalogue entry.
+
+    `effect` turns the parameters into what is done to one exchange; `rate`, where there is one, replaces the
+    scenario's rate by one that depends on the situation. `imitates` and `source` say what of the real world this is.
+    """
+
+    name: str
+    label: Label
+    hops: tuple[Hop, ...]
+    operations: tuple[Operation, ...] = ()
+    dialects: tuple[str, ...] = ()
+    params: type[P]
+    effect: Callable[[P], Any]
+    rate: Callable[[P, Situation], float] | None = None
+    cause: Cause
+    imitates: str
+    source: str
+    layer: str = "application"
+
+    def units(self) -> dict[str, str]:
+        """For each parameter, what it is measured in; `business` and `wire` tell which time it is."""
+        return {f.encode_name: _unit(f.encode_name, f.type) for f in msgspec.structs.fields(self.params)}
+
+
+class NoParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """For faults that have nothing to set."""
+
+
+def _unit(name: str, kind: Any) -> str:
+    if isinstance(kind, type) and issubclass(kind, Duration):
+        return "business time" if issubclass(kind, BusinessTime) else "wire time"
+    return "ms, wire time" if name == "ms" else getattr(kind, "__name__", str(kind))
+
+
+@cache
+def catalog() -> dict[str, Fault[Any]]:
+    """All faults by name, sorted."""
+    found: dict[str, Fault[Any]] = {}
+    for folder, prefix in FOLDERS.items():
+        package = importlib.import_module(f"faults.{folder}")
+        for module in pkgutil.iter_modules(package.__path__):
+            fault: Fault[Any] = importlib.import_module(f"faults.{folder}.{module.name}").FAULT
+            assert fault.name == prefix + module.name, f"faults/{folder}/{module.name}.py holds a fault {fault.name!r}"
+            found[fault.name] = fault
+    return dict(sorted(found.items()))

@@ -1,0 +1,147 @@
+"""Whom a fault strikes: a pure function of seed, fault, order, hop, operation and attempt."""
+
+import msgspec
+
+from faults.catalog import Fault, Situation, catalog
+from faults.verdict import NOTHING, Strike, Verdict
+from ledger.clock import SECOND_NS
+from ledger.states import Hop, Operation, Phase
+from plan.arrivals import Schedule
+from plan.chance import draw
+from plan.faults import FaultPlan
+from plan.orders import is_warm_up, number_of, wish
+from plan.run import LEASE_S, Plan
+from plan.units import from_text
+
+
+def strikes(*, seed: int, fault_id: str, order_key: str, hop: str, operation: str, attempt: int, rate: float) -> bool:
+    """Whether the fault strikes this attempt. A higher rate strikes the same orders and more.
+
+    `fault_id` is the scenario's explicit id; `order_key` is bare (b00000042); `attempt` counts from 1 the operations
+    of this order that the deciding place has seen.
+    """
+    return draw(seed, "strike", fault_id, order_key, hop, operation, attempt) < rate
+
+
+class Exchange(msgspec.Struct, frozen=True):
+    """One request and its answer, or one attempt of a notice, as the place that decides sees it."""
+
+    hop: Hop
+    operation: Operation
+    order_key: str
+    attempt: int
+    upstream: str | None = None
+    keyed_by: str = "key"
+
+    @property
+    def hashed_hop(self) -> str:
+        """The hop as it enters the hash: with the upstream's name."""
+        return f"{self.hop}/{self.upstream}" if self.upstream else self.hop
+
+
+class _Armed(msgspec.Struct, frozen=True):
+    plan: FaultPlan
+    fault: Fault[msgspec.Struct]
+    params: msgspec.Struct
+
+
+class Decider:
+    """Decides for one process, from the plan, the phase it was told and the lease it holds.
+
+    Faults are in force while the phase is load and the lease has not run out; `t` is always the caller's clock.
+    """
+
+    def __init__(self, plan: Plan) -> None:
+        self._plan = plan
+        self._schedule = Schedule(plan.load, plan.seed)
+        self._armed = [_armed(fault) for fault in plan.faults]
+        self._phase = Phase.PREPARE
+        self._l0_t = 0
+        self._lease_until_t = 0
+        self._meant: dict[str, tuple[frozenset[str], float]] = {}
+
+    def begin(self, phase: Phase, l0_t: int | None = None) -> None:
+        """Takes the phase that the harness announced, and the start of load once it is known."""
+        self._phase = phase
+        if l0_t is not None:
+            self._l0_t = l0_t
+
+    def renew(self, t: int) -> None:
+        """The heartbeat of the harness: faults may stay for another lease."""
+        self._lease_until_t = t + int(LEASE_S * SECOND_NS)
+
+    def is_live(self, t: int) -> bool:
+        """Whether any fault may strike at t."""
+        return self._phase is Phase.LOAD and self._l0_t <= t < self._lease_until_t
+
+    @property
+    def lease_until_t(self) -> int:
+        """When, on the run's axis, the faults end by themselves unless the harness renews."""
+        return self._lease_until_t
+
+    def in_force(self, t: int) -> list[str]:
+        """The ids of the faults that may strike at t."""
+        load_s = (t - self._l0_t) / SECOND_NS
+        return [a.plan.id for a in self._armed if self.is_live(t) and a.plan.is_in_window(load_s)]
+
+    def verdict(self, exchange: Exchange, t: int) -> Verdict:
+        """What is to be done to the exchange."""
+        if not self._armed or not self.is_live(t):
+            return NOTHING
+        load_s = (t - self._l0_t) / SECOND_NS
+        found = [
+            Strike(armed.plan.id, armed.fault.effect(armed.params))
+            for armed in self._armed
+            if self._is_at(armed, exchange) and armed.plan.is_in_window(load_s) and self._strikes(armed, exchange)
+        ]
+        return Verdict(tuple(found)) if found else NOTHING
+
+    def _is_at(self, armed: _Armed, exchange: Exchange) -> bool:
+        plan, operations = armed.plan, armed.fault.operations
+        return (
+            exchange.hop in plan.hops
+            and (plan.upstream is None or plan.upstream == exchange.upstream)
+            and (not operations or exchange.operation in operations)
+            and (plan.first is None or exchange.attempt <= plan.first)
+        )
+
+    def _strikes(self, armed: _Armed, exchange: Exchange) -> bool:
+        meant, planned_rate = self._order(exchange.order_key)
+        if armed.plan.id not in meant:
+            return False
+        rate = float(armed.plan.rate)
+        if armed.fault.rate is not None:
+            rate *= armed.fault.rate(armed.params, Situation(planned_rate))
+        return strikes(
+            seed=self._plan.seed,
+            fault_id=armed.plan.id,
+            order_key=exchange.order_key,
+            hop=exchange.hashed_hop,
+            operation=exchange.operation,
+            attempt=exchange.attempt,
+            rate=rate,
+        )
+
+    def _order(self, order_key: str) -> tuple[frozenset[str], float]:
+        """The faults meant for an order, and the planned rate when it was due; worked out once an order."""
+        known = self._meant.get(order_key)
+        if known is None:
+            known = self._meant[order_key] = self._work_out(order_key)
+        return known
+
+    def _work_out(self, order_key: str) -> tuple[frozenset[str], float]:
+        n, plan = number_of(order_key), self._plan
+        if is_warm_up(order_key):
+            return frozenset(), 0.0
+        if n is None:  # keyed by the shop's own number: nothing is known of the order but its rate of faults
+            anyone = {f.id for f in plan.faults if f.orders is None and not f.select}
+            return frozenset(anyone), self._schedule.rate_at(0.0)
+        order = wish(plan.seed, n, plan.mix)
+        meant = frozenset(f.id for f in plan.faults if f.is_for(order, plan.load.orders))
+        due_s = self._schedule.due_s(min(n, plan.load.orders - 1))
+        return meant, self._schedule.rate_at(due_s)
+
+
+def _armed(plan: FaultPlan) -> _Armed:
+    fault = catalog()[plan.fault]
+    return _Armed(plan, fault, msgspec.convert(plan.params, fault.params, dec_hook=from_text))

@@ -1,0 +1,1 @@
+"""Faults of a request to an upstream and its answer."""

@@ -1,0 +1,27 @@
+"""hang: the upstream does its work and then says nothing."""
+
+import msgspec
+
+from faults.catalog import Cause, Fault
+from faults.verdict import Hang
+from ledger.states import Hop
+from plan.faults import Label
+from plan.units import WireTime
+
+
+class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`lasts`: wire time until the connection is closed without an answer; healing closes it earlier."""
+
+    lasts: WireTime = WireTime(60.0)
+
+
+FAULT = Fault(
+    name="hang",
+    label=Label("hanging answers", "响应挂起"),
+    hops=(Hop.SHOP_PAYMENT, Hop.BUYER_PAYMENT),
+    params=Params,
+    effect=lambda p: Hang(p.lasts),
+    cause=Cause.TIMEOUT,
+    imitates="a channel that takes the order and never answers; the caller's own timeout is all that ends the wait",
+    source="stalls seen in real shops: channel hangs while ordering, spinner for more than 45 s, row left behind",
+)

@@ -1,0 +1,50 @@
+"""loss_with_load: requests are lost, the more the higher the planned arrival rate."""
+
+from bisect import bisect_right
+from itertools import pairwise
+
+import msgspec
+
+from faults.catalog import Cause, Fault, Situation
+from faults.verdict import LoseRequest
+from ledger.states import Hop
+from plan.faults import Label
+from plan.units import Rate, Share
+
+
+class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """`curve`: [arrival rate, share lost] points with straight lines between; outside, the nearest end holds.
+
+    The rate is the planned one at the moment the order was due, so the same orders are struck on any number of workers.
+    """
+
+    curve: list[tuple[Rate, Share]]
+
+    def __post_init__(self) -> None:
+        if not self.curve:
+            raise ValueError("curve needs at least one point [rate, share]")
+        if any(a[0] >= b[0] for a, b in pairwise(self.curve)):
+            raise ValueError("the rates of the curve must rise")
+
+
+def share_lost(params: Params, situation: Situation) -> float:
+    """The share of requests lost at the situation's planned rate."""
+    points = params.curve
+    i = bisect_right([rate for rate, _ in points], situation.planned_rate)
+    if i == 0 or i == len(points):
+        return float(points[min(i, len(points) - 1)][1])
+    (r0, s0), (r1, s1) = points[i - 1], points[i]
+    return s0 + (s1 - s0) * (situation.planned_rate - r0) / (r1 - r0)
+
+
+FAULT = Fault(
+    name="loss_with_load",
+    label=Label("loss that grows with load", "随负载丢失"),
+    hops=(Hop.SHOP_PAYMENT, Hop.BUYER_PAYMENT),
+    params=Params,
+    effect=lambda p: LoseRequest(),
+    rate=share_lost,
+    cause=Cause.LOST_REQUEST,
+    imitates="a cheap channel at peak: the request is read, then the connection is closed without an answer",
+    source="family 4 of the causes: packet loss at peak on a cheap channel",
+)

@@ -1,0 +1,1 @@
+"""Faults of the notices (callbacks) an upstream sends to the shop."""

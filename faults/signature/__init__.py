@@ -1,0 +1,1 @@
+"""Faults of signatures; their names begin with `sig.`."""

@@ -1,0 +1,1 @@
+"""Faults of interface versions and schemas; their names begin with `ver.`."""

@@ -1,0 +1,1 @@
+"""The facts: what happened in a run. Imports nothing of ours."""

@@ -1,0 +1,224 @@
+"""Append-only NDJSON: one writer a file, sealed blocks, read back in order.
+
+Each flush ends with a seal line ``{"k":"seal","n":…,"sha256":…,"closed":…}``: SHA-256 over the seal before it (64 zeros
+at the start) and the bytes of the block, so that a changed, removed or inserted block shows. The seals show accidents
+and careless edits, not a forger who recomputes them.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import msgspec
+
+from ledger.clock import SECOND_NS
+from ledger.events import Event, Struck
+
+FLUSH_EVERY_NS = SECOND_NS // 4
+"""Half of the half second that a killed writer may lose."""
+NO_SEAL = "0" * 64
+SUFFIX = ".ndjson"
+STRUCK_PREFIX = "struck-"
+
+
+class JournalError(Exception):
+    """A journal could not be written or read: its file and the reason. A lost event makes the report a lie."""
+
+
+class Seal(msgspec.Struct, frozen=True, tag_field="k", tag="seal"):
+    """The line that ends a block: its count of events and the chained digest."""
+
+    n: int
+    sha256: str
+    closed: bool = False
+
+
+_Line = Event | Seal
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(_Line).decode
+
+
+def _digest(before: str, block: bytes | bytearray) -> str:
+    digest = hashlib.sha256(before.encode())
+    digest.update(block)
+    return digest.hexdigest()
+
+
+class Journal:
+    """One writer's file. `append` costs microseconds and does no I/O between flushes; not for several threads.
+
+    Raises JournalError as soon as a block cannot be written whole; what was sealed before stays readable.
+    """
+
+    def __init__(self, path: Path, writer: str) -> None:
+        self.path = path
+        self._head = b'{"w":' + _encode(writer) + b","
+        self._block = bytearray()
+        self._n = 0
+        self._seal = NO_SEAL
+        self._flush_t = 0
+        try:
+            self._fd: int | None = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND, 0o644)
+        except OSError as error:
+            raise JournalError(f"{path}: cannot start this journal: {error.strerror}") from error
+
+    def append(self, event: Event) -> None:
+        """Takes the event; it is on disk at the latest FLUSH_EVERY_NS after, if the owner calls `flush` when idle."""
+        self._block += self._head
+        self._block += _encode(event)[1:]
+        self._block += b"\n"
+        self._n += 1
+        if event.t - self._flush_t >= FLUSH_EVERY_NS:
+            self._flush_t = event.t
+            self.flush()
+
+    def flush(self, *, closed: bool = False) -> None:
+        """Writes the pending events and their seal; does nothing where nothing is pending."""
+        if not self._n and not closed:
+            return
+        if self._fd is None:
+            raise JournalError(f"{self.path}: this journal is closed")
+        self._seal = _digest(self._seal, self._block)
+        self._block += _encode(Seal(self._n, self._seal, closed)) + b"\n"
+        try:
+            self._write(self._fd)
+        except OSError as error:
+            os.close(self._fd)
+            self._fd = None
+            raise JournalError(f"{self.path}: {self._n} events lost: {error.strerror}") from error
+        self._block.clear()
+        self._n = 0
+
+    def _write(self, fd: int) -> None:
+        left = memoryview(self._block)
+        try:
+            while left:
+                left = left[os.write(fd, left) :]
+        finally:
+            left.release()
+
+    def close(self) -> None:
+        """Seals the file as complete. A journal that was never closed tells that its writer was killed."""
+        if self._fd is None:
+            return
+        self.flush(closed=True)
+        assert self._fd is not None
+        os.close(self._fd)
+        self._fd = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+
+class Voice:
+    """A writer's two files: its facts, and apart from them what it struck, so that analysis can be run blind."""
+
+    def __init__(self, events_dir: Path, writer: str) -> None:
+        self.writer = writer
+        self.facts = Journal(events_dir / f"{writer}{SUFFIX}", writer)
+        self.struck = Journal(events_dir / f"{STRUCK_PREFIX}{writer}{SUFFIX}", writer)
+
+    def append(self, event: Event) -> None:
+        (self.struck if isinstance(event, Struck) else self.facts).append(event)
+
+    def flush(self) -> None:
+        self.facts.flush()
+        self.struck.flush()
+
+    def close(self) -> None:
+        try:
+            self.facts.close()
+        finally:
+            self.struck.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
+        self.close()
+
+
+class Wholeness(StrEnum):
+    """What can be said of a journal, or of a set of them."""
+
+    CLOSED = "closed"
+    UNCLOSED = "unclosed"
+    BROKEN = "broken"
+
+
+class FileCheck(msgspec.Struct, frozen=True):
+    """One journal after checking: `events` sealed, `unsealed` complete lines after the last seal, `why` if broken."""
+
+    file: str
+    wholeness: Wholeness
+    events: int
+    unsealed: int
+    bytes: int
+    seal: str
+    why: str = ""
+
+
+def _is_seal(line: bytes) -> bool:
+    return line.startswith(b'{"k":"seal"')
+
+
+def check(path: Path) -> FileCheck:
+    """Recomputes every seal of a journal. Never raises for its content; JournalError if it cannot be read at all."""
+    seal, block, in_block, events, closed, size = NO_SEAL, bytearray(), 0, 0, False, 0
+    for line in _lines(path):
+        size += len(line)
+        if closed:
+            return _broken(path, events, size, seal, "goes on after its closing seal")
+        if not _is_seal(line):
+            block += line
+            in_block += line.endswith(b"\n")
+            continue
+        try:
+            found = msgspec.json.decode(line, type=Seal)
+        except msgspec.DecodeError as error:
+            return _broken(path, events, size, seal, f"unreadable seal after event {events}: {error}")
+        seal = _digest(seal, block)
+        if (found.sha256, found.n) != (seal, in_block):
+            return _broken(
+                path, events, size, seal, f"the block of events {events + 1}..{events + found.n} was changed"
+            )
+        events, closed = events + in_block, found.closed
+        block.clear()
+        in_block = 0
+    wholeness = Wholeness.CLOSED if closed else Wholeness.UNCLOSED
+    return FileCheck(path.name, wholeness, events, in_block, size, seal)
+
+
+def _broken(path: Path, events: int, size: int, seal: str, why: str) -> FileCheck:
+    return FileCheck(path.name, Wholeness.BROKEN, events, 0, size, seal, why)
+
+
+def _lines(path: Path) -> Iterator[bytes]:
+    try:
+        with path.open("rb") as file:
+            yield from file
+    except OSError as error:
+        raise JournalError(f"{path}: cannot read this journal: {error.strerror}") from error
+
+
+def read(path: Path) -> Iterator[Event]:
+    """The events of a journal in the order they were written, also of one whose writer was killed.
+
+    A cut last line is left out; any other line that is no event raises JournalError naming file and line.
+    """
+    for number, line in enumerate(_lines(path), 1):
+        if not line.endswith(b"\n"):
+            return
+        try:
+            event = _decode(line)
+        except msgspec.DecodeError as error:
+            raise JournalError(f"{path}:{number}: not an event: {error}") from error
+        if not isinstance(event, Seal):
+            yield event

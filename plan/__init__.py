@@ -1,0 +1,1 @@
+"""The intention, resolved: frozen types that everybody may read. Imports only ledger."""

@@ -1,0 +1,127 @@
+"""Every measure that a gate may name: unit, which side is bad; and gates on them."""
+
+import re
+from enum import StrEnum
+
+import msgspec
+
+from plan.document import nearest
+from plan.units import BusinessTime, Share, WireTime, plain
+
+
+class Unit(StrEnum):
+    SHARE = "share"
+    COUNT = "count"
+    WIRE_S = "wire s"
+    BUSINESS_S = "business s"
+    PER_S = "per s"
+
+
+class Measure(msgspec.Struct, frozen=True):
+    """A number of the report. `bad` is the side that a gate guards against: high or low."""
+
+    name: str
+    unit: Unit
+    bad: str
+    en: str
+    zh: str
+
+
+INVARIANTS = {
+    "lost_order": ("paid, ended without goods or refund", "已付款却以无货无退款告终"),
+    "double_delivery": ("more goods than bought", "重复发货"),
+    "delivered_unpaid": ("goods without the full price", "未足额付款却已发货"),
+    "refund_and_delivered": ("refunded and delivered", "既退款又发货"),
+    "double_refund": ("refunded more than paid", "退款超过付款"),
+    "orphan_payment": ("paid, but not in the shop's books", "已付款但店铺账上没有"),
+    "ghost_order": ("booked as paid without a payment", "账上已付但渠道无收款"),
+    "optimistic_page": ("page said done before it was", "页面提前显示完成"),
+}
+
+MEASURES: dict[str, Measure] = {
+    m.name: m
+    for m in (
+        Measure("stuck.rate", Unit.SHARE, "high", "orders stuck at least once", "曾卡住的订单"),
+        Measure("stuck.at_deadline", Unit.SHARE, "high", "orders not ended by the deadline", "到期限仍未结束的订单"),
+        Measure(
+            "stuck.rmst",
+            Unit.BUSINESS_S,
+            "high",
+            "mean time from payment to end, up to the deadline",
+            "付款到结束的受限平均时间",
+        ),
+        Measure(
+            "stuck.excess_per_1000",
+            Unit.BUSINESS_S,
+            "high",
+            "order-seconds past the thresholds per 1000 paid orders",
+            "每千单超限的订单秒数",
+        ),
+        Measure("delivered.rate", Unit.SHARE, "low", "paid orders that got their goods", "已付款且收到商品的订单"),
+        Measure("open.at_end", Unit.COUNT, "high", "paid orders still open at the end", "结束时仍未完结的已付订单"),
+        Measure("unsent", Unit.COUNT, "high", "planned orders never sent", "未发出的计划订单"),
+        Measure("errors.rate", Unit.SHARE, "high", "failed requests", "失败的请求"),
+        Measure("lateness.p99", Unit.WIRE_S, "high", "how late the driver sent, 99th percentile", "发送延迟 p99"),
+        Measure(
+            "latency.place.p95", Unit.WIRE_S, "high", "answer time of placing an order, 95th percentile", "下单响应 p95"
+        ),
+        Measure(
+            "latency.poll.p95", Unit.WIRE_S, "high", "answer time of the order page, 95th percentile", "订单页响应 p95"
+        ),
+        *(Measure(f"invariants.{name}", Unit.COUNT, "high", en, zh) for name, (en, zh) in INVARIANTS.items()),
+    )
+}
+
+_GATE = re.compile(r"\s*([a-z0-9_.]+)\s*(<=|>=|==)\s*(.+?)\s*")
+
+
+class Gate(msgspec.Struct, frozen=True):
+    """A limit on a measure, in the measure's unit. `text` is what the scenario said."""
+
+    measure: str
+    op: str
+    limit: float
+    text: str
+
+
+def parse_gate(text: str) -> Gate:
+    """The gate in a text such as ``stuck.rate <= 1%``; ValueError telling what is legal."""
+    match = _GATE.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{text!r} is not a gate; legal: measure <= limit, such as stuck.rate <= 1%")
+    name, op, limit = match.groups()
+    measure = MEASURES.get(name)
+    if measure is None:
+        raise ValueError(f"no measure {name!r}{nearest(name, MEASURES)}")
+    good = "<=" if measure.bad == "high" else ">="
+    if op not in (good, "=="):
+        raise ValueError(f"{text!r} guards the wrong side: {name} is bad when {measure.bad}, so use {good}")
+    value = _limit(measure.unit, limit)
+    if op == "==" and value != 0:
+        raise ValueError(f"{text!r}: == is for 0 only; use {good}")
+    return Gate(name, op, value, text)
+
+
+def _limit(unit: Unit, text: str) -> float:
+    match unit:
+        case Unit.SHARE:
+            return float(Share.parse(float(text) if text in ("0", "1") else text))
+        case Unit.WIRE_S:
+            return 0.0 if text == "0" else float(WireTime.parse(text))
+        case Unit.BUSINESS_S:
+            return 0.0 if text == "0" else float(BusinessTime.parse(text))
+        case Unit.COUNT | Unit.PER_S:
+            if not re.fullmatch(r"\d+", text, re.ASCII):
+                raise ValueError(f"{text!r} is not a count; legal: a whole number")
+            return float(text)
+
+
+def limit_text(gate: Gate) -> str:
+    """The limit as people write it, with its unit."""
+    match MEASURES[gate.measure].unit:
+        case Unit.SHARE:
+            return Share(gate.limit).text()
+        case Unit.WIRE_S | Unit.BUSINESS_S:
+            return WireTime(gate.limit).text()
+        case Unit.COUNT | Unit.PER_S:
+            return plain(gate.limit)

@@ -1,0 +1,108 @@
+"""Everything about a run that is fixed before it starts; written as plan.yaml."""
+
+from pathlib import Path
+
+import msgspec
+
+from ledger.states import STUCK_AFTER_S, State
+from plan import document
+from plan.arrivals import Arrivals
+from plan.faults import FaultPlan
+from plan.gates import Gate
+from plan.orders import Mix
+from plan.units import BusinessTime, WireTime
+
+SCHEMA = 1
+DEADLINES_S = (30.0, 120.0, 300.0, 900.0, 3600.0, 86400.0)
+"""Business seconds at which the share of open orders is reported, where the run saw that far."""
+LOAD_TAIL_S = 2.0
+"""Load goes on for so long (wire) after the last order is due and the last buyer has paid."""
+LEASE_S = 10.0
+"""Wire seconds a fault lasts after the last heartbeat of the harness."""
+NOT_LATER_S = 0.1
+"""Send lateness p99 above this (wire) means that the generator was the bottleneck."""
+
+
+class UpstreamPlan(msgspec.Struct, frozen=True):
+    """A named instance of a mock upstream. `ladder`: the gaps between the attempts of a notice, in business time."""
+
+    role: str
+    dialect: str
+    ladder: tuple[BusinessTime, ...] = ()
+    notice_timeout: WireTime = WireTime(5.0)
+
+
+class TargetPlan(msgspec.Struct, frozen=True):
+    """The shop under test: the name or file of its target description, and its profile."""
+
+    name: str
+    file: str
+    profile: str
+
+
+class Evidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How much must be seen before an invariant may pass: paid orders."""
+
+    orders: int = 300
+
+
+class Made(msgspec.Struct, frozen=True):
+    """What made the run: versions, commit and host, for the reader of a report."""
+
+    orderjam: str = ""
+    python: str = ""
+    git: str = ""
+    host: str = ""
+    at: str = ""
+    replay: str = ""
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """A scenario, resolved. Business durations are written uncompressed; `wire_s` turns them into what a clock sees."""
+
+    schema: int
+    scenario: str
+    about: str
+    file: str
+    seed: int
+    compress: float
+    target: TargetPlan
+    load: Arrivals
+    mix: Mix
+    upstreams: dict[str, UpstreamPlan]
+    faults: tuple[FaultPlan, ...]
+    deadline: BusinessTime
+    stuck_after: dict[State, BusinessTime]
+    poll_every: WireTime
+    warm_up_orders: int
+    evidence: Evidence
+    gates: tuple[Gate, ...]
+    workers: int = 1
+    made: Made = Made()
+
+    def wire_s(self, business_s: float) -> float:
+        """Wire seconds that a business duration takes in this run."""
+        return business_s / self.compress
+
+    @property
+    def longest_pay_delay_s(self) -> float:
+        """Wire seconds that the slowest buyer takes to pay."""
+        return self.wire_s(self.mix.pay_delay.longest)
+
+
+def stuck_after(overrides: dict[State, BusinessTime]) -> dict[State, BusinessTime]:
+    """The standard thresholds with a scenario's own laid over them."""
+    return {state: overrides.get(state, BusinessTime(s)) for state, s in STUCK_AFTER_S.items()}
+
+
+def save(plan: Plan, path: Path) -> None:
+    """Writes plan.yaml."""
+    path.write_text(document.write(plan), encoding="utf-8")
+
+
+def load(path: Path) -> Plan:
+    """The plan of a run; DocumentError if the file is missing, edited into something else, or of another schema."""
+    found = document.read_file(path)
+    if found.value.get("schema") != SCHEMA:
+        raise found.error(("schema",), f"this orderjam reads schema {SCHEMA} (given: {found.value.get('schema')!r})")
+    return document.convert(found, Plan)

@@ -1,0 +1,173 @@
+"""Values with a unit as people write them in YAML: durations, shares, rates and ranges of them.
+
+Each is a subclass of float (seconds, a share of 1, per second) or a pair of those; `parse` takes the text,
+`text` writes it back so that plan.yaml reads as a scenario does.
+"""
+
+import re
+from typing import Any, ClassVar, Self
+
+import msgspec
+
+_NUMBER = r"(\d+(?:\.\d+)?)"
+_DURATION = re.compile(_NUMBER + r"\s*(ms|s|min|h|d)", re.ASCII)
+_SECONDS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+_SHARE = re.compile(_NUMBER + r"\s*%", re.ASCII)
+_RATE = re.compile(_NUMBER + r"\s*/\s*(s|min|h)", re.ASCII)
+
+
+def plain(number: float) -> str:
+    """A number without a needless fraction: 8 for 8.0, 0.4 for 0.4."""
+    return f"{number:.9f}".rstrip("0").rstrip(".")
+
+
+class Quantity(float):
+    """A float that is read from, and written as, a text with a unit."""
+
+    legal: ClassVar[str]
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        """The quantity in its base unit; ValueError telling what is legal."""
+        number = cls._read(value)
+        if number is None:
+            raise ValueError(f"{value!r} is not legal here; legal: {cls.legal}")
+        return cls(number)
+
+    @classmethod
+    def _read(cls, value: object) -> float | None:
+        raise NotImplementedError
+
+    def text(self) -> str:
+        raise NotImplementedError
+
+
+class Duration(Quantity):
+    """Seconds. Never used itself: a duration is either wire or business time."""
+
+    legal = "a duration with its unit, such as 400 ms, 8 s, 3 min, 1 h"
+
+    @classmethod
+    def _read(cls, value: object) -> float | None:
+        match = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
+        return float(match[1]) * _SECONDS[match[2]] if match else None
+
+    def text(self) -> str:
+        if self and self < 1:
+            return f"{plain(self * 1000)} ms"
+        for unit in ("h", "min"):
+            if self and self % _SECONDS[unit] == 0:
+                return f"{plain(self / _SECONDS[unit])} {unit}"
+        return f"{plain(self)} s"
+
+
+class WireTime(Duration):
+    """Real seconds: latency, timeouts, windows of the load, leases. Not touched by `compress`."""
+
+
+class BusinessTime(Duration):
+    """Seconds of the order's life: pay delay, ladders, deadlines, thresholds. Divided by `compress` in a run."""
+
+
+class Share(Quantity):
+    """A share of 1."""
+
+    legal = "a share such as 30% (0%..100%)"
+
+    @classmethod
+    def _read(cls, value: object) -> float | None:
+        if isinstance(value, str) and (match := _SHARE.fullmatch(value.strip())):
+            share = float(match[1]) / 100
+        elif isinstance(value, int | float) and not isinstance(value, bool):
+            share = float(value)
+        else:
+            return None
+        return share if 0.0 <= share <= 1.0 else None
+
+    def text(self) -> str:
+        return f"{plain(round(self * 100, 9))}%"
+
+
+class Rate(Quantity):
+    """Per second."""
+
+    legal = "a rate such as 12/s or 600/min"
+
+    @classmethod
+    def _read(cls, value: object) -> float | None:
+        match = _RATE.fullmatch(value.strip()) if isinstance(value, str) else None
+        return float(match[1]) / _SECONDS[match[2]] if match else None
+
+    def text(self) -> str:
+        return f"{plain(self)}/s"
+
+
+class _Range(msgspec.Struct, frozen=True):
+    """Two quantities, written `low..high`; the end does not belong to it."""
+
+    low: float
+    high: float
+
+    def __contains__(self, value: float) -> bool:
+        return self.low <= value < self.high
+
+    @classmethod
+    def _parse(cls, value: object, kind: type[Quantity]) -> Self:
+        low, dots, high = value.partition("..") if isinstance(value, str) else ("", "", "")
+        if not dots:
+            raise ValueError(f"{value!r} is not a range; legal: low..high, each {kind.legal}")
+        pair = cls(float(kind.parse(low.strip())), float(kind.parse(high.strip())))
+        if pair.low >= pair.high:
+            raise ValueError(f"{value!r} is empty: its start must come before its end")
+        return pair
+
+
+class ShareRange(_Range, frozen=True):
+    """Part of the planned orders, such as 25%..50%."""
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        return cls._parse(value, Share)
+
+    def text(self) -> str:
+        return f"{Share(self.low).text()}..{Share(self.high).text()}"
+
+
+class Window(_Range, frozen=True):
+    """A window of the load in wire time, such as 10 s..25 s."""
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        return cls._parse(value, WireTime)
+
+    def text(self) -> str:
+        return f"{WireTime(self.low).text()}..{WireTime(self.high).text()}"
+
+
+UNIT_TYPES = (WireTime, BusinessTime, Share, Rate, ShareRange, Window)
+
+
+def from_text(kind: type[Any], value: object) -> Any:
+    """msgspec's decoding hook for every type of this module."""
+    if kind in UNIT_TYPES:
+        return kind.parse(value)
+    raise NotImplementedError(kind)
+
+
+def to_text(value: object) -> object:
+    """msgspec's encoding hook for every type of this module."""
+    if isinstance(value, Quantity | _Range):
+        return value.text()  # type: ignore[union-attr]
+    raise NotImplementedError(type(value))
+
+
+def schema_of(kind: type[Any]) -> dict[str, Any]:
+    """JSON Schema of a type of this module, for editors that check scenarios while they are written."""
+    patterns = {Share: _SHARE, Rate: _RATE}
+    if kind is Share:
+        return {"anyOf": [{"type": "string", "pattern": f"^{_SHARE.pattern}$"}, {"type": "number", "maximum": 1}]}
+    if issubclass(kind, Quantity):
+        return {"type": "string", "pattern": f"^{patterns.get(kind, _DURATION).pattern}$", "description": kind.legal}
+    if issubclass(kind, _Range):
+        return {"type": "string", "pattern": r"^.+\.\..+$"}
+    raise NotImplementedError(kind)
