@@ -4,11 +4,17 @@ One NDJSON object a line: ``t`` nanoseconds on the run's axis, ``w`` writer, ``k
 then the kind's own fields. Five voices, never mixed: driver, page, truth, books, struck; beside them health and phase.
 """
 
+from hashlib import blake2b
 from typing import TypeAlias
 
 import msgspec
 
 from ledger.states import Code, Operation, Phase, State
+
+
+def goods_hash(text: str) -> str:
+    """What stands in events for a goods text (a card key is a secret): 16 hex digits of its BLAKE2b."""
+    return blake2b(text.encode(), digest_size=8).hexdigest()
 
 
 class _Fact(msgspec.Struct, frozen=True, tag_field="k", kw_only=True, gc=False):

@@ -7,8 +7,10 @@ frozen type and names file, line, value and what is legal in every error.
 import difflib
 import re
 from collections.abc import Iterable, Mapping
+from enum import Enum
 from pathlib import Path
-from typing import Any, TypeVar
+from types import NoneType, UnionType
+from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 import yaml
@@ -105,77 +107,117 @@ def _build(node: yaml.Node, path: Path_, lines: dict[Path_, int], source: str) -
         raise DocumentError(f"{source}:{node.start_mark.line + 1} {dotted(path)}: {error}") from None
 
 
-_AT = re.compile(r"^(?P<what>.*?)(?: - at `\$?(?P<path>.*)`)?$", re.DOTALL)
-_STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]|\[\.\.\.\]")
+_AT = re.compile(r"^(?P<what>.*?)(?: - at `(?:key in )?\$?(?P<path>.*)`)?$", re.DOTALL)
+_STEP = re.compile(r"\.([^.\[\]]+)|\[(\d+)\]|(\[\.\.\.\])")
 _UNKNOWN = re.compile(r"Object contains unknown field `(.*)`")
+_BAD_WORD = re.compile(r"Invalid (?:enum )?value '(.*)'")
 
 
 def convert(document: Document, kind: type[T], value: Any = None, at: Path_ = ()) -> T:
-    """The document, or the part of it that stands at a path, as a frozen type; DocumentError for the first flaw."""
+    """The document, or a part of it that stands at a path, as a frozen type; DocumentError for the first flaw."""
     plain = document.value if value is None else value
     try:
         return msgspec.convert(plain, kind, dec_hook=from_text)
     except msgspec.ValidationError as error:
         match = _AT.match(str(error))
         assert match
-        inner = tuple(int(i) if i else key for key, i in _STEP.findall(match["path"] or ""))
-        path = (*at, *_actual(plain, inner))
-        what = match["what"]
-        if unknown := _UNKNOWN.match(what):
-            legal = _fields_at(kind, inner)
-            raise document.error(
-                (*path, unknown[1]), f"unknown key {unknown[1]!r}{nearest(unknown[1], legal)}"
-            ) from None
-        raise document.error(path, what[:1].lower() + what[1:] + _given(plain, inner, what)) from None
+        what, flaw = match["what"], _find_flaw(plain, kind, match["path"] or "")
+    path, given = (*at, *flaw.path), flaw.value
+    if unknown := _UNKNOWN.match(what):
+        name = unknown[1]
+        raise document.error((*path, name), f"unknown key {name!r}{nearest(name, _keys_of(flaw.kind, given))}")
+    if (word := _BAD_WORD.match(what)) and (legal := _words_of(flaw.kind)):
+        raise document.error(path, f"{word[1]!r} is not legal here{nearest(word[1], legal)}")
+    shown = "" if isinstance(given, dict | list) or repr(given) in what else f" (given: {given!r})"
+    raise document.error(path, what[:1].lower() + what[1:] + shown)
 
 
-def _actual(plain: Any, path: Path_) -> Path_:
-    """The longest beginning of the path that exists in the value: msgspec writes [...] for the keys of mappings."""
-    known: list[str | int] = []
-    for part in path:
-        try:
-            plain = plain[part]
-        except (KeyError, IndexError, TypeError):
-            break
-        known.append(part)
-    return tuple(known)
+class _Flaw(msgspec.Struct):
+    """Where a conversion failed: the path, the value that stands there, and the type it should have had."""
+
+    path: Path_
+    value: Any
+    kind: Any
 
 
-def _given(plain: Any, path: Path_, what: str) -> str:
-    for part in path:
-        try:
-            plain = plain[part]
-        except (KeyError, IndexError, TypeError):
-            return ""
-    return "" if isinstance(plain, dict | list) or repr(plain) in what else f" (given: {plain!r})"
+def _find_flaw(value: Any, kind: Any, path: str) -> _Flaw:
+    """Follows msgspec's path; where that says only `[...]` (some value of a mapping), looks for the culprit."""
+    flaw = _Flaw((), value, kind)
+    for key, index, anything in _STEP.findall(path):
+        step: str | int = int(index) if index else key
+        inner = _type_inside(flaw.kind, step, flaw.value)
+        if anything:
+            step = next((k for k, v in flaw.value.items() if not _converts(v, inner)), "")
+        if _holds(flaw.value, step):
+            flaw = _Flaw((*flaw.path, step), flaw.value[step], inner)
+    return flaw
 
 
-def _fields_at(kind: Any, path: Path_) -> list[str]:
-    """The names of the fields that the type has at a path, as far as it can be told from the type."""
-    info = msgspec.inspect.type_info(kind)
-    for part in (*path, None):
-        info = _inner(info)
-        if part is None:
-            break
-        if isinstance(info, msgspec.inspect.StructType):
-            found = [f.type for f in info.fields if f.encode_name == part]
-            if not found:
-                return []
-            info = found[0]
-        elif isinstance(info, msgspec.inspect.ListType | msgspec.inspect.VarTupleType):
-            info = info.item_type
-        elif isinstance(info, msgspec.inspect.DictType):
-            info = info.value_type
-        else:
-            return []
-    return [f.encode_name for f in info.fields] if isinstance(info, msgspec.inspect.StructType) else []
+def _holds(container: Any, step: str | int) -> bool:
+    return step in container if isinstance(container, dict) else isinstance(container, list)
 
 
-def _inner(info: Any) -> Any:
-    if isinstance(info, msgspec.inspect.UnionType):
-        rest = [t for t in info.types if not isinstance(t, msgspec.inspect.NoneType)]
-        return rest[0] if rest else info
-    return info
+def _converts(value: Any, kind: Any) -> bool:
+    try:
+        msgspec.convert(value, kind, dec_hook=from_text)
+    except msgspec.ValidationError:
+        return False
+    return True
+
+
+def _members(kind: Any) -> list[Any]:
+    """The members of a union, None apart; the type itself if it is none."""
+    if get_origin(kind) in (Union, UnionType):
+        return [member for member in get_args(kind) if member is not NoneType]
+    return [kind]
+
+
+def _struct(kind: Any, value: Any) -> Any:
+    """The struct that a type means for a value: of a tagged union, the one whose tag the value carries."""
+    structs = [m for m in _members(kind) if isinstance(m, type) and issubclass(m, msgspec.Struct)]
+    for struct in structs:
+        config = struct.__struct_config__
+        if config.tag is not None and isinstance(value, dict) and value.get(config.tag_field) == config.tag:
+            return struct
+    return structs[0] if structs else None
+
+
+def _type_inside(kind: Any, step: str | int, value: Any) -> Any:
+    tags = {m.__struct_config__.tag_field: m for m in _members(kind) if _struct(m, None)}
+    if step in tags:
+        return kind  # the word that says which of the structs it is
+    if struct := _struct(kind, value):
+        hints = get_type_hints(struct)
+        return next((hints[f.name] for f in msgspec.structs.fields(struct) if f.encode_name == step), Any)
+    for member in _members(kind):
+        arguments = get_args(member)
+        if get_origin(member) is dict:
+            return arguments[1]
+        if get_origin(member) is list or (get_origin(member) is tuple and arguments[-1] is Ellipsis):
+            return arguments[0]
+        if get_origin(member) is tuple and isinstance(step, int) and step < len(arguments):
+            return arguments[step]
+    return Any
+
+
+def _keys_of(kind: Any, value: Any) -> list[str]:
+    struct = _struct(kind, value)
+    if struct is None:
+        return []
+    tag = [struct.__struct_config__.tag_field] if struct.__struct_config__.tag_field else []
+    return tag + [f.encode_name for f in msgspec.structs.fields(struct)]
+
+
+def _words_of(kind: Any) -> list[str]:
+    words: list[str] = []
+    for member in _members(kind):
+        if isinstance(member, type) and issubclass(member, Enum):
+            words += [str(word.value) for word in member]
+        elif isinstance(member, type) and issubclass(member, msgspec.Struct):
+            words += [str(member.__struct_config__.tag)] if member.__struct_config__.tag else []
+        elif get_origin(member) is Literal:
+            words += map(str, get_args(member))
+    return words
 
 
 def write(value: object) -> str:

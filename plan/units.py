@@ -7,8 +7,6 @@ Each is a subclass of float (seconds, a share of 1, per second) or a pair of tho
 import re
 from typing import Any, ClassVar, Self
 
-import msgspec
-
 _NUMBER = r"(\d+(?:\.\d+)?)"
 _DURATION = re.compile(_NUMBER + r"\s*(ms|s|min|h|d)", re.ASCII)
 _SECONDS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
@@ -102,14 +100,28 @@ class Rate(Quantity):
         return f"{plain(self)}/s"
 
 
-class _Range(msgspec.Struct, frozen=True):
-    """Two quantities, written `low..high`; the end does not belong to it."""
+class _Range:
+    """Two quantities, written `low..high`; the end does not belong to it. A plain class, so that msgspec asks us."""
 
-    low: float
-    high: float
+    __slots__ = ("high", "low")
+
+    def __init__(self, low: float, high: float) -> None:
+        self.low, self.high = low, high
 
     def __contains__(self, value: float) -> bool:
         return self.low <= value < self.high
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Range) and (self.low, self.high) == (other.low, other.high)
+
+    def __hash__(self) -> int:
+        return hash((self.low, self.high))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.low}, {self.high})"
+
+    def text(self) -> str:
+        raise NotImplementedError
 
     @classmethod
     def _parse(cls, value: object, kind: type[Quantity]) -> Self:
@@ -122,7 +134,7 @@ class _Range(msgspec.Struct, frozen=True):
         return pair
 
 
-class ShareRange(_Range, frozen=True):
+class ShareRange(_Range):
     """Part of the planned orders, such as 25%..50%."""
 
     @classmethod
@@ -133,7 +145,7 @@ class ShareRange(_Range, frozen=True):
         return f"{Share(self.low).text()}..{Share(self.high).text()}"
 
 
-class Window(_Range, frozen=True):
+class Window(_Range):
     """A window of the load in wire time, such as 10 s..25 s."""
 
     @classmethod
@@ -151,13 +163,15 @@ def from_text(kind: type[Any], value: object) -> Any:
     """msgspec's decoding hook for every type of this module."""
     if kind in UNIT_TYPES:
         return kind.parse(value)
+    if kind is object:
+        return value
     raise NotImplementedError(kind)
 
 
 def to_text(value: object) -> object:
     """msgspec's encoding hook for every type of this module."""
     if isinstance(value, Quantity | _Range):
-        return value.text()  # type: ignore[union-attr]
+        return value.text()
     raise NotImplementedError(type(value))
 
 

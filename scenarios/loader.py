@@ -1,0 +1,377 @@
+"""A scenario file turned into a plan; unknown keys, words and impossible values are refused with place and nearest."""
+
+from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import yaml
+
+from faults.catalog import Fault, catalog
+from ledger.states import Hop
+from plan import document
+from plan.arrivals import Arrivals, Schedule, arrivals
+from plan.document import Document, DocumentError, nearest
+from plan.faults import FaultPlan
+from plan.gates import Gate, parse_gate
+from plan.orders import Mix
+from plan.run import SCHEMA, Plan, TargetPlan, UpstreamPlan, stuck_after
+from plan.units import Rate, Share, WireTime, from_text
+from scenarios.schema import COMMON, FaultDoc, ScenarioDoc, UpstreamDoc
+
+ROLES = {"epay": "payment"}
+"""Which role each dialect plays."""
+POLLS_A_THRESHOLD = 10
+POLL_S_MIN, POLL_S_MAX = 0.05, 1.0
+THRESHOLD_S_MIN = 0.5
+"""Wire seconds: a compressed threshold below this cannot be told from the polls."""
+EXTENDS_MAX = 8
+
+
+class Vocabulary(msgspec.Struct, frozen=True):
+    """What the harness read from the target, handed over as values."""
+
+    products: tuple[str, ...]
+    regions: tuple[str, ...]
+    dialects: tuple[str, ...]
+    profiles: tuple[str, ...]
+    switches: tuple[str, ...]
+    compressible: bool
+
+
+class Changes(msgspec.Struct, frozen=True):
+    """What the command line lays over a scenario. `sets`: (dotted path, YAML text)."""
+
+    seed: int | None = None
+    profile: str | None = None
+    rate: str | None = None
+    duration: str | None = None
+    sets: tuple[tuple[str, str], ...] = ()
+    ci: bool = False
+    workers: int = 1
+
+
+def shipped() -> dict[str, Path]:
+    """The scenario files that come with orderjam, by name."""
+    folder = Path(str(files("scenarios")))
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+
+
+def find(name: str) -> Path:
+    """The file of a scenario given by name (one of ours) or by path; DocumentError with the nearest name."""
+    if name.endswith((".yaml", ".yml")) or "/" in name:
+        path = Path(name)
+        if not path.is_file():
+            raise DocumentError(f"{name}: no such scenario file")
+        return path
+    known = shipped()
+    if name not in known:
+        raise DocumentError(f"no scenario {name!r}{nearest(name, known)}")
+    return known[name]
+
+
+def read(path: Path, changes: Changes) -> tuple[Document, ScenarioDoc]:
+    """The scenario as written, its bases and the command line's changes laid together, checked as far as the file
+    alone tells. The harness then reads the target that it names."""
+    found = _with_bases(path, 0)
+    if changes.ci:
+        found = _laid_over(found, found.value.get("ci", {}), ("ci",))
+    for dotted, text in changes.sets:
+        found = _set(found, dotted, text)
+    return found, document.convert(found, ScenarioDoc)
+
+
+def _with_bases(path: Path, depth: int) -> Document:
+    found = document.read_file(path)
+    base_name = found.value.get("extends")
+    if base_name is None:
+        return found
+    if depth >= EXTENDS_MAX or not isinstance(base_name, str):
+        raise found.error(("extends",), f"{base_name!r} goes round in a circle, or is no name")
+    try:
+        beside = path.parent / f"{base_name}.yaml"
+        base = _with_bases(beside if beside.is_file() else find(base_name), depth + 1)
+    except DocumentError as error:
+        raise found.error(("extends",), str(error)) from None
+    return Document(found.source, document.merged(base.value, found.value), {**base.lines, **found.lines})
+
+
+def _laid_over(found: Document, over: Mapping[str, Any], at: tuple[str, ...]) -> Document:
+    lines = {path[len(at) :]: line for path, line in found.lines.items() if path[: len(at)] == at}
+    return Document(found.source, document.merged(found.value, over), {**found.lines, **lines})
+
+
+def _set(found: Document, dotted: str, text: str) -> Document:
+    source = f"--set {dotted}={text}"
+    try:
+        value = yaml.safe_load(text)
+    except yaml.YAMLError:
+        raise DocumentError(f"{source}: not YAML after the =") from None
+    parts = dotted.split(".")
+    if not all(parts):
+        raise DocumentError(f"{source}: legal: --set key.key=value")
+    root: Any = found.value
+    for part in parts[:-1]:
+        index = _by_id(root, part)
+        if isinstance(root, list) and index is None:
+            raise DocumentError(f"{source}: no item {part!r}{nearest(part, _ids(root))}")
+        root = root[index] if index is not None else root.get(part, {}) if isinstance(root, dict) else None
+        if not isinstance(root, dict | list):
+            raise DocumentError(f"{source}: {part!r} holds no keys")
+    return Document(source, _replaced(found.value, parts, value), {})
+
+
+def _ids(items: list[Any]) -> list[str]:
+    return [str(item.get("id")) for item in items if isinstance(item, dict)]
+
+
+def _by_id(container: Any, part: str) -> int | None:
+    """The place in a list that a path's part means: its number, or the id of the item."""
+    if not isinstance(container, list):
+        return None
+    if part.isdecimal() and int(part) < len(container):
+        return int(part)
+    return _ids(container).index(part) if part in _ids(container) else None
+
+
+def _replaced(container: Any, parts: list[str], value: Any) -> Any:
+    if not parts:
+        return value
+    index = _by_id(container, parts[0])
+    if isinstance(container, list):
+        assert index is not None
+        return [_replaced(item, parts[1:], value) if i == index else item for i, item in enumerate(container)]
+    inner = container.get(parts[0], {})
+    return {**container, parts[0]: _replaced(inner, parts[1:], value)}
+
+
+def resolve(path: Path, target_file: Path, words: Vocabulary, changes: Changes) -> Plan:
+    """The plan of a scenario for a target; DocumentError for the first thing that cannot be."""
+    found, doc = read(path, changes)
+    load = _load(found, doc, changes)
+    profile = changes.profile or doc.profile
+    _check_profile(found, profile, words)
+    if doc.compress < 1 or (doc.compress != 1 and not words.compressible):
+        legal = "1 or more" if words.compressible else "1: this target's limits cannot be shortened"
+        raise found.error(("compress",), f"{doc.compress:g} is not legal here; legal: {legal}")
+    upstreams = _upstreams(found, doc.upstreams, words)
+    mix = _mix(found, doc, words, upstreams)
+    plan = Plan(
+        schema=SCHEMA,
+        scenario=path.stem,
+        about=" ".join(doc.about.split()),
+        file=str(path),
+        seed=doc.seed if changes.seed is None else changes.seed,
+        compress=doc.compress,
+        target=TargetPlan(doc.target, str(target_file), profile),
+        load=load,
+        mix=mix,
+        upstreams=upstreams,
+        faults=tuple(_fault(found, i, raw, mix, upstreams, load) for i, raw in enumerate(doc.faults)),
+        deadline=doc.deadline,
+        stuck_after=stuck_after(doc.stuck_after),
+        poll_every=doc.poll_every or WireTime(0.1),
+        warm_up_orders=doc.warm_up,
+        evidence=doc.evidence,
+        gates=_gates(found, doc.gates),
+        workers=changes.workers,
+    )
+    _check_ids(found, plan)
+    return msgspec.structs.replace(plan, poll_every=_poll_every(found, doc, plan))
+
+
+def _load(found: Document, doc: ScenarioDoc, changes: Changes) -> Arrivals:
+    try:
+        rate = Rate.parse(changes.rate) if changes.rate else None
+        duration = WireTime.parse(changes.duration) if changes.duration else None
+    except ValueError as error:
+        raise DocumentError(f"--rate or --duration: {error}") from None
+    try:
+        return arrivals(doc.load, rate=rate, duration=duration)
+    except ValueError as error:
+        raise found.error(("load",), str(error)) from None
+
+
+def _check_profile(found: Document, profile: str, words: Vocabulary) -> None:
+    name, *switches = profile.replace("-", "+").split("+")
+    place = ("profile",)
+    if name not in words.profiles:
+        raise found.error(place, f"no profile {name!r} in this target{nearest(name, words.profiles)}")
+    for switch in switches:
+        if switch not in words.switches:
+            raise found.error(place, f"no switch {switch!r} in this target{nearest(switch, words.switches)}")
+
+
+def _upstreams(found: Document, docs: dict[str, UpstreamDoc], words: Vocabulary) -> dict[str, UpstreamPlan]:
+    result: dict[str, UpstreamPlan] = {}
+    for name, doc in docs.items():
+        if not name.isidentifier() or not name.isascii():
+            raise found.error(("upstreams", name), f"{name!r} is no name; legal: letters, digits and _")
+        if doc.dialect not in ROLES or doc.dialect not in words.dialects:
+            legal = [d for d in words.dialects if d in ROLES]
+            raise found.error(
+                ("upstreams", name, "dialect"), f"no dialect {doc.dialect!r}{nearest(doc.dialect, legal)}"
+            )
+        result[name] = UpstreamPlan(ROLES[doc.dialect], doc.dialect, tuple(doc.ladder), doc.notice_timeout)
+    return result
+
+
+def _mix(found: Document, doc: ScenarioDoc, words: Vocabulary, upstreams: Mapping[str, UpstreamPlan]) -> Mix:
+    even = {region: Share(1 / len(words.regions)) for region in words.regions}
+    payment = [name for name, upstream in upstreams.items() if upstream.role == "payment"]
+    mix = Mix(
+        product=doc.mix.product,
+        channel=doc.mix.channel,
+        pay_delay=doc.mix.pay_delay,
+        region=doc.mix.region or even,
+        buyer=doc.mix.buyer or {"plain": Share(1.0)},
+    )
+    legal = {"product": words.products, "channel": payment, "region": words.regions, "buyer": ("plain",)}
+    for row, names in legal.items():
+        shares: dict[str, Share] = getattr(mix, row)
+        for name in shares:
+            if name not in names:
+                raise found.error(("mix", row, name), f"no {row} {name!r}{nearest(name, names)}")
+        if abs(sum(shares.values()) - 1) > 1e-6:
+            raise found.error(("mix", row), f"the shares sum to {Share(sum(shares.values())).text()}, not to 100%")
+    return mix
+
+
+def _fault(
+    found: Document, i: int, raw: dict[str, Any], mix: Mix, upstreams: Mapping[str, UpstreamPlan], load: Arrivals
+) -> FaultPlan:
+    at = ("faults", i)
+    name = str(raw.get("fault", ""))
+    fault = catalog().get(name)
+    if fault is None:
+        raise found.error((*at, "fault"), f"no fault {name!r}{nearest(name, catalog())}")
+    own = {key: value for key, value in raw.items() if key not in COMMON}
+    legal = COMMON | fault.units().keys()
+    for key in own:
+        if key not in legal:
+            raise found.error((*at, key), f"unknown key {key!r} of fault {name}{nearest(key, legal)}")
+    doc = document.convert(found, FaultDoc, {k: v for k, v in raw.items() if k in COMMON}, at)
+    document.convert(found, fault.params, own, at)
+    hop, upstream = _hop(found, at, doc.at, fault, upstreams)
+    select = {row: [names] if isinstance(names, str) else names for row, names in doc.select.items()}
+    _check_select(found, at, select, mix)
+    if doc.first is not None and doc.first < 1:
+        raise found.error((*at, "first"), f"{doc.first} is not legal here; legal: 1 or more attempts")
+    end_s = float(load.points[-1][0])
+    if doc.window is not None and doc.window.low >= end_s:
+        raise found.error(
+            (*at, "window"),
+            f"begins at {WireTime(doc.window.low).text()}, after the load has ended "
+            f"({WireTime(round(end_s, 3)).text()})",
+        )
+    return FaultPlan(
+        id=doc.id,
+        fault=name,
+        hops=(hop,),
+        label=fault.label,
+        cause=str(fault.cause),
+        params=own,
+        upstream=upstream,
+        rate=doc.rate,
+        orders=doc.orders,
+        select=select,
+        first=doc.first,
+        window=doc.window,
+    )
+
+
+def _hop(
+    found: Document, at: tuple[str, int], text: str, fault: Fault[Any], upstreams: Mapping[str, UpstreamPlan]
+) -> tuple[Hop, str | None]:
+    word, slash, upstream = text.partition("/")
+    place = (*at, "at")
+    if word not in list(Hop):
+        raise found.error(place, f"no hop {word!r}{nearest(word, list(Hop))}")
+    hop = Hop(word)
+    if hop not in fault.hops:
+        raise found.error(place, f"{fault.name} is not legal at {hop}; legal: {', '.join(fault.hops)}")
+    if slash and upstream not in upstreams:
+        raise found.error(place, f"no upstream {upstream!r}{nearest(upstream, upstreams)}")
+    return hop, upstream or None
+
+
+def _check_select(found: Document, at: tuple[str, int], select: dict[str, list[str]], mix: Mix) -> None:
+    rows = ("product", "channel", "region", "buyer")
+    for row, names in select.items():
+        if row not in rows:
+            raise found.error((*at, "select", row), f"unknown key {row!r}{nearest(row, rows)}")
+        for name in names:
+            if name not in getattr(mix, row):
+                raise found.error(
+                    (*at, "select", row), f"no {row} {name!r} in the mix{nearest(name, getattr(mix, row))}"
+                )
+
+
+def _gates(found: Document, texts: list[str]) -> tuple[Gate, ...]:
+    gates = []
+    for i, text in enumerate(texts):
+        try:
+            gates.append(parse_gate(text))
+        except ValueError as error:
+            raise found.error(("gates", i), str(error)) from None
+    return tuple(gates)
+
+
+def _check_ids(found: Document, plan: Plan) -> None:
+    seen: set[str] = set()
+    for i, fault in enumerate(plan.faults):
+        if fault.id in seen or not fault.id:
+            raise found.error(("faults", i, "id"), f"{fault.id!r} stands twice or is empty; every id is its own")
+        seen.add(fault.id)
+
+
+def _poll_every(found: Document, doc: ScenarioDoc, plan: Plan) -> WireTime:
+    shortest = min(plan.wire_s(s) for s in plan.stuck_after.values())
+    if shortest < THRESHOLD_S_MIN:
+        place = ("stuck_after",) if doc.stuck_after else ("compress",)
+        raise found.error(
+            place,
+            f"the shortest stuck threshold is {WireTime(round(shortest, 6)).text()} at compress "
+            f"{plan.compress:g}; legal: {WireTime(THRESHOLD_S_MIN).text()} or more, the polls tell no less",
+        )
+    own = shortest / POLLS_A_THRESHOLD
+    if doc.poll_every is None:
+        return WireTime(round(min(max(own, POLL_S_MIN), POLL_S_MAX), 6))
+    if doc.poll_every > own or doc.poll_every <= 0:
+        legal = WireTime(round(own, 6)).text()
+        raise found.error(
+            ("poll_every",),
+            f"{doc.poll_every.text()} is not legal here; legal: at most {legal}, a tenth of the shortest threshold",
+        )
+    return doc.poll_every
+
+
+def warnings(plan: Plan) -> list[str]:
+    """What `check` says of a plan that can be run but may mislead."""
+    found = []
+    shortest = min(plan.wire_s(s) for s in plan.stuck_after.values())
+    last_due_s = Schedule(plan.load, plan.seed).last_due_s
+    for fault in plan.faults:
+        for key, value in fault.params.items():
+            wire = _wire_seconds(catalog()[fault.fault], key, value)
+            if wire is not None and wire >= shortest:
+                found.append(
+                    f"fault {fault.id}: {key} {value} weighs {wire * plan.compress:g} s of business time at compress "
+                    f"{plan.compress:g} and reaches the stuck threshold of {shortest * plan.compress:g} s"
+                )
+        if fault.window and fault.window.low > last_due_s:
+            found.append(f"fault {fault.id}: begins after the last order is due")
+    if plan.load.orders < plan.evidence.orders:
+        wanted = plan.evidence.orders
+        found.append(f"{plan.load.orders} orders are planned, but an invariant passes only on {wanted} paid ones")
+    return found
+
+
+def _wire_seconds(fault: Fault[Any], key: str, value: object) -> float | None:
+    if key == "ms" and isinstance(value, int | float):
+        return value / 1000
+    kinds = {f.encode_name: f.type for f in msgspec.structs.fields(fault.params)}
+    if kinds.get(key) is WireTime:
+        return float(from_text(WireTime, value))
+    return None

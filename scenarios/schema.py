@@ -1,0 +1,103 @@
+"""The shape of a scenario file, as types; the JSON Schema for editors is made from them and from the catalogue."""
+
+from typing import Any
+
+import msgspec
+
+from faults.catalog import catalog
+from ledger.states import Hop, State
+from plan.arrivals import AnyShape
+from plan.orders import Delay
+from plan.run import Evidence
+from plan.units import BusinessTime, Share, ShareRange, Window, WireTime, schema_of
+
+
+class MixDoc(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the orders are made of. The shares of each row sum to 100 %."""
+
+    product: dict[str, Share]
+    channel: dict[str, Share]
+    pay_delay: Delay
+    region: dict[str, Share] = {}
+    buyer: dict[str, Share] = {}
+
+
+class UpstreamDoc(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A named instance of a mock. `ladder`: gaps between the attempts of a notice."""
+
+    dialect: str
+    ladder: list[BusinessTime] = []
+    notice_timeout: WireTime = WireTime(5.0)
+
+
+class FaultDoc(msgspec.Struct, frozen=True):
+    """What every fault of a scenario may say; its own parameters stand beside these keys."""
+
+    id: str
+    fault: str
+    at: str
+    rate: Share = Share(1.0)
+    orders: ShareRange | None = None
+    select: dict[str, list[str] | str] = {}
+    first: int | None = None
+    window: Window | None = None
+
+
+class ScenarioDoc(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A scenario file. `extends` names a base; `ci` says what changes in the short cut."""
+
+    about: str
+    load: AnyShape
+    mix: MixDoc
+    upstreams: dict[str, UpstreamDoc]
+    extends: str | None = None
+    target: str = "cardshop"
+    profile: str = "naive"
+    seed: int = 7
+    compress: float = 1.0
+    faults: list[dict[str, Any]] = []
+    deadline: BusinessTime = BusinessTime(300.0)
+    stuck_after: dict[State, BusinessTime] = {}
+    poll_every: WireTime | None = None
+    warm_up: int = 10
+    evidence: Evidence = Evidence()
+    gates: list[str] = []
+    ci: dict[str, Any] = {}
+
+
+COMMON = frozenset(f.encode_name for f in msgspec.structs.fields(FaultDoc))
+
+
+def json_schema() -> dict[str, Any]:
+    """JSON Schema of a scenario file, with every fault and its parameters."""
+    schema = msgspec.json.schema(ScenarioDoc, schema_hook=schema_of)
+    definitions = schema["$defs"]
+    variants = []
+    for name, fault in catalog().items():
+        own = msgspec.json.schema(fault.params, schema_hook=schema_of)
+        definitions.update({k: v for k, v in own["$defs"].items() if k != fault.params.__name__})
+        common = msgspec.json.schema(FaultDoc, schema_hook=schema_of)["$defs"]["FaultDoc"]["properties"]
+        params = own["$defs"][fault.params.__name__]
+        variants.append(
+            {
+                "type": "object",
+                "title": name,
+                "description": f"{fault.label.en}: {fault.imitates}",
+                "properties": {
+                    **common,
+                    "fault": {"const": name},
+                    "at": {"type": "string", "pattern": f"^({'|'.join(fault.hops)})(/[a-z0-9_]+)?$"},
+                    **params["properties"],
+                },
+                "required": ["id", "fault", "at", *params.get("required", [])],
+                "additionalProperties": False,
+            }
+        )
+    scenario = definitions["ScenarioDoc"]
+    scenario["properties"]["faults"]["items"] = {"oneOf": variants}
+    # A scenario that extends another gives only what it changes.
+    scenario["required"] = ["about"]
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "orderjam scenario", **schema}
+
+
+__all__ = ["COMMON", "FaultDoc", "Hop", "MixDoc", "ScenarioDoc", "UpstreamDoc", "json_schema"]

@@ -1,0 +1,1 @@
+"""What we test: shops, ours and others'."""
