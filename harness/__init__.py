@@ -1,0 +1,1 @@
+"""The run: the only place that knows everyone. Nobody imports it."""

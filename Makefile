@@ -1,0 +1,40 @@
+# Two commands do everything: `make run` and `make test`. Both set up first.
+PYTHON ?= python3
+BIN := .venv/bin
+SCENARIO ?= evening_peak
+export PYTHONUTF8 = 1
+
+.DEFAULT_GOAL := help
+.PHONY: help run test lint bench schema clean
+
+help: ## this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+
+# The environment is made anew whenever the lock file or the project file changes.
+.venv/.made: requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "orderjam needs Python 3.11 or later; say which: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 2; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	@touch $@
+
+run: .venv/.made ## play the default scenario against the embedded shop; a report at the end
+	@$(BIN)/orderjam run $(SCENARIO) || code=$$?; \
+	if [ "$${code:-0}" -eq 1 ]; then \
+	  echo "As it should be: the naive shop got orders stuck, broke an invariant and a gate; read runs/latest/report.html, and see the cure with: $(BIN)/orderjam run $(SCENARIO) --profile hardened"; \
+	else exit $${code:-0}; fi
+
+test: .venv/.made ## all tests, with coverage
+	@$(BIN)/python -m pytest -q -n 2 --dist worksteal --cov --cov-report=term $(PYTEST)
+
+lint: .venv/.made ## ruff and mypy --strict
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+bench: .venv/.made ## measure; figures as ratios within one run
+	@for b in benchmarks/*.py; do echo "== $$b"; $(BIN)/python $$b || exit 1; done
+
+schema: .venv/.made ## write scenarios/scenario.schema.json and the table in docs/faults.md again
+	@$(BIN)/orderjam schema > scenarios/scenario.schema.json && $(BIN)/python -m faults.table
+
+clean: ## remove what was made, the runs too
+	rm -rf .venv runs build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .coverage*

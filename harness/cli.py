@@ -1,0 +1,361 @@
+"""The command line: `orderjam run|report|order|list|check|verify|doctor`."""
+
+import asyncio
+import platform
+import shlex
+import socket
+import subprocess
+import sys
+from enum import StrEnum
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from faults.catalog import catalog
+from harness import doctor as machine
+from harness import live
+from harness.run import Ended, Exit, Options, Run, port_is_free
+from ledger.clock import utc_now
+from ledger.journal import JournalError, Wholeness
+from ledger.rundir import RunDir, RunDirError
+from plan import document
+from plan import run as plans
+from plan.document import DocumentError
+from plan.run import Made, Plan
+from plan.units import to_text
+from scenarios import loader
+from scenarios.schema import json_schema
+from targets import webshop
+
+app = typer.Typer(
+    name="orderjam",
+    help="Makes orders get stuck on purpose, at peak load, and measures how often, how long and where.\n\n"
+    "Exit codes: 0 passed, 1 a gate failed, 2 wrong use, 3 inconclusive, 4 stopped early for safety, "
+    "5 harness or target broke, 130 interrupted.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    add_completion=True,
+)
+OUT = Path("runs")
+
+Out = Annotated[Path, typer.Option("--out", help="Folder that holds the runs.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
+
+
+def main() -> None:
+    """The console script. Every error of ours is one line on standard error."""
+    try:
+        app()
+    except (DocumentError, RunDirError) as error:
+        _say(f"orderjam: {error}")
+        sys.exit(Exit.WRONG_USE)
+    except JournalError as error:
+        _say(f"orderjam: {error}")
+        sys.exit(Exit.BROKEN)
+    except BrokenPipeError:
+        sys.exit(Exit.PASSED)
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _print_json(value: Any) -> None:
+    print(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
+
+
+def _refuse(message: str) -> NoReturn:
+    _say(f"orderjam: {message}")
+    raise typer.Exit(Exit.WRONG_USE)
+
+
+def _vocabulary(target: webshop.Target) -> loader.Vocabulary:
+    return loader.Vocabulary(
+        products=tuple(target.sells.products),
+        regions=target.sells.regions,
+        dialects=target.sells.dialects,
+        profiles=target.profiles,
+        switches=tuple(target.switches),
+        compressible=target.compressible,
+    )
+
+
+def _resolve(path: Path, changes: loader.Changes) -> Plan:
+    """Reads the target that the scenario names first, and hands its vocabulary to the loader."""
+    found, doc = loader.read(path, changes)
+    beside = path.parent / doc.target
+    name = str(beside) if doc.target.endswith((".yaml", ".yml")) and beside.is_file() else doc.target
+    try:
+        target_file = webshop.find(name)
+    except DocumentError as error:
+        raise found.error(("target",), str(error)) from None
+    target = webshop.load(target_file)
+    plan = loader.resolve(path, target_file, _vocabulary(target), changes)
+    for name in (f for f in target.start.env if f in target.business_time):
+        raise DocumentError(f"{target_file}: {name} stands in start.env and in business_time; legal: one of them")
+    return plan
+
+
+def _git() -> str:
+    try:
+        ran = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, timeout=5)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return ran.stdout.strip()
+
+
+def _made(plan: Plan, words: list[str]) -> Plan:
+    replay = shlex.join(["orderjam", "run", *words])
+    made = Made(
+        orderjam=version("orderjam"),
+        python=platform.python_version(),
+        git=_git(),
+        host=f"{socket.gethostname()}, {platform.system()} {platform.machine()}",
+        at=utc_now().isoformat(timespec="seconds"),
+        replay=replay,
+    )
+    return msgspec.structs.replace(plan, made=made)
+
+
+def _replay_words(scenario: str, changes: loader.Changes, plan: Plan, out: Path) -> list[str]:
+    words = [scenario, "--seed", str(plan.seed), "--profile", plan.target.profile]
+    words += ["--rate", changes.rate] if changes.rate else []
+    words += ["--duration", changes.duration] if changes.duration else []
+    words += [word for path, text in changes.sets for word in ("--set", f"{path}={text}")]
+    words += ["--ci"] if changes.ci else []
+    words += ["--workers", str(plan.workers)] if plan.workers != 1 else []
+    return words + (["--out", str(out)] if out != OUT else [])
+
+
+def _sets(texts: list[str]) -> tuple[tuple[str, str], ...]:
+    for text in texts:
+        if "=" not in text:
+            _refuse(f"--set {text}: legal: --set key.key=value, such as --set load.rate=30/s")
+    return tuple((text.partition("=")[0], text.partition("=")[2]) for text in texts)
+
+
+@app.command(
+    epilog="Examples: `orderjam run evening_peak` · `orderjam run notice_lost --profile naive+requery_unpaid` · "
+    "`orderjam run my.yaml --rate 30/s --set faults.lost.rate=50% --dry-run`"
+)
+def run(
+    scenario: Annotated[str, typer.Argument(help="Name of a scenario (`orderjam list scenarios`) or a YAML file.")],
+    seed: Annotated[int | None, typer.Option(help="Other orders, other people, other strikes.")] = None,
+    rate: Annotated[str | None, typer.Option(help="Peak arrival rate, such as 30/s; stretches the time axis.")] = None,
+    duration: Annotated[
+        str | None, typer.Option(help="Length of the load, such as 40 s; with --rate: more orders.")
+    ] = None,
+    profile: Annotated[str | None, typer.Option(help="naive, hardened, naive+SWITCH, hardened-SWITCH.")] = None,
+    sets: Annotated[
+        list[str] | None, typer.Option("--set", help="Override any key: path=value. May be repeated.")
+    ] = None,
+    ci: Annotated[bool, typer.Option("--ci", help="The scenario's short cut for CI.")] = False,
+    workers: Annotated[int, typer.Option(min=1, max=64, help="Processes of the load generator.")] = 1,
+    web: Annotated[int | None, typer.Option(help="Port on loopback for Locust's own page.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the resolved plan and start nothing.")] = False,
+    as_json: AsJson = False,
+    out: Out = OUT,
+) -> None:
+    """Plays a scenario against its shop and writes a report."""
+    changes = loader.Changes(seed, profile, rate, duration, _sets(sets or []), ci, workers)
+    path = loader.find(scenario)
+    plan = _resolve(path, changes)
+    plan = _made(plan, _replay_words(scenario, changes, plan, out))
+    for warning in loader.warnings(plan):
+        _say(f"warning: {warning}")
+    if dry_run:
+        _print_json(msgspec.to_builtins(plan, enc_hook=to_text)) if as_json else print(document.write(plan))
+        return
+    if web is not None and not port_is_free(web):
+        _refuse(f"--web {web}: this port is in use on 127.0.0.1; legal: a free one")
+    folder = RunDir.create(out, plan.scenario, plan.seed)
+    plans.save(plan, folder.plan)
+    _say(f"seed {plan.seed} · replay: {plan.made.replay}")
+    ended = asyncio.run(_play(plan, folder, Options(web=web, workers=workers)))
+    folder.point_latest()
+    raise typer.Exit(_conclude(plan, folder, ended, as_json=as_json))
+
+
+async def _play(plan: Plan, folder: RunDir, options: Options) -> Ended:
+    playing = Run(plan, folder, options, _say)
+    async with asyncio.TaskGroup() as group:
+        shown = group.create_task(live.show(playing, Console(stderr=True)), name="live screen")
+        ended = await playing.play()
+        shown.cancel()
+    return ended
+
+
+def _conclude(plan: Plan, folder: RunDir, ended: Ended, *, as_json: bool) -> int:
+    """Builds the report of whatever was recorded, says the verdict, and gives the exit code."""
+    from reports import report as reports
+
+    if ended.why:
+        _say(f"orderjam: {ended.why}")
+    findings = None
+    try:
+        findings = reports.build(RunDir.open(folder.path))
+    except (RunDirError, JournalError, DocumentError) as error:
+        _say(f"orderjam: no report: {error}")
+    code = int(ended.code) if ended.code is not None else findings.exit_code if findings else int(Exit.BROKEN)
+    if findings:
+        if as_json:
+            _print_json(findings)
+        _say(findings.verdict.en)
+        _say(f"report: {folder.report}")
+    _say(f"seed {plan.seed} · replay: {plan.made.replay}")
+    return code
+
+
+@app.command(epilog="Examples: `orderjam report runs/latest` · `orderjam report runs/latest --json`")
+def report(
+    run_dir: Annotated[Path, typer.Argument(help="A run directory.")] = OUT / "latest",
+    as_json: AsJson = False,
+) -> None:
+    """Makes everything below events/ again from plan.yaml and events/ alone."""
+    from reports import report as reports
+
+    folder = RunDir.open(run_dir)
+    findings = reports.build(folder)
+    if as_json:
+        _print_json(findings)
+    _say(findings.verdict.en)
+    _say(f"report: {folder.report}")
+
+
+@app.command(epilog="Examples: `orderjam order runs/latest b00000042`")
+def order(
+    run_dir: Annotated[Path, typer.Argument(help="A run directory.")],
+    key: Annotated[str, typer.Argument(help="The order key, such as b00000042.")],
+) -> None:
+    """Prints what support needs to know of one order, and everything that happened to it."""
+    from reports import report as reports
+
+    folder = RunDir.open(run_dir)
+    try:
+        print(reports.order_story(folder, key))
+    except KeyError:
+        _refuse(f"{run_dir}: no order {key!r} in this run; keys look like b00000042")
+
+
+class Listed(StrEnum):
+    """What `list` lists."""
+
+    SCENARIOS = "scenarios"
+    FAULTS = "faults"
+    TARGETS = "targets"
+    RUNS = "runs"
+
+
+@app.command("list", epilog="Examples: `orderjam list scenarios` · `orderjam list faults --json`")
+def list_(
+    what: Annotated[Listed, typer.Argument(help="What to list.")],
+    as_json: AsJson = False,
+    out: Out = OUT,
+) -> None:
+    """Lists scenarios, faults, targets or runs."""
+    match what:
+        case Listed.SCENARIOS:
+            rows = [{"name": n, "about": _about(p)} for n, p in loader.shipped().items()]
+        case Listed.FAULTS:
+            rows = [_fault_row(name) for name in catalog()]
+        case Listed.TARGETS:
+            rows = [{"name": n, "about": _about(p)} for n, p in webshop.shipped().items()]
+        case Listed.RUNS:
+            folders = sorted(p for p in out.glob("*") if p.is_dir() and not p.is_symlink())
+            rows = [{"run": str(p), "report": "yes" if (p / "report.html").is_file() else "no"} for p in folders]
+    if as_json:
+        _print_json(rows)
+        return
+    _print_rows(rows)
+
+
+def _about(path: Path) -> str:
+    return " ".join(str(document.read_file(path).value.get("about", "")).split())
+
+
+def _fault_row(name: str) -> dict[str, str]:
+    fault = catalog()[name]
+    units = ", ".join(f"{key} ({unit})" for key, unit in fault.units().items())
+    return {"name": name, "at": ", ".join(fault.hops), "parameters": units, "imitates": fault.imitates}
+
+
+def _print_rows(rows: list[dict[str, str]]) -> None:
+    if not rows:
+        print("nothing yet")
+        return
+    table = Table(*rows[0], box=None, pad_edge=False)
+    for row in rows:
+        table.add_row(*row.values())
+    Console(width=None if sys.stdout.isatty() else 160).print(table)
+
+
+@app.command(epilog="Examples: `orderjam check scenarios/my.yaml` · `orderjam check targets/myshop.yaml`")
+def check(
+    file: Annotated[Path, typer.Argument(help="A scenario or target file.")],
+    as_json: AsJson = False,
+) -> None:
+    """Checks a scenario or target file without starting anything."""
+    value = document.read_file(file).value
+    if "place" in value and "poll" in value:
+        target = webshop.load(file)
+        notes = [] if target.key_in else ["no key_in: exchanges are keyed by the shop's order number, not repeatable"]
+        notes += [] if target.books else ["no books: what needs the shop's own table is not evaluated"]
+    else:
+        notes = loader.warnings(_resolve(file, loader.Changes()))
+    if as_json:
+        _print_json({"file": str(file), "ok": True, "warnings": notes})
+        return
+    for note in notes:
+        _say(f"warning: {note}")
+    print(f"{file}: fine" + (f", {len(notes)} warnings" if notes else ""))
+
+
+@app.command(epilog="Examples: `orderjam schema > scenario.schema.json`")
+def schema() -> None:
+    """Prints the JSON Schema of scenario files, for editors."""
+    _print_json(json_schema())
+
+
+@app.command(epilog="Examples: `orderjam verify runs/latest`")
+def verify(
+    run_dir: Annotated[Path, typer.Argument(help="A run directory.")],
+    as_json: AsJson = False,
+) -> None:
+    """Tells whether the journals of a run are whole: closed (exit 0), unclosed (3) or broken (5)."""
+    verdict = RunDir.open(run_dir).verify()
+    if as_json:
+        _print_json(verdict)
+    else:
+        events = sum(f.events for f in verdict.files)
+        print(f"{run_dir}: {verdict.wholeness}, {events} sealed events in {len(verdict.files)} files")
+        for reason in verdict.reasons:
+            print(f"  {reason}")
+    codes = {
+        Wholeness.CLOSED: Exit.PASSED,
+        Wholeness.UNCLOSED: Exit.INCONCLUSIVE,
+        Wholeness.BROKEN: Exit.BROKEN,
+    }
+    raise typer.Exit(codes[verdict.wholeness])
+
+
+@app.command(epilog="Examples: `orderjam doctor` · `orderjam doctor --json`")
+def doctor(as_json: AsJson = False, out: Out = OUT) -> None:
+    """Looks at this machine, and says what each missing thing costs."""
+    checks = machine.examine(out)
+    if as_json:
+        _print_json(checks)
+        return
+    for item in checks:
+        print(
+            f"{'ok ' if item.ok else '-- '} {item.name:<16} {item.found}" + (f"  ({item.costs})" if item.costs else "")
+        )
+
+
+if __name__ == "__main__":
+    main()
