@@ -5,7 +5,9 @@ Each is a subclass of float (seconds, a share of 1, per second) or a pair of tho
 """
 
 import re
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
+
+import msgspec
 
 _NUMBER = r"(\d+(?:\.\d+)?)"
 _DURATION = re.compile(_NUMBER + r"\s*(ms|s|min|h|d)", re.ASCII)
@@ -57,6 +59,9 @@ class Duration(Quantity):
             if self and self % _SECONDS[unit] == 0:
                 return f"{plain(self / _SECONDS[unit])} {unit}"
         return f"{plain(self)} s"
+
+
+Q = TypeVar("Q", bound=Quantity)
 
 
 class WireTime(Duration):
@@ -185,3 +190,9 @@ def schema_of(kind: type[Any]) -> dict[str, Any]:
     if issubclass(kind, _Range):
         return {"type": "string", "pattern": r"^.+\.\..+$"}
     raise NotImplementedError(kind)
+
+
+def by_default(value: Q) -> Q:
+    """A struct's default in a unit, made so that JSON Schema leaves it out: msgspec cannot write it there."""
+    made: Q = msgspec.field(default_factory=lambda: value)
+    return made

@@ -151,7 +151,7 @@ def resolve(path: Path, target_file: Path, words: Vocabulary, changes: Changes) 
     found, doc = read(path, changes)
     load = _load(found, doc, changes)
     profile = changes.profile or doc.profile
-    _check_profile(found, profile, words)
+    _check_profile(found.place(("profile",)) if changes.profile is None else "--profile", profile, words)
     if doc.compress < 1 or (doc.compress != 1 and not words.compressible):
         legal = "1 or more" if words.compressible else "1: this target's limits cannot be shortened"
         raise found.error(("compress",), f"{doc.compress:g} is not legal here; legal: {legal}")
@@ -193,14 +193,13 @@ def _load(found: Document, doc: ScenarioDoc, changes: Changes) -> Arrivals:
         raise found.error(("load",), str(error)) from None
 
 
-def _check_profile(found: Document, profile: str, words: Vocabulary) -> None:
+def _check_profile(place: str, profile: str, words: Vocabulary) -> None:
     name, *switches = profile.replace("-", "+").split("+")
-    place = ("profile",)
     if name not in words.profiles:
-        raise found.error(place, f"no profile {name!r} in this target{nearest(name, words.profiles)}")
+        raise DocumentError(f"{place}: no profile {name!r} in this target{nearest(name, words.profiles)}")
     for switch in switches:
         if switch not in words.switches:
-            raise found.error(place, f"no switch {switch!r} in this target{nearest(switch, words.switches)}")
+            raise DocumentError(f"{place}: no switch {switch!r} in this target{nearest(switch, words.switches)}")
 
 
 def _upstreams(found: Document, docs: dict[str, UpstreamDoc], words: Vocabulary) -> dict[str, UpstreamPlan]:

@@ -5,11 +5,11 @@ from typing import Any
 import msgspec
 
 from faults.catalog import catalog
-from ledger.states import Hop, State
+from ledger.states import State
 from plan.arrivals import AnyShape
 from plan.orders import Delay
 from plan.run import Evidence
-from plan.units import BusinessTime, Share, ShareRange, Window, WireTime, schema_of
+from plan.units import BusinessTime, Share, ShareRange, Window, WireTime, by_default, schema_of
 
 
 class MixDoc(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -27,7 +27,7 @@ class UpstreamDoc(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     dialect: str
     ladder: list[BusinessTime] = []
-    notice_timeout: WireTime = WireTime(5.0)
+    notice_timeout: WireTime = by_default(WireTime(5.0))
 
 
 class FaultDoc(msgspec.Struct, frozen=True):
@@ -36,7 +36,7 @@ class FaultDoc(msgspec.Struct, frozen=True):
     id: str
     fault: str
     at: str
-    rate: Share = Share(1.0)
+    rate: Share = by_default(Share(1.0))
     orders: ShareRange | None = None
     select: dict[str, list[str] | str] = {}
     first: int | None = None
@@ -56,7 +56,7 @@ class ScenarioDoc(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     seed: int = 7
     compress: float = 1.0
     faults: list[dict[str, Any]] = []
-    deadline: BusinessTime = BusinessTime(300.0)
+    deadline: BusinessTime = by_default(BusinessTime(300.0))
     stuck_after: dict[State, BusinessTime] = {}
     poll_every: WireTime | None = None
     warm_up: int = 10
@@ -98,6 +98,3 @@ def json_schema() -> dict[str, Any]:
     # A scenario that extends another gives only what it changes.
     scenario["required"] = ["about"]
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", "title": "orderjam scenario", **schema}
-
-
-__all__ = ["COMMON", "FaultDoc", "Hop", "MixDoc", "ScenarioDoc", "UpstreamDoc", "json_schema"]

@@ -6,13 +6,13 @@ from faults.catalog import Cause, Fault
 from faults.verdict import Hang
 from ledger.states import Hop
 from plan.faults import Label
-from plan.units import WireTime
+from plan.units import WireTime, by_default
 
 
 class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`lasts`: wire time until the connection is closed without an answer; healing closes it earlier."""
 
-    lasts: WireTime = WireTime(60.0)
+    lasts: WireTime = by_default(WireTime(60.0))
 
 
 FAULT = Fault(

@@ -6,14 +6,14 @@ from faults.catalog import Cause, Fault
 from faults.verdict import Repeat
 from ledger.states import Hop, Operation
 from plan.faults import Label
-from plan.units import WireTime
+from plan.units import WireTime, by_default
 
 
 class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`copies` more of the struck attempt, `gap` of wire time apart (0 s: at the same moment)."""
 
     copies: int = 1
-    gap: WireTime = WireTime(0.0)
+    gap: WireTime = by_default(WireTime(0.0))
 
     def __post_init__(self) -> None:
         if not 1 <= self.copies <= 100:
