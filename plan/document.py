@@ -51,7 +51,7 @@ def dotted(path: Path_) -> str:
 
 def nearest(word: str, legal: Iterable[str]) -> str:
     """`; did you mean 'x'?` if one of the legal words is like this one, else the list of them."""
-    words = sorted(legal)
+    words = sorted(map(str, legal))
     close = difflib.get_close_matches(word, words, n=1, cutoff=0.6)
     if close:
         return f"; did you mean {close[0]!r}?"
@@ -217,6 +217,8 @@ def _words_of(kind: Any) -> list[str]:
             words += [str(member.__struct_config__.tag)] if member.__struct_config__.tag else []
         elif get_origin(member) is Literal:
             words += map(str, get_args(member))
+        elif get_origin(member) is dict:  # the flaw is one of its keys
+            words += _words_of(get_args(member)[0])
     return words
 
 
