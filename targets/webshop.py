@@ -124,8 +124,7 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     place: PlaceAsk
     poll: PollAsk
     states: dict[str, State]
-    start: Start | None = None
-    base_url: str | None = None
+    start: Start
     profiles: tuple[str, ...] = ("default",)
     switches: list[str] = []
     codes: dict[str, Code] = {}
@@ -137,8 +136,6 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     allow: list[str] = []
 
     def __post_init__(self) -> None:
-        if (self.start is None) == (self.base_url is None):
-            raise ValueError("give either start (the harness starts the shop) or base_url (it runs already)")
         if self.business_time and not self.compressible:
             raise ValueError("business_time lists settings, so compressible must be true")
 

@@ -1,0 +1,188 @@
+"""The shop's addresses: each handler reads a request, asks one step of the order's life, and answers."""
+
+import hmac
+import json
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+
+from targets.cardshop.delivering import LOG
+from targets.cardshop.gateway import GatewayError
+from targets.cardshop.ordering import BadWish, place, read_wish
+from targets.cardshop.pages import LANGUAGES, Pages, books_json, order_json
+from targets.cardshop.settling import deliver_behind, receive
+from targets.cardshop.shop import Shop
+from targets.cardshop.states import Code
+from targets.cardshop.store import DATABASE_AWAY
+
+SHOP = web.AppKey("shop", Shop)
+PAGES = web.AppKey("pages", Pages)
+BOOKS_MAX = 1000
+_LIST_MAX = 200
+_MISSING = ("没有这个订单", "There is no such order")
+_AWAY = ("系统繁忙，请稍后再试", "The shop is busy, please try again later")
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def build_app(shop: Shop) -> web.Application:
+    """The application of one shop; it owns no background work."""
+    app = web.Application(middlewares=[_admit_that_the_database_is_away])
+    app[SHOP], app[PAGES] = shop, Pages(shop.settings.channels)
+    app.add_routes(
+        [
+            web.get("/", _front),
+            web.post("/orders", _place),
+            web.get("/orders/{order_no:[A-Za-z0-9]+}.json", _poll),
+            web.get("/orders/{order_no:[A-Za-z0-9]+}", _order),
+            web.get("/lookup", _lookup),
+            web.get("/notify/epay/{channel}", _notice),
+            web.post("/notify/epay/{channel}", _notice),
+            web.get("/admin/orders.json", _books),
+            web.get("/admin/orders", _admin),
+            web.get("/healthz", _health),
+        ]
+    )
+    return app
+
+
+@web.middleware
+async def _admit_that_the_database_is_away(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except DATABASE_AWAY as error:
+        LOG.error("%s %s: database away (%s)", request.method, request.path, type(error).__name__)
+        if request.path.startswith("/notify/"):
+            return web.Response(status=503, text="fail")
+        return _refuse(request, 503, *_AWAY, Code.UNKNOWN)
+
+
+# --- buying ------------------------------------------------------------------------------------------------------
+async def _front(request: web.Request) -> web.Response:
+    return _page(request.app[PAGES].front(_lang(request)))
+
+
+async def _place(request: web.Request) -> web.Response:
+    shop = request.app[SHOP]
+    try:
+        wish = read_wish(await _form(request), shop.settings.channels)
+        order_no, trade = await place(shop, wish, client_ip=request.remote or "127.0.0.1")
+    except BadWish as bad:
+        return _refuse(request, 400, bad.words, bad.words_en, Code.UNKNOWN)
+    except GatewayError as error:
+        return _refuse(request, 502, error.words, error.words_en, error.code, order_no=error.order_no)
+    if not _wants_json(request):
+        return web.Response(status=303, headers={"Location": trade.pay_url})
+    page = f"/orders/{order_no}"
+    return _json({"order_no": order_no, "pay_url": trade.pay_url, "page": page, "poll": page + ".json"}, status=201)
+
+
+# --- looking -----------------------------------------------------------------------------------------------------
+async def _poll(request: web.Request) -> web.Response:
+    order = await request.app[SHOP].lookups.find(request.match_info["order_no"])
+    if order is None:
+        return _json({"error": _MISSING[0], "error_en": _MISSING[1], "code": Code.UNKNOWN}, status=404)
+    return _json(order_json(order))
+
+
+async def _order(request: web.Request) -> web.Response:
+    order = await request.app[SHOP].lookups.find(request.match_info["order_no"])
+    if order is None:
+        return _refuse(request, 404, *_MISSING, Code.UNKNOWN)
+    return _page(request.app[PAGES].order(order, _lang(request)))
+
+
+async def _lookup(request: web.Request) -> web.Response:
+    contact = request.query.get("contact", "").strip()
+    orders = await request.app[SHOP].store.of_contact(contact, limit=_LIST_MAX) if contact else []
+    return _page(request.app[PAGES].found(orders, _lang(request), contact=contact))
+
+
+# --- being told --------------------------------------------------------------------------------------------------
+async def _notice(request: web.Request) -> web.Response:
+    """Epay puts a notice into the query, or into the body, never into both."""
+    shop, channel = request.app[SHOP], request.match_info["channel"]
+    if channel not in shop.gateways:
+        return web.Response(status=404, text="fail")
+    is_in_query = "pid" in request.query or request.method == "GET"
+    params = dict(request.query) if is_in_query else await _form(request)
+    reply = await receive(shop, channel, params)
+    if reply.deliver_after is not None:
+        shop.spawn(deliver_behind(shop, *reply.deliver_after))
+    return web.Response(text=reply.text)
+
+
+# --- keeping -----------------------------------------------------------------------------------------------------
+async def _books(request: web.Request) -> web.Response:
+    if not _is_keeper(request):
+        return _json({"error": "X-Admin-Token is missing or wrong"}, status=403)
+    try:
+        after, limit = int(request.query.get("after", "0")), int(request.query.get("limit", BOOKS_MAX))
+    except ValueError:
+        after, limit = -1, 0
+    if after < 0 or not 1 <= limit <= BOOKS_MAX:
+        return _json({"error": f"after: a row id from 0; limit: 1 to {BOOKS_MAX}"}, status=400)
+    orders = await request.app[SHOP].store.after(min(after, 2**31 - 1), limit=limit)
+    return _json(books_json(orders, limit=limit))
+
+
+async def _admin(request: web.Request) -> web.Response:
+    if not _is_keeper(request):
+        return _refuse(request, 403, "需要管理口令", "The admin token is missing or wrong", Code.UNKNOWN)
+    shop = request.app[SHOP]
+    orders, stock = await shop.store.newest(limit=_LIST_MAX), await shop.store.stock_left()
+    return _page(request.app[PAGES].admin(orders, stock, _lang(request)))
+
+
+async def _health(request: web.Request) -> web.Response:
+    await request.app[SHOP].store.ping()
+    return _json({"ok": True})
+
+
+# --- reading requests, writing answers ---------------------------------------------------------------------------
+async def _form(request: web.Request) -> dict[str, str]:
+    try:
+        return {name: value for name, value in (await request.post()).items() if isinstance(value, str)}
+    except (LookupError, ValueError):  # a charset or a multipart body that nobody can read
+        raise web.HTTPBadRequest(text="form: cannot be read") from None
+
+
+def _lang(request: web.Request) -> str:
+    lang = request.query.get("lang", LANGUAGES[0])
+    return lang if lang in LANGUAGES else LANGUAGES[0]
+
+
+def _wants_json(request: web.Request) -> bool:
+    return "application/json" in request.headers.get("Accept", "")
+
+
+def _is_keeper(request: web.Request) -> bool:
+    token = request.app[SHOP].settings.admin_token
+    given = request.headers.get("X-Admin-Token") or request.query.get("token", "")
+    return bool(token) and hmac.compare_digest(token.encode(), given.encode("utf-8", "surrogateescape"))
+
+
+def _refuse(
+    request: web.Request, status: int, words: str, words_en: str, code: Code, *, order_no: str = ""
+) -> web.Response:
+    if _wants_json(request) or request.path.endswith(".json"):
+        more = {"order_no": order_no, "page": f"/orders/{order_no}"} if order_no else {}
+        return _json({"error": words, "error_en": words_en, "code": code, **more}, status=status)
+    lang = _lang(request)
+    return _page(request.app[PAGES].message(*_message(lang, words, words_en, code), lang), status=status)
+
+
+def _message(lang: str, words: str, words_en: str, code: Code) -> tuple[str, str]:
+    title, text = ("出错了", words) if lang == "zh" else ("Something went wrong", words_en)
+    return title, text if code is Code.UNKNOWN else f"{text} [{code}]"
+
+
+def _json(value: object, *, status: int = 200) -> web.Response:
+    body = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    return web.Response(
+        body=body, status=status, content_type="application/json", headers={"Cache-Control": "no-store"}
+    )
+
+
+def _page(html: str, *, status: int = 200) -> web.Response:
+    return web.Response(text=html, status=status, content_type="text/html", headers={"Cache-Control": "no-store"})
