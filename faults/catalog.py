@@ -5,13 +5,14 @@ import pkgutil
 from collections.abc import Callable
 from enum import StrEnum
 from functools import cache
-from typing import Any, Generic, TypeVar
+from types import NoneType
+from typing import Any, Generic, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 
 from ledger.states import Hop, Operation
 from plan.faults import Label
-from plan.units import BusinessTime, Duration
+from plan.units import BusinessTime, Duration, Rate, Share
 
 P = TypeVar("P", bound=msgspec.Struct)
 
@@ -41,8 +42,9 @@ class Situation(msgspec.Struct, frozen=True):
 class Fault(msgspec.Struct, Generic[P], frozen=True, kw_only=True):
     """A catalogue entry.
 
-    `effect` turns the parameters into what is done to one exchange; `rate`, where there is one, replaces the
-    scenario's rate by one that depends on the situation. `imitates` and `source` say what of the real world this is.
+    `effect` turns the parameters into what is done to one exchange; `rate`, where there is one, is a share that
+    depends on the situation and multiplies the scenario's rate. `imitates` and `source` say what of the real world
+    this is.
     """
 
     name: str
@@ -60,17 +62,28 @@ class Fault(msgspec.Struct, Generic[P], frozen=True, kw_only=True):
 
     def units(self) -> dict[str, str]:
         """For each parameter, what it is measured in; `business` and `wire` tell which time it is."""
-        return {f.encode_name: _unit(f.encode_name, f.type) for f in msgspec.structs.fields(self.params)}
+        kinds = get_type_hints(self.params)
+        return {f.encode_name: _unit(f.encode_name, kinds[f.name]) for f in msgspec.structs.fields(self.params)}
 
 
 class NoParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """For faults that have nothing to set."""
 
 
+_UNITS = {Share: "share", Rate: "rate", int: "whole number", float: "number", str: "text", bool: "yes or no"}
+
+
 def _unit(name: str, kind: Any) -> str:
     if isinstance(kind, type) and issubclass(kind, Duration):
         return "business time" if issubclass(kind, BusinessTime) else "wire time"
-    return "ms, wire time" if name == "ms" else getattr(kind, "__name__", str(kind))
+    inner = [_unit("", part) for part in get_args(kind) if part is not NoneType]
+    if get_origin(kind) is list:
+        return f"list of {inner[0]}"
+    if get_origin(kind) is tuple:
+        return f"[{', '.join(inner)}]"
+    if inner:
+        return " or ".join(inner)
+    return "ms, wire time" if name == "ms" else _UNITS[kind]
 
 
 @cache

@@ -1,5 +1,7 @@
 """Whom a fault strikes: a pure function of seed, fault, order, hop, operation and attempt."""
 
+from typing import TypeAlias
+
 import msgspec
 
 from faults.catalog import Fault, Situation, catalog
@@ -9,7 +11,7 @@ from ledger.states import Hop, Operation, Phase
 from plan.arrivals import Schedule
 from plan.chance import draw
 from plan.faults import FaultPlan
-from plan.orders import is_warm_up, number_of, wish
+from plan.orders import Wish, is_warm_up, number_of, wish
 from plan.run import LEASE_S, Plan
 from plan.units import from_text
 
@@ -45,6 +47,10 @@ class _Armed(msgspec.Struct, frozen=True):
     params: msgspec.Struct
 
 
+_Meant: TypeAlias = tuple[frozenset[str], float]
+"""The faults meant for an order, and the planned arrival rate when it was due."""
+
+
 class Decider:
     """Decides for one process, from the plan, the phase it was told and the lease it holds.
 
@@ -58,7 +64,10 @@ class Decider:
         self._phase = Phase.PREPARE
         self._l0_t = 0
         self._lease_until_t = 0
-        self._meant: dict[str, tuple[frozenset[str], float]] = {}
+        self._meant: dict[str, _Meant] = {}
+        self._alike: dict[_Meant, _Meant] = {}
+        self._at: dict[tuple[Hop, Operation, str | None], list[_Armed]] = {}
+        self._selects = any(fault.select for fault in plan.faults)
 
     def begin(self, phase: Phase, l0_t: int | None = None) -> None:
         """Takes the phase that the harness announced, and the start of load once it is known."""
@@ -69,6 +78,10 @@ class Decider:
     def renew(self, t: int) -> None:
         """The heartbeat of the harness: faults may stay for another lease."""
         self._lease_until_t = t + int(LEASE_S * SECOND_NS)
+
+    def forget(self) -> None:
+        """Drops what was worked out about single orders; it is worked out again, the same, when needed."""
+        self._meant = {}
 
     def is_live(self, t: int) -> bool:
         """Whether any fault may strike at t."""
@@ -91,21 +104,23 @@ class Decider:
         load_s = (t - self._l0_t) / SECOND_NS
         found = [
             Strike(armed.plan.id, armed.fault.effect(armed.params))
-            for armed in self._armed
-            if self._is_at(armed, exchange) and armed.plan.is_in_window(load_s) and self._strikes(armed, exchange)
+            for armed in self._armed_at(exchange)
+            if armed.plan.is_in_window(load_s) and self._strikes(armed, exchange)
         ]
         return Verdict(tuple(found)) if found else NOTHING
 
-    def _is_at(self, armed: _Armed, exchange: Exchange) -> bool:
-        plan, operations = armed.plan, armed.fault.operations
-        return (
-            exchange.hop in plan.hops
-            and (plan.upstream is None or plan.upstream == exchange.upstream)
-            and (not operations or exchange.operation in operations)
-            and (plan.first is None or exchange.attempt <= plan.first)
-        )
+    def _armed_at(self, exchange: Exchange) -> list[_Armed]:
+        """The faults for this hop, operation and upstream; worked out once each."""
+        place = (exchange.hop, exchange.operation, exchange.upstream)
+        known = self._at.get(place)
+        if known is None:
+            known = self._at[place] = [armed for armed in self._armed if _is_at(armed, *place)]
+        return known
 
     def _strikes(self, armed: _Armed, exchange: Exchange) -> bool:
+        first = armed.plan.first
+        if first is not None and exchange.attempt > first:
+            return False
         meant, planned_rate = self._order(exchange.order_key)
         if armed.plan.id not in meant:
             return False
@@ -122,24 +137,35 @@ class Decider:
             rate=rate,
         )
 
-    def _order(self, order_key: str) -> tuple[frozenset[str], float]:
+    def _order(self, order_key: str) -> _Meant:
         """The faults meant for an order, and the planned rate when it was due; worked out once an order."""
         known = self._meant.get(order_key)
         if known is None:
-            known = self._meant[order_key] = self._work_out(order_key)
+            found = self._work_out(order_key)
+            known = self._meant[order_key] = self._alike.setdefault(found, found)
         return known
 
-    def _work_out(self, order_key: str) -> tuple[frozenset[str], float]:
+    def _work_out(self, order_key: str) -> _Meant:
         n, plan = number_of(order_key), self._plan
         if is_warm_up(order_key):
             return frozenset(), 0.0
         if n is None:  # keyed by the shop's own number: nothing is known of the order but its rate of faults
             anyone = {f.id for f in plan.faults if f.orders is None and not f.select}
             return frozenset(anyone), self._schedule.rate_at(0.0)
-        order = wish(plan.seed, n, plan.mix)
+        # Where no fault selects, only the number of the order matters; drawing the rest is the dearest part of deciding.
+        order = wish(plan.seed, n, plan.mix) if self._selects else Wish(n, order_key, "", "", "", "", 0.0)
         meant = frozenset(f.id for f in plan.faults if f.is_for(order, plan.load.orders))
         due_s = self._schedule.due_s(min(n, plan.load.orders - 1))
         return meant, self._schedule.rate_at(due_s)
+
+
+def _is_at(armed: _Armed, hop: Hop, operation: Operation, upstream: str | None) -> bool:
+    plan, operations = armed.plan, armed.fault.operations
+    return (
+        hop in plan.hops
+        and (plan.upstream is None or plan.upstream == upstream)
+        and (not operations or operation in operations)
+    )
 
 
 def _armed(plan: FaultPlan) -> _Armed:

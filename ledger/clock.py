@@ -33,7 +33,10 @@ class Epoch(msgspec.Struct, frozen=True):
     def parse(cls, text: str) -> "Epoch":
         """The epoch that `str(epoch)` wrote; ValueError for any other text."""
         monotonic_ns, wall_ns = text.split(":")
-        return cls(int(monotonic_ns), int(wall_ns))
+        epoch = cls(int(monotonic_ns), int(wall_ns))
+        if str(epoch) != text:
+            raise ValueError(f"{text!r} is not an epoch")
+        return epoch
 
 
 class Clock(Protocol):

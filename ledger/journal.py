@@ -68,8 +68,11 @@ class Journal:
 
     def append(self, event: Event) -> None:
         """Takes the event; it is on disk at the latest FLUSH_EVERY_NS after, if the owner calls `flush` when idle."""
+        if self._fd is None:
+            raise JournalError(f"{self.path}: this journal is closed")
+        line = _encode(event)  # before anything is added: an event that cannot be encoded must not leave half a line
         self._block += self._head
-        self._block += _encode(event)[1:]
+        self._block += line[1:]
         self._block += b"\n"
         self._n += 1
         if event.t - self._flush_t >= FLUSH_EVERY_NS:
@@ -176,14 +179,18 @@ def check(path: Path) -> FileCheck:
         size += len(line)
         if closed:
             return _broken(path, events, size, seal, "goes on after its closing seal")
+        if not line.endswith(b"\n"):  # its writer was cut off here, perhaps in the middle of a seal
+            break
         if not _is_seal(line):
             block += line
-            in_block += line.endswith(b"\n")
+            in_block += 1
             continue
         try:
             found = msgspec.json.decode(line, type=Seal)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             return _broken(path, events, size, seal, f"unreadable seal after event {events}: {error}")
+        if line != _encode(found) + b"\n":
+            return _broken(path, events, size, seal, f"the seal after event {events} was edited")
         seal = _digest(seal, block)
         if (found.sha256, found.n) != (seal, in_block):
             return _broken(
@@ -218,7 +225,7 @@ def read(path: Path) -> Iterator[Event]:
             return
         try:
             event = _decode(line)
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             raise JournalError(f"{path}:{number}: not an event: {error}") from error
         if not isinstance(event, Seal):
             yield event

@@ -106,7 +106,7 @@ class RunDir:
             manifest = msgspec.json.decode(self.manifest.read_bytes(), type=Manifest)
         except FileNotFoundError:
             open_ones.append("MANIFEST.json is missing: the harness was killed before it closed the run")
-        except msgspec.DecodeError as error:
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
             reasons.append(f"MANIFEST.json: {error}")
         else:
             reasons += _differences(manifest, files)

@@ -135,16 +135,18 @@ def arrivals(shape: AnyShape, *, rate: Rate | None = None, duration: WireTime | 
     area = _area(points)
     if area <= 0 or points[-1][0] <= 0:
         raise ValueError("this load plans no order: its rate or its duration is 0")
-    orders = shape.orders if shape.orders is not None else round(area)
-    points = _stretched(points, time=orders / area, rate=1.0)
     peak, end = max(r for _, r in points), points[-1][0]
     if rate is not None and duration is not None:
         points = _stretched(points, time=duration / end, rate=rate / peak)
         orders = round(_area(points))
-    elif rate is not None:
-        points = _stretched(points, time=peak / rate if rate else inf, rate=rate / peak)
-    elif duration is not None:
-        points = _stretched(points, time=duration / end, rate=end / duration if duration else inf)
+    else:
+        orders = shape.orders if shape.orders is not None else round(area)
+        time, rise = orders / area, 1.0
+        if rate is not None:
+            time, rise = time * peak / rate if rate else inf, rate / peak
+        elif duration is not None:
+            time, rise = duration / end, time * end / duration if duration else inf
+        points = _stretched(points, time=time, rate=rise)
     if orders < 1 or points[-1][0] in (0, inf):
         raise ValueError("this load plans no order: raise rate, duration or orders")
     return Arrivals(str(shape.__struct_config__.tag), points, orders, isinstance(shape, Poisson))

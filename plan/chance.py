@@ -6,7 +6,8 @@ Visit a thousand orders in another sequence and a generator gives other orders t
 from hashlib import blake2b
 
 _SEPARATOR = "\x1f"
-_SCALE = float(1 << 64)
+_BITS = 53  # as many as a float holds: of all 64, the largest hashes would round up to 1
+_SCALE = float(1 << _BITS)
 
 
 def draw(seed: int, *parts: str | int) -> float:
@@ -15,4 +16,9 @@ def draw(seed: int, *parts: str | int) -> float:
     BLAKE2b-64 of the parts joined by an unused control character. Part of the contract: tests pin known answers.
     """
     text = _SEPARATOR.join((str(seed), *map(str, parts)))
-    return int.from_bytes(blake2b(text.encode(), digest_size=8).digest(), "big") / _SCALE
+    return unit(blake2b(text.encode(), digest_size=8).digest())
+
+
+def unit(digest: bytes) -> float:
+    """The 8 bytes of a hash as a number in [0, 1): their first 53 bits."""
+    return (int.from_bytes(digest, "big") >> (64 - _BITS)) / _SCALE

@@ -70,41 +70,52 @@ def read_file(path: Path) -> Document:
 
 
 def read(text: str, source: str) -> Document:
-    """The document in a text. Duplicate keys, anchors and anything but one mapping are refused."""
+    """The document in a text. Duplicate keys, aliases and anything but one mapping are refused."""
     try:
         root = yaml.compose(text, Loader=yaml.CSafeLoader if hasattr(yaml, "CSafeLoader") else yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise DocumentError(f"{source}:{line}: not YAML: {error.problem}") from None
     except yaml.YAMLError as error:
-        raise DocumentError(f"{source}: not YAML: {error}") from None
+        raise DocumentError(f"{source}: not YAML: {' '.join(str(error).split())}") from None
     if not isinstance(root, yaml.MappingNode):
         raise DocumentError(f"{source}:1: must be a mapping of keys to values")
     lines: dict[Path_, int] = {}
-    value = _build(root, (), lines, source)
+    value = _build(root, (), lines, source, set())
     return Document(source, value, lines)
 
 
 _scalars = yaml.SafeLoader("")
 
 
-def _build(node: yaml.Node, path: Path_, lines: dict[Path_, int], source: str) -> Any:
-    lines[path] = node.start_mark.line + 1
+def _build(node: yaml.Node, path: Path_, lines: dict[Path_, int], source: str, seen: set[int]) -> Any:
+    lines.setdefault(path, node.start_mark.line + 1)
+    if id(node) in seen:  # one node at two places; it may even hold itself
+        raise _flaw(source, lines[path], path, "an alias; write the value out where it is used")
+    seen.add(id(node))
     if isinstance(node, yaml.MappingNode):
         result: dict[str, Any] = {}
         for key_node, value_node in node.value:
+            line = key_node.start_mark.line + 1
+            if not isinstance(key_node, yaml.ScalarNode):
+                raise _flaw(source, line, path, "a key must be one word")
             key = str(key_node.value)
             if key in result:
-                raise DocumentError(f"{source}:{key_node.start_mark.line + 1} {dotted((*path, key))}: given twice")
-            result[key] = _build(value_node, (*path, key), lines, source)
-            lines[(*path, key)] = key_node.start_mark.line + 1
+                raise _flaw(source, line, (*path, key), "given twice")
+            lines[(*path, key)] = line
+            result[key] = _build(value_node, (*path, key), lines, source, seen)
         return result
     if isinstance(node, yaml.SequenceNode):
-        return [_build(child, (*path, i), lines, source) for i, child in enumerate(node.value)]
+        return [_build(child, (*path, i), lines, source, seen) for i, child in enumerate(node.value)]
     try:
         return _scalars.construct_object(node, deep=True)
     except (yaml.YAMLError, ValueError) as error:
-        raise DocumentError(f"{source}:{node.start_mark.line + 1} {dotted(path)}: {error}") from None
+        what = error.problem if isinstance(error, yaml.MarkedYAMLError) else error
+        raise _flaw(source, lines[path], path, str(what)) from None
+
+
+def _flaw(source: str, line: int, path: Path_, message: str) -> DocumentError:
+    return DocumentError(f"{f'{source}:{line} {dotted(path)}'.rstrip()}: {message}")
 
 
 _AT = re.compile(r"^(?P<what>.*?)(?: - at `(?:key in )?\$?(?P<path>.*)`)?$", re.DOTALL)
@@ -222,10 +233,17 @@ def _words_of(kind: Any) -> list[str]:
     return words
 
 
+class _Dumper(yaml.SafeDumper):
+    """Writes the same value twice where PyYAML would write an alias, which `read` refuses."""
+
+    def ignore_aliases(self, data: object) -> bool:
+        return True
+
+
 def write(value: object) -> str:
     """YAML of a frozen type: keys in the order of its fields, units as people write them, UTF-8."""
     plain = msgspec.to_builtins(value, enc_hook=to_text, str_keys=True)
-    return yaml.safe_dump(plain, allow_unicode=True, sort_keys=False, width=120)
+    return yaml.dump(plain, Dumper=_Dumper, allow_unicode=True, sort_keys=False, width=120)
 
 
 def merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,24 +1,36 @@
 """Values with a unit as people write them in YAML: durations, shares, rates and ranges of them.
 
 Each is a subclass of float (seconds, a share of 1, per second) or a pair of those; `parse` takes the text,
-`text` writes it back so that plan.yaml reads as a scenario does.
+`text` writes it back so that plan.yaml reads as a scenario does, and the very same number comes out of it again:
+scaling is done on decimal digits, because a float divided by 100 is often another float.
 """
 
 import re
+from decimal import Decimal
+from math import isfinite
 from typing import Any, ClassVar, Self, TypeVar
 
 import msgspec
 
 _NUMBER = r"(\d+(?:\.\d+)?)"
 _DURATION = re.compile(_NUMBER + r"\s*(ms|s|min|h|d)", re.ASCII)
-_SECONDS = {"ms": 0.001, "s": 1.0, "min": 60.0, "h": 3600.0, "d": 86400.0}
+_SECONDS = {"ms": Decimal("0.001"), "s": Decimal(1), "min": Decimal(60), "h": Decimal(3600), "d": Decimal(86400)}
 _SHARE = re.compile(_NUMBER + r"\s*%", re.ASCII)
 _RATE = re.compile(_NUMBER + r"\s*/\s*(s|min|h)", re.ASCII)
 
 
 def plain(number: float) -> str:
-    """A number without a needless fraction: 8 for 8.0, 0.4 for 0.4."""
-    return f"{number:.9f}".rstrip("0").rstrip(".")
+    """A number without exponent or needless fraction, exact when read back: 8 for 8.0, 0.4 for 0.4."""
+    return _digits(_decimal(number))
+
+
+def _decimal(number: float) -> Decimal:
+    return Decimal(repr(float(number)))
+
+
+def _digits(number: Decimal) -> str:
+    text = f"{number:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 class Quantity(float):
@@ -30,7 +42,7 @@ class Quantity(float):
     def parse(cls, value: object) -> Self:
         """The quantity in its base unit; ValueError telling what is legal."""
         number = cls._read(value)
-        if number is None:
+        if number is None or not isfinite(number):
             raise ValueError(f"{value!r} is not legal here; legal: {cls.legal}")
         return cls(number)
 
@@ -50,15 +62,16 @@ class Duration(Quantity):
     @classmethod
     def _read(cls, value: object) -> float | None:
         match = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
-        return float(match[1]) * _SECONDS[match[2]] if match else None
+        return float(Decimal(match[1]) * _SECONDS[match[2]]) if match else None
 
     def text(self) -> str:
-        if self and self < 1:
-            return f"{plain(self * 1000)} ms"
+        seconds = _decimal(self)
+        if 0 < seconds < 1:
+            return f"{_digits(seconds * 1000)} ms"
         for unit in ("h", "min"):
-            if self and self % _SECONDS[unit] == 0:
-                return f"{plain(self / _SECONDS[unit])} {unit}"
-        return f"{plain(self)} s"
+            if seconds and seconds % _SECONDS[unit] == 0:
+                return f"{_digits(seconds / _SECONDS[unit])} {unit}"
+        return f"{_digits(seconds)} s"
 
 
 Q = TypeVar("Q", bound=Quantity)
@@ -80,7 +93,7 @@ class Share(Quantity):
     @classmethod
     def _read(cls, value: object) -> float | None:
         if isinstance(value, str) and (match := _SHARE.fullmatch(value.strip())):
-            share = float(match[1]) / 100
+            share = float(Decimal(match[1]) / 100)
         elif isinstance(value, int | float) and not isinstance(value, bool):
             share = float(value)
         else:
@@ -88,7 +101,7 @@ class Share(Quantity):
         return share if 0.0 <= share <= 1.0 else None
 
     def text(self) -> str:
-        return f"{plain(round(self * 100, 9))}%"
+        return f"{_digits(_decimal(self) * 100)}%"
 
 
 class Rate(Quantity):
@@ -99,7 +112,7 @@ class Rate(Quantity):
     @classmethod
     def _read(cls, value: object) -> float | None:
         match = _RATE.fullmatch(value.strip()) if isinstance(value, str) else None
-        return float(match[1]) / _SECONDS[match[2]] if match else None
+        return float(Decimal(match[1]) / _SECONDS[match[2]]) if match else None
 
     def text(self) -> str:
         return f"{plain(self)}/s"

@@ -1,0 +1,62 @@
+"""The table of all faults in docs/faults.md, made from the catalogue: ``python -m faults.table`` rewrites it."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from faults.catalog import Fault, catalog
+from plan.units import Quantity
+
+PAGE = Path("docs/faults.md")
+BEGIN = "<!-- made by `python -m faults.table`; a test fails when it differs from the catalogue -->"
+END = "<!-- end of what was made -->"
+_HEAD = ("name", "layer", "where", "parameters", "cause it belongs to", "what it imitates")
+
+
+class TableError(Exception):
+    """A page without the two marks that the table stands between: its path."""
+
+
+def markdown() -> str:
+    """The table, one fault a row, sorted by name."""
+    rows = [_HEAD, ("---",) * len(_HEAD), *map(_row, catalog().values())]
+    return "".join(f"| {' | '.join(row)} |\n" for row in rows)
+
+
+def _row(fault: Fault[Any]) -> tuple[str, ...]:
+    where = ", ".join(f"`{hop}`" for hop in fault.hops)
+    if fault.operations:
+        where += f" ({', '.join(fault.operations)})"
+    cells = (f"`{fault.name}`", fault.layer, where, _parameters(fault), str(fault.cause), fault.imitates)
+    return tuple(cell.replace("|", "\\|") for cell in cells)
+
+
+def _parameters(fault: Fault[Any]) -> str:
+    units = fault.units()
+    fields = msgspec.structs.fields(fault.params)
+    return "; ".join(f"`{f.encode_name}`: {units[f.encode_name]}{_default(f)}" for f in fields) or "none"
+
+
+def _default(field: msgspec.structs.FieldInfo) -> str:
+    if field.required:
+        return ""
+    value = field.default if field.default is not msgspec.NODEFAULT else field.default_factory()
+    return f" ({value.text() if isinstance(value, Quantity) else 'optional' if value is None else value})"
+
+
+def placed(page: str) -> str:
+    """The page with the table between its marks; TableError without them."""
+    before, begin, rest = page.partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise TableError(f"{PAGE}: needs the lines {BEGIN!r} and {END!r} for the table to stand between")
+    return f"{before}{BEGIN}\n{markdown()}{END}{after}"
+
+
+def main(page: Path = PAGE) -> None:
+    page.write_text(placed(page.read_text(encoding="utf-8")), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
