@@ -167,9 +167,8 @@ def run(
     path = loader.find(scenario)
     plan = _resolve(path, changes)
     plan = _made(plan, _replay_words(scenario, changes, plan, out))
-    for warning in loader.warnings(plan):
-        _say(f"warning: {warning}")
     if dry_run:
+        _warn(plan)
         _print_json(msgspec.to_builtins(plan, enc_hook=to_text)) if as_json else print(document.write(plan))
         return
     if web is not None and not port_is_free(web):
@@ -177,9 +176,15 @@ def run(
     folder = RunDir.create(out, plan.scenario, plan.seed)
     plans.save(plan, folder.plan)
     _say(f"seed {plan.seed} · replay: {plan.made.replay}")
+    _warn(plan)
     ended = asyncio.run(_play(plan, folder, Options(web=web, workers=workers)))
     folder.point_latest()
     raise typer.Exit(_conclude(plan, folder, ended, as_json=as_json))
+
+
+def _warn(plan: Plan) -> None:
+    for warning in loader.warnings(plan):
+        _say(f"warning: {warning}")
 
 
 async def _play(plan: Plan, folder: RunDir, options: Options) -> Ended:
