@@ -233,7 +233,7 @@ def _mix(found: Document, doc: ScenarioDoc, words: Vocabulary, upstreams: Mappin
             if name not in names:
                 raise found.error(("mix", row, name), f"no {row} {name!r}{nearest(name, names)}")
         if abs(sum(shares.values()) - 1) > 1e-6:
-            raise found.error(("mix", row), f"the shares sum to {Share(sum(shares.values())).text()}, not to 100%")
+            raise found.error(("mix", row), f"the shares sum to {sum(shares.values()):.4%}, not to 100%")
     return mix
 
 

@@ -315,3 +315,10 @@ def test_a_verdict_is_the_same_whatever_was_asked_before(make_plan: MakePlan, ma
     for n in (49, 3, 3, 17):
         used.verdict(notice(n), L0_T)
     assert [used.verdict(notice(n), L0_T) for n in range(50)] == fresh
+
+
+def test_forgetting_changes_no_answer(make_plan: MakePlan, make_fault: MakeFault) -> None:
+    decider = live(make_plan(make_fault(rate=Share(0.5), select={"product": ["card_10"]}, orders=ShareRange(0, 0.5))))
+    before = struck(decider, range(200))
+    decider.forget()
+    assert struck(decider, range(200)) == before != set()

@@ -140,7 +140,7 @@ def test_a_range_holds_its_start_and_not_its_end(
 
 @pytest.mark.parametrize("per_mille", range(0, 1000, 7))
 def test_a_range_of_orders_ends_at_the_order_that_its_digits_say(per_mille: int) -> None:
-    # 0.7/100 is below 0.007 and 0.9/100 above 0.009: read as floats, an order at the edge would be in both or in none.
+    # 0.7/100 is below 0.007 and 0.9/100 above 0.009: read as floats, an order at the edge would be on the wrong side.
     edge = f"{per_mille // 10}.{per_mille % 10}%"
     assert per_mille / 1000 == Share.parse(edge)
     assert per_mille / 1000 in ShareRange.parse(f"{edge}..100%")

@@ -59,7 +59,7 @@ def test_a_good_scenario_becomes_the_plan_it_says(tmp_path: Path) -> None:
         ("rate: 10/s", "rate: 10", "mine.yaml:4 load.rate: 10 is not legal here; legal: a rate such as 12/s"),
         ("rate: 10/s", "rate: 0/s", "mine.yaml:4 load: this load plans no order"),
         ("shape: constant", "shape: constnt", "did you mean 'constant'?"),
-        ("card_10: 60%", "card_10: 70%", "mix.product: the shares sum to 110%"),
+        ("card_10: 60%", "card_10: 70%", "mix.product: the shares sum to 110.0000%"),
         ("card_10: 60%", "card_11: 60%", "mine.yaml:6 mix.product.card_11: no product 'card_11'; did you mean"),
         ("epay: 100%", "epoy: 100%", "mix.channel.epoy: no channel 'epoy'; did you mean 'epay'?"),
         ("constant: 3 s", "constant: 3 sec", "mix.pay_delay.constant: '3 sec' is not legal here"),
