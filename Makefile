@@ -25,7 +25,8 @@ run: .venv/.made ## play the default scenario against the embedded shop; a repor
 	else exit $${code:-0}; fi
 
 test: .venv/.made ## all tests, with coverage
-	@$(BIN)/python -m pytest -q -n 2 --dist worksteal --cov --cov-report=term $(PYTEST)
+	@$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not run" --cov --cov-report=term $(PYTEST)
+	@$(BIN)/python -m pytest -q -m run $(PYTEST)  # whole runs measure time, so nothing runs beside them
 
 lint: .venv/.made ## ruff and mypy --strict
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
