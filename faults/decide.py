@@ -67,6 +67,8 @@ class Decider:
         self._meant: dict[str, _Meant] = {}
         self._alike: dict[_Meant, _Meant] = {}
         self._at: dict[tuple[Hop, Operation, str | None], list[_Armed]] = {}
+        self._for_all = frozenset(f.id for f in plan.faults if f.orders is None and not f.select)
+        self._for_some = tuple(f for f in plan.faults if f.id not in self._for_all)
         self._selects = any(fault.select for fault in plan.faults)
 
     def begin(self, phase: Phase, l0_t: int | None = None) -> None:
@@ -81,7 +83,7 @@ class Decider:
 
     def forget(self) -> None:
         """Drops what was worked out about single orders; it is worked out again, the same, when needed."""
-        self._meant = {}
+        self._meant, self._alike = {}, {}
 
     def is_live(self, t: int) -> bool:
         """Whether any fault may strike at t."""
@@ -150,11 +152,12 @@ class Decider:
         if is_warm_up(order_key):
             return frozenset(), 0.0
         if n is None:  # keyed by the shop's own number: nothing is known of the order but its rate of faults
-            anyone = {f.id for f in plan.faults if f.orders is None and not f.select}
-            return frozenset(anyone), self._schedule.rate_at(0.0)
-        # Where no fault selects, only the number of the order matters; drawing the rest is the dearest part of deciding.
-        order = wish(plan.seed, n, plan.mix) if self._selects else Wish(n, order_key, "", "", "", "", 0.0)
-        meant = frozenset(f.id for f in plan.faults if f.is_for(order, plan.load.orders))
+            return self._for_all, self._schedule.rate_at(0.0)
+        meant = self._for_all
+        if self._for_some:
+            # Where no fault selects, only the number of the order matters, and drawing the rest is dear.
+            order = wish(plan.seed, n, plan.mix) if self._selects else Wish(n, order_key, "", "", "", "", 0.0)
+            meant = meant.union([f.id for f in self._for_some if f.is_for(order, plan.load.orders)])
         due_s = self._schedule.due_s(min(n, plan.load.orders - 1))
         return meant, self._schedule.rate_at(due_s)
 

@@ -1,0 +1,1 @@
+"""The outside world: servers that the shop believes in."""

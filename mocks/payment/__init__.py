@@ -1,0 +1,1 @@
+"""Payment channels: the money truly taken, the notices about it, and one dialect a file."""

@@ -1,0 +1,130 @@
+"""The cashier: the page where a buyer pays, by hand or by program, whatever the dialect.
+
+GET shows the page; POST pays, once. A program sends the bare order key (form field `key`, or the header
+X-Orderjam-Order) and `Accept: application/json`, and reads {"paid": true, "return_url": …}.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import parse_qs
+
+import jinja2
+
+from ledger.clock import Clock
+from ledger.events import TradeRefused
+from ledger.money import Fen, yuan
+from ledger.states import Code, Hop, Operation
+from mocks.apply import HTML, JSON, Append, Call, Injector, Place, Reply
+from mocks.payment.notices import Notices
+from mocks.payment.trades import IsClosed, Trade, Trades
+from mocks.server import Asked
+from plan.orders import find_key
+
+LANGUAGES = ("zh", "en")
+GONE = ("没有这笔交易，请回到商家重新下单。", "There is no such trade. Please go back to the shop and order again.")
+CLOSED = ("这笔交易已关闭，不能再支付。", "This trade is closed and can no longer be paid.")
+_WAYS = {
+    "alipay": ("支付宝", "Alipay"),
+    "wxpay": ("微信支付", "WeChat Pay"),
+    "qqpay": ("QQ 钱包", "QQ Wallet"),
+    "bank": ("网银支付", "Online banking"),
+    "jdpay": ("京东支付", "JD Pay"),
+}
+
+Back = Callable[[Trade], str]
+"""Where the shop wants its buyer after paying, with all that the dialect puts into that address; empty for nowhere."""
+
+
+class Cashier:
+    """The cashier of one upstream."""
+
+    def __init__(
+        self,
+        upstream: str,
+        *,
+        clock: Clock,
+        append: Append,
+        injector: Injector,
+        trades: Trades,
+        notices: Notices,
+        back: Back,
+    ) -> None:
+        self._upstream, self._clock, self._append, self._injector = upstream, clock, append, injector
+        self._trades, self._notices, self._back = trades, notices, back
+        self._shows = Place(Hop.BUYER_PAYMENT, Operation.CASHIER, upstream)
+        self._pays = Place(Hop.BUYER_PAYMENT, Operation.PAY, upstream)
+        loader = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
+        self._template = jinja2.Environment(loader=loader, autoescape=True, trim_blocks=True).get_template(
+            "cashier.html"
+        )
+
+    def forget(self) -> None:
+        self._shows.counts.clear()
+        self._pays.counts.clear()
+
+    async def answer(self, asked: Asked, trade: Trade | None) -> Reply | None:
+        """GET shows the trade's page, anything else pays it."""
+        lang = (parse_qs(asked.query).get("lang") or ["zh"])[0]
+        lang = lang if lang in LANGUAGES else "zh"
+        if asked.method == "GET":
+            if trade is None:
+                return self._page(None, lang, status=404, words=GONE)
+            call = self._call(self._shows, trade, lambda: self._show(trade, lang))
+            return await self._injector.answer(call)
+        key = find_key(asked.body_fields().get("key", "") or asked.order_key)
+        if trade is None:
+            return self._refused(asked, None, key, lang, 404, GONE)
+        call = self._call(self._pays, trade, lambda: self._pay(asked, trade, key, lang))
+        return await self._injector.answer(call)
+
+    @staticmethod
+    def _call(place: Place, trade: Trade, act: Callable[[], Reply]) -> Call:
+        return Call(place, trade.subject, True, act, act)
+
+    def _show(self, trade: Trade, lang: str) -> Reply:
+        if trade.closed:
+            return self._page(trade, lang, status=409, words=CLOSED)
+        return self._page(trade, lang)
+
+    def _pay(self, asked: Asked, trade: Trade, key: str | None, lang: str) -> Reply:
+        if key is not None:
+            self._trades.learn_key(trade, key)
+        try:
+            if self._trades.capture(trade):
+                self._notices.begin(trade)
+        except IsClosed:
+            return self._refused(asked, trade, trade.o, lang, 409, CLOSED)
+        if JSON.partition(";")[0] in asked.accept:
+            return Reply(fields={"paid": True, "return_url": self._back(trade)})
+        return self._page(trade, lang)
+
+    def _refused(
+        self, asked: Asked, trade: Trade | None, o: str | None, lang: str, status: int, words: tuple[str, str]
+    ) -> Reply:
+        event = TradeRefused(
+            t=self._clock.t(),
+            o=o,
+            upstream=self._upstream,
+            operation=Operation.PAY,
+            code=Code.UPSTREAM_REFUSED,
+            words=words[0],
+        )
+        self._append(event)
+        if JSON.partition(";")[0] in asked.accept:
+            return Reply(status, {"paid": False, "error": words[0], "error_en": words[1]})
+        return self._page(trade, lang, status=status, words=words)
+
+    def _page(
+        self, trade: Trade | None, lang: str, *, status: int = 200, words: tuple[str, str] | None = None
+    ) -> Reply:
+        zh = lang == "zh"
+        way = trade.order.way if trade else ""
+        text = self._template.render(
+            zh=zh,
+            trade=trade,
+            amount=yuan(Fen(trade.order.amount_fen)) if trade else "",
+            way=_WAYS.get(way, (way, way))[0 if zh else 1],
+            back=self._back(trade) if trade is not None and trade.is_captured else "",
+            words=words[0 if zh else 1] if words else "",
+        )
+        return Reply(status, body=text.encode(), kind=HTML)

@@ -1,0 +1,275 @@
+"""Notices: what a channel tells the shop after capture, again and again as the ladder says, until it is accepted.
+
+One attempt: late → lost → mangle → sign → repeat → send. Attempts are numbered by trade; copies of one share its
+number and decision. The gap to the next attempt is counted from the end of the one before.
+"""
+
+import asyncio
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from typing import Any, Protocol
+
+import aiohttp
+import msgspec
+from yarl import URL
+
+from faults.decide import Exchange
+from faults.verdict import Lose, Repeat, SignWrongly, Verdict
+from ledger.clock import SECOND_NS, Clock
+from ledger.events import NoticeAnswered, NoticeSent
+from ledger.states import Hop, Operation
+from mocks.apply import Append, Fields, Injector, Place
+from mocks.payment.trades import Trade
+from mocks.server import masked
+
+AT_ONCE = 200
+"""Notices under way at the same time; the rest wait for their turn, and are journalled as sent when it has come."""
+WORDS_MAX = 200
+_BODY_MAX = 64 * 1024
+
+ACCEPTED, REFUSED, ERROR, UNANSWERED = "accepted", "refused", "error", "unanswered"
+
+
+class Letter(msgspec.Struct, frozen=True):
+    """A notice as it goes out: a complete, quoted URL, and a form body for those dialects that post."""
+
+    method: str
+    url: str
+    body: bytes | None = None
+
+
+class Heard(msgspec.Struct, frozen=True):
+    """What came back: `status` 0 and `words` where nobody could be reached."""
+
+    status: int
+    words: str
+
+
+Send = Callable[[Letter], Coroutine[Any, Any, Heard]]
+"""Sends a letter and never raises for what the other side does; waits as long as it takes."""
+
+
+class Teller(Protocol):
+    """How a dialect tells a shop that a trade was paid."""
+
+    pair: tuple[str, str]
+    """What a renaming fault without names renames in a notice."""
+
+    def compose(self, trade: Trade) -> Fields:
+        """The fields of the notice, unsigned."""
+        ...
+
+    def seal(self, trade: Trade, fields: Fields, *, wrongly: bool) -> Letter:
+        """The notice, signed; `wrongly` with a key that is not the merchant's."""
+        ...
+
+    def is_accepted(self, heard: Heard) -> bool: ...
+
+
+class Ladder(msgspec.Struct, frozen=True):
+    """When an upstream tries again: gaps between attempts, and how long it waits for an answer. Wire time."""
+
+    gaps_ns: tuple[int, ...]
+    timeout_ns: int
+
+    @classmethod
+    def of(cls, gaps_s: Sequence[float], timeout_s: float) -> "Ladder":
+        return cls(tuple(int(gap * SECOND_NS) for gap in gaps_s), int(timeout_s * SECOND_NS))
+
+
+class _Line(msgspec.Struct):
+    """What belongs to one upstream."""
+
+    teller: Teller
+    ladder: Ladder
+    place: Place
+
+
+class Notices:
+    """Every notice of a process. Its tasks belong to the group it was given; close that to end them."""
+
+    def __init__(
+        self,
+        clock: Clock,
+        append: Append,
+        injector: Injector,
+        send: Send,
+        tasks: asyncio.TaskGroup,
+        secrets: Iterable[str] = (),
+    ) -> None:
+        self._clock, self._append, self._injector = clock, append, injector
+        self._send, self._tasks, self._secrets = send, tasks, tuple(secrets)
+        self._lines: dict[str, _Line] = {}
+        self._climbing: dict[str, asyncio.Task[None]] = {}
+        self._turns = asyncio.Semaphore(AT_ONCE)
+
+    def serve(self, upstream: str, teller: Teller, ladder: Ladder) -> None:
+        """From now on the upstream tells its shop."""
+        place = Place(Hop.PAYMENT_SHOP, Operation.NOTICE, upstream, teller.pair)
+        self._lines[upstream] = _Line(teller, ladder, place)
+
+    @property
+    def open(self) -> int:
+        """Trades with a notice due or under way."""
+        return len(self._climbing)
+
+    def begin(self, trade: Trade) -> None:
+        """The trade was captured: the first attempt leaves at once."""
+        task = self._tasks.create_task(self._climb(trade), name=f"notices of {trade.trade_no}")
+        self._climbing[trade.trade_no] = task
+
+    def forget(self) -> int:
+        """Drops every notice that is due or under way; how many there were."""
+        climbing, self._climbing = self._climbing, {}
+        for task in climbing.values():
+            task.cancel()
+        return len(climbing)
+
+    async def _climb(self, trade: Trade) -> None:
+        line = self._lines[trade.order.upstream]
+        try:
+            if await self._attempt(trade, line, 1):
+                return
+            for n, gap_ns in enumerate(line.ladder.gaps_ns, 2):
+                await self._clock.wait_until(self._clock.t() + gap_ns)
+                if await self._attempt(trade, line, n):
+                    return
+        finally:
+            self._climbing.pop(trade.trade_no, None)
+
+    async def _attempt(self, trade: Trade, line: _Line, n: int) -> bool:
+        """One attempt with all its copies; whether one of them was accepted."""
+        injector, trade.notices = self._injector, n
+        exchange = injector.exchange(line.place, trade.subject, n)
+        verdict = injector.decide(exchange)
+        if not verdict:
+            letter = line.teller.seal(trade, line.teller.compose(trade), wrongly=False)
+            return await self._deliver(trade, line, letter, n, copy=0)
+        await injector.delay(verdict, exchange, trade.o, "left")
+        if lost := verdict.first(Lose):
+            injector.struck(lost, exchange, trade.o, "notice lost")
+            await self._lose(trade, line, n)
+            return False
+        fields = line.teller.compose(trade)
+        injector.rename(fields, verdict, line.place, exchange, trade.o)
+        forged = verdict.first(SignWrongly)
+        letter = line.teller.seal(trade, fields, wrongly=forged is not None)
+        if forged:
+            injector.struck(forged, exchange, trade.o, "signed with another key")
+        return await self._copies(trade, line, letter, n, verdict, exchange)
+
+    async def _lose(self, trade: Trade, line: _Line, n: int) -> None:
+        """As the channel itself sees a lost notice: sent, and after its timeout unanswered."""
+        sent_t = self._note_sent(trade, n, copy=0)
+        await self._clock.wait_until(sent_t + line.ladder.timeout_ns)
+        self._note_answered(trade, n, 0, Heard(0, ""), UNANSWERED, sent_t)
+
+    async def _copies(
+        self, trade: Trade, line: _Line, letter: Letter, n: int, verdict: Verdict, exchange: Exchange
+    ) -> bool:
+        """Sends the letter and its copies; returns when all have ended. A copy not yet sent when faults end stays."""
+        due = [
+            (strike, int(strike.effect.gap_s * SECOND_NS * i))
+            for strike in verdict.all(Repeat)
+            if isinstance(strike.effect, Repeat)
+            for i in range(1, strike.effect.copies + 1)
+        ]
+        struck: set[str] = set()
+        began_t = self._clock.t()
+
+        async def one(copy: int) -> bool:
+            if copy:
+                strike, after_ns = due[copy - 1]
+                await self._injector.wait_while_live(began_t + after_ns)
+                if self._clock.t() < began_t + after_ns:
+                    return False
+                if strike.fault_id not in struck:
+                    struck.add(strike.fault_id)
+                    self._injector.struck(strike, exchange, trade.o, "sent again")
+            return await self._deliver(trade, line, letter, n, copy=copy)
+
+        async with asyncio.TaskGroup() as group:
+            sent = [group.create_task(one(copy)) for copy in range(len(due) + 1)]
+        return any(task.result() for task in sent)
+
+    async def _deliver(self, trade: Trade, line: _Line, letter: Letter, n: int, *, copy: int) -> bool:
+        """Sends one copy and journals how it went; whether it was accepted."""
+        async with self._turns:
+            sent_t = self._note_sent(trade, n, copy)
+            heard = await self._answer_to(letter, sent_t + line.ladder.timeout_ns)
+        if heard is None:
+            outcome = UNANSWERED
+        elif heard.status == 0:
+            outcome = ERROR
+        else:
+            outcome = ACCEPTED if line.teller.is_accepted(heard) else REFUSED
+        self._note_answered(trade, n, copy, heard or Heard(0, ""), outcome, sent_t)
+        return outcome == ACCEPTED
+
+    async def _answer_to(self, letter: Letter, until_t: int) -> Heard | None:
+        """What came back, None if nothing did in time."""
+        async with asyncio.TaskGroup() as both:
+            sending = both.create_task(self._send(letter))
+            alarm = both.create_task(self._clock.wait_until(until_t))
+            await asyncio.wait((sending, alarm), return_when=asyncio.FIRST_COMPLETED)
+            in_time = sending.done()
+            sending.cancel()
+            alarm.cancel()
+        return sending.result() if in_time else None
+
+    def _note_sent(self, trade: Trade, n: int, copy: int) -> int:
+        t = self._clock.t()
+        self._append(NoticeSent(t=t, o=trade.o, upstream=trade.order.upstream, trade_no=trade.trade_no, n=n, copy=copy))
+        return t
+
+    def _note_answered(self, trade: Trade, n: int, copy: int, heard: Heard, outcome: str, sent_t: int) -> None:
+        t = self._clock.t()
+        trade.heard = outcome
+        self._append(
+            NoticeAnswered(
+                t=t,
+                o=trade.o,
+                upstream=trade.order.upstream,
+                trade_no=trade.trade_no,
+                n=n,
+                status=heard.status,
+                outcome=outcome,
+                words=masked(heard.words, self._secrets)[:WORDS_MAX],
+                ms=round((t - sent_t) / 1e6, 3),
+                copy=copy,
+            )
+        )
+
+
+def postman() -> aiohttp.ClientSession:
+    """The one session that carries notices: no cookies, no proxies, no more than AT_ONCE connections.
+
+    Each notice has a connection of its own, as a gateway's curl has: on a kept one aiohttp would silently repeat a
+    GET that a dying shop had already read, and count a shop's closing of an idle connection as a failed notice.
+    """
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=AT_ONCE, force_close=True),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        timeout=aiohttp.ClientTimeout(total=None),
+        headers={"User-Agent": "Mozilla/4.0"},
+    )
+
+
+def sender(session: aiohttp.ClientSession) -> Send:
+    """Sends letters over HTTP. Its timeout is its caller's."""
+
+    async def send(letter: Letter) -> Heard:
+        try:
+            async with session.request(
+                letter.method, URL(letter.url, encoded=True), data=letter.body, allow_redirects=False
+            ) as reply:
+                body = bytearray()
+                async for chunk in reply.content.iter_chunked(_BODY_MAX):
+                    body += chunk
+                    if len(body) >= _BODY_MAX:
+                        break
+                return Heard(reply.status, body.decode("utf-8", "replace"))
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or ""  # never str(error): it may quote the address
+            return Heard(0, f"{type(error).__name__} {reason}".strip())
+
+    return send

@@ -1,0 +1,265 @@
+"""One process, one loop, one journal: start, stop, flush, and what becomes of requests that nobody takes."""
+
+import asyncio
+import difflib
+from collections.abc import Callable, Iterable
+from http import HTTPStatus
+from typing import Protocol, TypeAlias
+from urllib.parse import unquote, unquote_to_bytes
+
+import msgspec
+from aiohttp import ClientError, web
+
+from ledger.clock import SECOND_NS, Clock
+from ledger.events import Unmatched
+from ledger.journal import Voice
+from mocks.apply import JSON, Append, Fields, Reply
+
+FLUSH_EVERY_NS = SECOND_NS // 5
+LAG_EVERY_NS = SECOND_NS // 20
+LAG_SAMPLES = 20
+BACKLOG = 4096
+FINISH_WITHIN_S = 2.0
+_PATH_MAX = 200
+KEY_HEADER = "X-Orderjam-Order"
+"""The bare order key, in the calls that our own buyers make; people's browsers send none."""
+_MULTIPART = "multipart/form-data"
+
+
+class Asked(msgspec.Struct):
+    """A request as values. `path` is as sent, without the query; `form` is set where the body was multipart.
+
+    `order_key` is what a buyer of ours said of itself.
+    """
+
+    method: str
+    path: str
+    query: str = ""
+    body: bytes = b""
+    host: str = ""
+    accept: str = ""
+    authorization: str = ""
+    order_key: str = ""
+    form: Fields | None = None
+
+    def query_fields(self) -> Fields:
+        return read_fields(self.query.encode("utf-8", "surrogateescape"))
+
+    def body_fields(self) -> Fields:
+        return self.form if self.form is not None else read_fields(self.body)
+
+
+Answer: TypeAlias = Reply | None
+"""None: the connection is closed without a byte."""
+
+
+class NoRoute(Exception):
+    """Nothing takes this request."""
+
+
+class Mock(Protocol):
+    """What a server serves: everything below the names of its upstream instances, and its own /_admin."""
+
+    def routes(self) -> Iterable[str]: ...
+
+    async def answer(self, asked: Asked) -> Answer:
+        """The answer; NoRoute where the request matches nothing."""
+        ...
+
+
+def read_fields(text: bytes) -> Fields:
+    """A query or form as PHP reads it: the last of equal names counts; bytes that are no UTF-8 are kept as escapes."""
+    fields: Fields = {}
+    if not text:
+        return fields
+    for part in text.decode("utf-8", "surrogateescape").replace("+", " ").split("&"):
+        name, _, value = part.partition("=")
+        if "%" in name:
+            name = _unquoted(name)
+        fields[name] = _unquoted(value) if "%" in value else value
+    return fields
+
+
+def _unquoted(text: str) -> str:
+    return unquote_to_bytes(text.encode("utf-8", "surrogateescape")).decode("utf-8", "surrogateescape")
+
+
+def readable(text: str) -> str:
+    """The text with every byte that is no UTF-8 replaced, fit for journals and answers."""
+    return text if text.isascii() else text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+
+
+def masked(text: str, secrets: Iterable[str]) -> str:
+    """The text without any of the secrets."""
+    for secret in secrets:
+        text = text.replace(secret, "***")
+    return text
+
+
+class Unmatcher:
+    """Answers and journals what matches no route, and says which route looks most like it."""
+
+    def __init__(self, append: Append, clock: Clock, routes: Iterable[str], secrets: Iterable[str]) -> None:
+        self._append, self._clock = append, clock
+        self._routes, self._secrets = sorted(routes), tuple(secrets)
+
+    def refuse(self, asked: Asked) -> Reply:
+        path = masked(readable(unquote(asked.path, errors="replace")), self._secrets)[:_PATH_MAX]
+        nearest = difflib.get_close_matches(path, self._routes, n=1, cutoff=0.0)[0]
+        self._append(Unmatched(t=self._clock.t(), method=asked.method, path=path, nearest=nearest))
+        return Reply(404, body=f"nothing here takes {asked.method} {path}; nearest: {nearest}\n".encode())
+
+
+class Lag:
+    """How late the loop wakes: the worst of the last second, in ms."""
+
+    def __init__(self) -> None:
+        self._samples = [0.0] * LAG_SAMPLES
+        self._next = 0
+
+    @property
+    def ms(self) -> float:
+        return round(max(self._samples), 2)
+
+    async def watch(self, clock: Clock) -> None:
+        """Measures until cancelled."""
+        while True:
+            due_t = clock.t() + LAG_EVERY_NS
+            await clock.wait_until(due_t)
+            self._samples[self._next] = (clock.t() - due_t) / 1e6
+            self._next = (self._next + 1) % LAG_SAMPLES
+
+
+class _Exchanges(web.RequestHandler):
+    """aiohttp's side of a connection, silent about requests that are no HTTP: their text may hold a secret."""
+
+    __slots__ = ()
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,
+    ) -> web.StreamResponse:
+        answer = web.Response(status=status, text=f"{HTTPStatus(status).phrase}\n")
+        answer.force_close()
+        return answer
+
+
+class Server:
+    """Serves one mock. An error of our own in any exchange breaks it: a lost fact would make the report a lie."""
+
+    def __init__(self, mock: Mock, unmatched: Unmatcher) -> None:
+        self._mock, self._unmatched = mock, unmatched
+        self._web = web.Server(self._handle)
+        self._listening: asyncio.Server | None = None
+        self._error: Exception | None = None
+        self._broken = asyncio.Event()
+        self._json = {"Content-Type": JSON}
+
+    async def start(self, host: str, port: int) -> int:
+        """Listens; the port it got. OSError where it cannot."""
+        loop = asyncio.get_running_loop()
+        self._listening = await loop.create_server(
+            lambda: _Exchanges(self._web, loop=loop, access_log=None),  # type: ignore[arg-type]
+            host,
+            port,
+            backlog=BACKLOG,
+        )
+        return int(self._listening.sockets[0].getsockname()[1])
+
+    async def wait_until_broken(self) -> None:
+        """Raises what broke the server."""
+        await self._broken.wait()
+        self.check()
+
+    def check(self) -> None:
+        """Raises what broke the server, if something did."""
+        if self._error is not None:
+            raise self._error
+
+    async def stop(self) -> None:
+        """Takes no more requests and lets those under way finish."""
+        if self._listening is not None:
+            self._listening.close()
+        self._web.pre_shutdown()
+        await self._web.shutdown(FINISH_WITHIN_S)
+
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        try:
+            asked = await _read(request)
+        except (ConnectionError, ClientError, asyncio.IncompleteReadError):
+            return _close(request)  # the caller went away in the middle of its own request
+        try:
+            reply = await self._reply(asked)
+        except web.HTTPException:
+            raise
+        except Exception as error:
+            self._error = self._error or error
+            self._broken.set()
+            return _close(request)
+        if reply is None:
+            return _close(request)
+        if reply.fields is not None:
+            return web.Response(body=msgspec.json.encode(reply.fields), status=reply.status, headers=self._json)
+        headers = {"Content-Type": reply.kind}
+        if reply.location is not None:
+            headers["Location"] = reply.location
+        return web.Response(body=reply.body, status=reply.status, headers=headers)
+
+    async def _reply(self, asked: Asked) -> Answer:
+        try:
+            return await self._mock.answer(asked)
+        except NoRoute:
+            return self._unmatched.refuse(asked)
+
+
+async def _read(request: web.BaseRequest) -> Asked:
+    target, headers = request.raw_path, request.headers
+    if not target.startswith("/"):  # absolute form, as some clients send it to what they think is a proxy
+        target = request.rel_url.raw_path_qs
+    path, _, query = target.partition("#")[0].partition("?")
+    asked = Asked(request.method, path, query, b"", headers.get("Host", ""), headers.get("Accept", ""))
+    asked.authorization = headers.get("Authorization", "")
+    asked.order_key = headers.get(KEY_HEADER, "")
+    if request.can_read_body:
+        if headers.get("Content-Type", "").startswith(_MULTIPART):
+            asked.form = {name: value for name, value in (await request.post()).items() if isinstance(value, str)}
+        else:
+            asked.body = await request.read()
+    return asked
+
+
+def _close(request: web.BaseRequest) -> web.Response:
+    """Closes the connection; what is returned then has nowhere to go."""
+    if request.transport is not None:
+        request.transport.abort()
+    return web.Response()
+
+
+async def flush(voice: Voice, clock: Clock) -> None:
+    """Seals what is pending five times a second, until cancelled; JournalError as soon as it cannot."""
+    while True:
+        await clock.wait_until(clock.t() + FLUSH_EVERY_NS)
+        voice.flush()
+
+
+async def serve(
+    server: Server,
+    host: str,
+    port: int,
+    *,
+    announce: Callable[[int], None],
+    until: asyncio.Event,
+    release: Callable[[], None],
+) -> None:
+    """Serves until the event is set, then lets what is under way finish; raises what broke the server."""
+    announce(await server.start(host, port))
+    async with asyncio.TaskGroup() as both:
+        broken = both.create_task(server.wait_until_broken(), name="broken")
+        await until.wait()
+        broken.cancel()
+    release()
+    await server.stop()
+    server.check()

@@ -1,0 +1,288 @@
+"""What a report says, as values: the shape of findings.json. Durations are business seconds unless named wire."""
+
+import msgspec
+
+SCHEMA = 1
+
+
+class Words(msgspec.Struct, frozen=True):
+    """A sentence in both languages of the report."""
+
+    en: str
+    zh: str
+
+
+class Claims(msgspec.Struct, frozen=True):
+    """How far the numbers can be relied on. `reasons` also holds remarks that do not make `ok` false."""
+
+    ok: bool
+    reasons: list[str]
+    reasons_zh: list[str]
+
+
+class Verdict(msgspec.Struct, frozen=True):
+    """The sentence at the top; `word` is pass, fail or inconclusive."""
+
+    word: str
+    en: str
+    zh: str
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """One number. `lo` and `hi` are the two-sided 95 % interval, `bound_lo` and `bound_hi` the one-sided 95 % bounds
+    that gates use; all null where the measure has no interval, `value` too where it cannot be estimated."""
+
+    value: float | None
+    unit: str
+    method: str
+    k: int | None = None
+    n: int | None = None
+    lo: float | None = None
+    hi: float | None = None
+    bound_lo: float | None = None
+    bound_hi: float | None = None
+
+
+class Invariant(msgspec.Struct, frozen=True):
+    """Violations `k` of `n` orders, the one-sided 95 % upper bound of their share, and the first keys."""
+
+    k: int
+    n: int
+    upper: float | None
+    orders: list[str]
+    evaluated: bool = True
+    method: str = ""
+
+
+class GateResult(msgspec.Struct, frozen=True):
+    """A gate, judged: pass, fail or inconclusive, and why."""
+
+    text: str
+    measure: str
+    op: str
+    limit: float
+    unit: str
+    verdict: str
+    why: Words
+    value: float | None = None
+    k: int | None = None
+    n: int | None = None
+    bound_lo: float | None = None
+    bound_hi: float | None = None
+
+
+class Outcomes(msgspec.Struct, frozen=True):
+    """What became of the planned orders; `money_kept` ended unserved with the money not given back."""
+
+    planned: int
+    sent: int
+    unsent: int
+    unsent_by: dict[str, int]
+    placed: int
+    paid: int
+    delivered: int
+    refunded: int
+    money_kept: int
+    open: int
+    held: int
+    unpaid: int
+    goods_shared: int
+
+
+class Slice(msgspec.Struct, frozen=True):
+    """Stuck orders `k` of the `n` paid ones in a part of the orders, and the excess they sum up to."""
+
+    name: str
+    k: int
+    n: int
+    value: float | None
+    lo: float | None
+    hi: float | None
+    excess_s: float
+
+
+class Stuck(msgspec.Struct, frozen=True):
+    """Episodes: how many, how many had not ended, in which states and for which orders."""
+
+    orders: int
+    episodes: int
+    open_episodes: int
+    reconciled: int
+    excess_s: float
+    excess_median_s: float | None
+    by: dict[str, list[Slice]]
+
+
+class Deadline(msgspec.Struct, frozen=True):
+    """Share of paid orders not ended so long after payment."""
+
+    s: float
+    finding: Finding
+
+
+class AtRisk(msgspec.Struct, frozen=True):
+    s: float
+    n: int
+
+
+class Horizon(msgspec.Struct, frozen=True):
+    """Aalen-Johansen shares at a time after payment; they sum to 1."""
+
+    s: float
+    delivered: float
+    refunded: float
+    failed: float
+    manual: float
+    open: float
+
+
+class Survival(msgspec.Struct, frozen=True):
+    """Kaplan-Meier of payment to end: the curve (thinned), who was still followed, and how orders ended."""
+
+    n: int
+    t_s: list[float]
+    open: list[float]
+    lo: list[float]
+    hi: list[float]
+    at_risk: list[AtRisk]
+    outcomes: list[Horizon]
+
+
+class NoticesDue(msgspec.Struct, frozen=True):
+    """Notices of one upstream that were still to come: how many, and in how many business seconds after the end."""
+
+    upstream: str
+    trades: int
+    under_way: int
+    next_s: float | None
+    last_s: float | None
+
+
+class RequestRow(msgspec.Struct, frozen=True):
+    """One kind of request over the run; times in wire ms, by interpolation in the histogram's buckets."""
+
+    name: str
+    count: int
+    errors: int
+    late: int
+    per_s: float
+    p50_ms: float | None
+    p90_ms: float | None
+    p95_ms: float | None
+    p99_ms: float | None
+    max_ms: float | None
+    why: dict[str, int]
+
+
+class LatencySeries(msgspec.Struct, frozen=True):
+    """p50 and p95 of one kind of request over time (wire)."""
+
+    name: str
+    t_s: list[float]
+    p50_ms: list[float]
+    p95_ms: list[float]
+
+
+class Series(msgspec.Struct, frozen=True):
+    """Paid open orders by what the page showed, and how many of them were stuck; wire seconds after start of load."""
+
+    t_s: list[float]
+    states: dict[str, list[int]]
+    stuck: list[int]
+    load_end_s: float | None
+    heal_s: float | None
+
+
+class FaultRow(msgspec.Struct, frozen=True):
+    """What one fault did: strikes, orders struck, those of them that paid and got stuck. `from_s`, `to_s`: wire
+    seconds of the load in which it was in force."""
+
+    id: str
+    fault: str
+    en: str
+    zh: str
+    cause: str
+    exposure: bool
+    from_s: float
+    to_s: float | None
+    strikes: int
+    orders: int
+    stuck: int
+    lost: int
+
+
+class HopRow(msgspec.Struct, frozen=True):
+    """Stuck or lost orders that had come so far and no farther: in all, by fault that struck before, by none."""
+
+    hop: str
+    orders: int
+    by: dict[str, int]
+    none: int
+
+
+class Struck(msgspec.Struct, frozen=True):
+    """All that is known from the injectors' voice; nothing else in the findings uses it, but `struck` in `worst`."""
+
+    faults: list[FaultRow]
+    hops: list[HopRow]
+
+
+class HealthRow(msgspec.Struct, frozen=True):
+    child: str
+    samples: int
+    cpu_mean: float | None
+    cpu_max: float | None
+    rss_max_mb: float | None
+    lag_max_ms: float | None
+
+
+class Worst(msgspec.Struct, frozen=True):
+    """One of the worst orders: how long it was stuck and waited in all, where it stopped, what struck it before."""
+
+    key: str
+    lost: bool
+    state: str
+    stuck_s: float
+    waited_s: float
+    is_open: bool
+    hop: str
+    struck: list[str]
+
+
+class PhaseRow(msgspec.Struct, frozen=True):
+    phase: str
+    t_s: float
+    note: str
+
+
+class Findings(msgspec.Struct, frozen=True):
+    """Every number of a report."""
+
+    schema: int
+    run: str
+    scenario: str
+    target: str
+    profile: str
+    seed: int
+    compress: float
+    deadline_s: float
+    replay: str
+    claims: Claims
+    verdict: Verdict
+    exit_code: int
+    measures: dict[str, Finding]
+    invariants: dict[str, Invariant]
+    gates: list[GateResult]
+    outcomes: Outcomes
+    stuck: Stuck
+    deadlines: list[Deadline]
+    survival: Survival
+    notices_due: list[NoticesDue]
+    requests: list[RequestRow]
+    latency: list[LatencySeries]
+    series: Series
+    struck: Struck
+    health: list[HealthRow]
+    worst: list[Worst]
+    phases: list[PhaseRow]
+    duration_s: float

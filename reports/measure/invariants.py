@@ -1,0 +1,96 @@
+"""Safety invariants: what must not happen to a single order, counted at the end of the run."""
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from ledger.states import ENDED_UNSERVED
+from plan.gates import INVARIANTS
+from reports.findings import Invariant
+from reports.measure.intervals import clopper_pearson_upper
+from reports.measure.stuck import INDEX
+from reports.stories import Orders
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+KEYS_MAX = 50
+QUANTITY = 1
+"""Goods in an order: the plan knows no other number."""
+NEEDS_BOOKS = ("orphan_payment", "ghost_order")
+
+
+class Ends(msgspec.Struct, frozen=True):
+    """How the pages of all orders ended: the state last shown (-1 for none), and whether the page is gone (404);
+    when completed and refunded were first read (NaN if never), and the end of the observation."""
+
+    last_state: Ints
+    is_gone: Bools
+    completed_t: Floats
+    refunded_t: Floats
+    end_t: float
+
+
+def gone(orders: Orders) -> Bools:
+    """Orders whose page answered 404 and was never good again. Of one whose driver was killed nobody knows."""
+    followed = np.isfinite(orders.final_t) | (orders.polls_seen == 0)
+    with np.errstate(invalid="ignore"):
+        after = ~(orders.gone_t <= orders.last_seen_t)
+    return np.isfinite(orders.gone_t) & after & followed
+
+
+def ended_unserved(ends: Ends) -> Bools:
+    """Orders whose page ended without goods or refund, or is gone."""
+    unserved = np.isin(ends.last_state, [INDEX[state] for state in ENDED_UNSERVED])
+    return np.asarray(unserved | ends.is_gone)
+
+
+def violations(orders: Orders, ends: Ends, eps: float) -> dict[str, tuple[Bools, Bools]]:
+    """For every invariant the orders that could break it, and those that did. `eps` in ns."""
+    paid, got = orders.paid, orders.goods > 0
+    refunded = orders.is_refunded
+    short = orders.captured_fen < orders.price_fen
+    placed = paid | np.isfinite(orders.placed_t) | np.isfinite(orders.trade_t) | (orders.books > 0) | got
+    booked = orders.books > 0
+    return {
+        "lost_order": (paid, paid & ~got & ~refunded & ended_unserved(ends)),
+        "double_delivery": (placed, orders.goods > QUANTITY),
+        "delivered_unpaid": (placed, got & (~paid | short)),
+        "refund_and_delivered": (paid, refunded & got),
+        "double_refund": (paid, orders.refunded_fen > orders.captured_fen),
+        "orphan_payment": (paid, paid & ~refunded & ~(booked & orders.booked_holds)),
+        "ghost_order": (booked, orders.booked_paid & ~paid),
+        "optimistic_page": (orders.polls_seen > 0, _optimistic(orders, ends, eps)),
+    }
+
+
+def _optimistic(orders: Orders, ends: Ends, eps: float) -> Bools:
+    """The page said completed without goods, or refunded without a refund, for longer than eps."""
+    with np.errstate(invalid="ignore"):
+        goods_t = np.fmin(orders.goods_t, orders.credited_t)
+        # Goods that stand only in the books have no time of their own: they were there in time.
+        goods_t = np.where((orders.goods > 0) & ~np.isfinite(goods_t), -np.inf, goods_t)
+        goods_t = np.where(orders.goods > 0, goods_t, np.inf)
+        no_goods = np.fmin(goods_t, ends.end_t) - ends.completed_t > eps
+        returned_t = np.where(np.isfinite(orders.refunded_t), orders.refunded_t, np.inf)
+        no_refund = np.fmin(returned_t, ends.end_t) - ends.refunded_t > eps
+    return np.asarray(no_goods | no_refund)
+
+
+def judged(orders: Orders, ends: Ends, eps: float, *, has_books: bool, upstream_goods: bool) -> dict[str, Invariant]:
+    """Every invariant of the plan's vocabulary, counted; those that need books are not evaluated without them."""
+    found = violations(orders, ends, eps)
+    assert found.keys() == INVARIANTS.keys()
+    result = {}
+    for name, (could, did) in found.items():
+        if name in NEEDS_BOOKS and not has_books:
+            result[name] = Invariant(0, 0, None, [], evaluated=False, method="the shop's books were not read")
+            continue
+        keys = [orders.keys[i] for i in np.flatnonzero(did)]
+        n = int(np.sum(could | did))
+        method = "Clopper-Pearson, one-sided 95 %"
+        if name == "lost_order" and not has_books and not upstream_goods:
+            method += "; by the page alone, for the shop's books were not read"
+        result[name] = Invariant(len(keys), n, clopper_pearson_upper(len(keys), n), keys[:KEYS_MAX], method=method)
+    return result

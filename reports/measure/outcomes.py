@@ -1,0 +1,107 @@
+"""What became of the planned orders, how orders ended after payment, and what was still to come at the end."""
+
+from collections import Counter
+
+import numpy as np
+import numpy.typing as npt
+
+from ledger.clock import SECOND_NS
+from ledger.states import State
+from plan.run import Plan
+from reports.findings import Horizon, NoticesDue, Outcomes
+from reports.measure.invariants import Ends, ended_unserved
+from reports.measure.stuck import INDEX, IS_COMPETING
+from reports.measure.survival import aalen_johansen
+from reports.stories import Orders, Texts
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+NEVER_DUE = "its turn never came"
+NEVER_TOLD = "nobody said why"
+DELIVERED, REFUNDED, FAILED, MANUAL = 1, 2, 3, 4
+
+
+def outcomes(orders: Orders, ends: Ends, open_: Bools, goods_shared: int) -> Outcomes:
+    """Counts over all orders; a paid order is delivered, refunded, kept or open, and can be more than one of them."""
+    planned, sent, paid = orders.is_planned, np.isfinite(orders.sent_t), orders.paid
+    unsent = planned & ~sent
+    got, back = orders.goods > 0, orders.is_refunded
+    competing = (ends.last_state >= 0) & IS_COMPETING[ends.last_state]
+    return Outcomes(
+        planned=int(planned.sum()),
+        sent=int((planned & sent).sum()),
+        unsent=int(unsent.sum()),
+        unsent_by=_reasons(orders, unsent),
+        placed=int(np.isfinite(orders.placed_t).sum()),
+        paid=int(paid.sum()),
+        delivered=int((paid & got).sum()),
+        refunded=int((paid & back).sum()),
+        money_kept=int((paid & ~got & ~back & ended_unserved(ends)).sum()),
+        open=int(open_.sum()),
+        held=int((paid & competing).sum()),
+        unpaid=int((sent & ~paid).sum()),
+        goods_shared=goods_shared,
+    )
+
+
+def _reasons(orders: Orders, unsent: Bools) -> dict[str, int]:
+    due = np.isfinite(orders.due_t[unsent])
+    why = [w or (NEVER_TOLD if d else NEVER_DUE) for w, d in zip(orders.unsent_why[unsent], due, strict=True)]
+    return dict(sorted(Counter(why).items()))
+
+
+def causes(state: Ints) -> Ints:
+    """The Aalen-Johansen cause of the state an order ended in; 0 where it did not."""
+    cause = np.zeros(len(state), dtype=np.int64)
+    for ended_as, states in (
+        (DELIVERED, (State.COMPLETED,)),
+        (REFUNDED, (State.REFUNDED,)),
+        (FAILED, (State.FAILED, State.EXPIRED, State.CANCELLED)),
+        (MANUAL, (State.HELD, State.MANUAL)),
+    ):
+        cause[np.isin(state, [INDEX[s] for s in states])] = ended_as
+    return cause
+
+
+def by_horizon(durations: Floats, cause: Ints, horizons_s: list[float]) -> list[Horizon]:
+    """Shares of paid orders by how they had ended, `durations` and horizons in business seconds."""
+    if not len(durations):
+        return []
+    shares = aalen_johansen(durations, cause, 4, np.array(horizons_s))
+    return [
+        Horizon(
+            s,
+            delivered=float(row[DELIVERED - 1]),
+            refunded=float(row[REFUNDED - 1]),
+            failed=float(row[FAILED - 1]),
+            manual=float(row[MANUAL - 1]),
+            open=max(1.0 - float(row.sum()), 0.0),
+        )
+        for s, row in zip(horizons_s, shares, strict=True)
+    ]
+
+
+def notices_due(found: dict[str, npt.NDArray[np.generic] | Texts], plan: Plan, end_t: float) -> list[NoticesDue]:
+    """Notices that the ladder still promises, by upstream, counted from the end of the observation."""
+    due: dict[str, list[float]] = {}
+    under_way: Counter[str] = Counter()
+    columns = (found["upstream"], found["sent"], found["answered"], found["answered_t"])
+    for upstream, sent, answered, answered_t in zip(*(c.tolist() for c in columns), strict=True):
+        ladder = plan.upstreams[upstream].ladder if upstream in plan.upstreams else ()
+        if sent > answered or sent == 0:
+            under_way[upstream] += 1
+        elif sent <= len(ladder):
+            next_t = answered_t + plan.wire_s(ladder[int(sent) - 1]) * SECOND_NS
+            due.setdefault(upstream, []).append((next_t - end_t) / SECOND_NS * plan.compress)
+    return [
+        NoticesDue(
+            name,
+            len(due.get(name, [])),
+            under_way[name],
+            round(min(due[name]), 3) if name in due else None,
+            round(max(due[name]), 3) if name in due else None,
+        )
+        for name in sorted({*due, *under_way})
+    ]

@@ -1,0 +1,37 @@
+"""The columns of orders.parquet: one row per order, times in wire seconds on the run's axis, stuck ones in business s."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from ledger.clock import SECOND_NS
+from reports.analysis import Analysis
+from reports.measure.lasthop import HOPS
+from reports.measure.stuck import STATES
+
+_TIMES = ("due", "sent", "placed", "trade", "captured", "accepted", "page_paid", "goods", "refunded")
+_MONEY = ("price_fen", "captured_fen", "refunded_fen")
+_TEXTS = ("product", "channel", "region", "buyer", "unsent_why", "order_no", "trade_no", "way", "booked_state")
+
+
+def columns(analysis: Analysis) -> dict[str, npt.NDArray[Any]]:
+    """By name, in the order they stand in the file."""
+    orders = analysis.orders
+    words = np.array([*map(str, STATES), "unknown"], dtype=object)
+    hops = np.array(HOPS, dtype=object)
+    made: dict[str, npt.NDArray[Any]] = {"key": np.array(orders.keys, dtype=object), "planned": orders.is_planned}
+    made |= {name: getattr(orders, name) for name in _TEXTS}
+    made |= {f"{name}_s": getattr(orders, f"{name}_t") / SECOND_NS for name in _TIMES}
+    made |= {name: getattr(orders, name) for name in _MONEY}
+    return made | {
+        "late_ms": orders.late_ns / 1e6,
+        "notices": orders.notices,
+        "goods": orders.goods,
+        "last_state": words[analysis.last_state],
+        "ended_s": analysis.ended_t / SECOND_NS,
+        "stuck_business_s": analysis.stuck_s,
+        "excess_business_s": analysis.excess_s,
+        "lost": analysis.is_lost,
+        "last_hop": hops[analysis.hop],
+    }

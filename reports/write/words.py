@@ -1,0 +1,82 @@
+"""How numbers and states are written for people."""
+
+from math import isfinite
+
+from ledger.states import State
+from plan.gates import MEASURES, Unit
+
+SHAPES = {"pass": "●", "fail": "■", "inconclusive": "◆"}
+VERDICT_ZH = {"pass": "通过", "fail": "未通过", "inconclusive": "结论不足"}
+VERDICT_EN = {"pass": "pass", "fail": "FAIL", "inconclusive": "inconclusive"}
+NOTHING = "–"
+
+STATE_EN = {state: str(state) for state in State}
+
+
+def state_zh(name: str) -> str:
+    """The Chinese word of a state; `gone` is a page that answers 404."""
+    if name == "gone":
+        return "页面消失"
+    return State(name).zh if name in set(State) else name
+
+
+def percent(share: float | None, digits: int = 1) -> str:
+    """A share in percent, with more digits where it is small."""
+    if share is None or not isfinite(share):
+        return NOTHING
+    if 0 < share < 0.001:
+        digits = 2
+    return f"{share * 100:.{digits}f} %"
+
+
+def number(value: float | None, digits: int = 1) -> str:
+    """A number with grouped thousands."""
+    if value is None or not isfinite(value):
+        return NOTHING
+    return f"{value:,.0f}" if abs(value) >= 1000 or value == int(value) else f"{value:,.{digits}f}"
+
+
+def seconds(value: float | None) -> str:
+    """A duration as people read it: 45.2 s, 3 min 20 s, 2 h 5 min."""
+    if value is None or not isfinite(value):
+        return NOTHING
+    if abs(value) < 100:
+        return f"{value:.1f} s" if value != int(value) else f"{value:.0f} s"
+    whole = round(value)
+    if whole < 3600:
+        minutes, rest = divmod(whole, 60)
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    hours, rest = divmod(whole, 3600)
+    return f"{hours} h {rest // 60} min" if rest >= 60 else f"{hours} h"
+
+
+def ms(value: float | None) -> str:
+    """Milliseconds with three significant digits or so."""
+    if value is None or not isfinite(value):
+        return NOTHING
+    return f"{value:.1f}" if value < 100 else f"{value:,.0f}"
+
+
+def in_unit(value: float | None, unit: str) -> str:
+    """A value of a measure with its unit."""
+    match unit:
+        case Unit.SHARE:
+            return percent(value)
+        case Unit.WIRE_S:
+            return NOTHING if value is None else f"{ms(value * 1000)} ms"
+        case Unit.BUSINESS_S:
+            return seconds(value)
+    return number(value)
+
+
+def interval(lo: float | None, hi: float | None, unit: str) -> str:
+    """Both ends of an interval; an end that is open is ∞."""
+    if lo is None and hi is None:
+        return ""
+    return f"{in_unit(lo, unit) if lo is not None else NOTHING} … {in_unit(hi, unit) if hi is not None else '∞'}"
+
+
+def measure_words(name: str) -> tuple[str, str]:
+    """What a measure is, in both languages."""
+    found = MEASURES[name]
+    return found.en, found.zh

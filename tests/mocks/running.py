@@ -1,0 +1,138 @@
+"""The real process of the payment mock, and shops to be told things."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, urlencode, urlsplit
+from urllib.request import Request, urlopen
+
+from ledger import journal
+from ledger.clock import Epoch
+from ledger.events import Event
+from ledger.rundir import RunDir
+from plan import run as plans
+from plan.run import Plan
+from tests.mocks.world import KEY, PID, a_plan
+
+UPSTREAMS = json.dumps({"epay": {"pid": PID, "key": KEY}})
+WITHIN_S = 20.0
+
+
+def a_run(folder: Path, plan: Plan | None = None) -> RunDir:
+    run = RunDir.create(folder, "by_hand", 7)
+    plans.save(plan or a_plan(), run.plan)
+    return run
+
+
+def command(run: RunDir, *more: str) -> list[str]:
+    start = [sys.executable, "-P", "-m", "mocks.payment", "--run", str(run.path), "--epoch", str(Epoch.now())]
+    return [*start, "--port", "0", "--port-file", str(run.path / "port"), "--writer", "payment", *more]
+
+
+def environment(**more: str) -> dict[str, str]:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith("ORDERJAM_")}
+    return kept | {"ORDERJAM_UPSTREAMS": UPSTREAMS} | more
+
+
+class Running:
+    """A started mock."""
+
+    def __init__(self, run: RunDir, process: "subprocess.Popen[str]") -> None:
+        self.run, self.process = run, process
+        self.url = ""
+
+    def wait_until_up(self) -> None:
+        port, until = self.run.path / "port", time.monotonic() + WITHIN_S
+        while not port.exists():
+            assert self.process.poll() is None, self.process.communicate()
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        self.url = f"http://127.0.0.1:{int(port.read_text())}"
+
+    def ask(self, path: str, fields: dict[str, str] | None = None, **headers: str) -> bytes:
+        body = urlencode(fields).encode() if fields is not None else None
+        with urlopen(Request(self.url + path, body, headers), timeout=WITHIN_S) as answer:
+            read: bytes = answer.read()
+        return read
+
+    def stop(self) -> tuple[int, str]:
+        """The exit code after SIGTERM, and all that it said."""
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGTERM)
+        said = "".join(self.process.communicate(timeout=WITHIN_S))
+        return self.process.returncode, said
+
+    def events(self) -> list[Event]:
+        return [event for path in self.run.journals() for event in journal.read(path)]
+
+
+@contextmanager
+def running(folder: Path, plan: Plan | None = None, *more: str, **env: str) -> Iterator[Running]:
+    """The mock as a process, up; killed at the end if it still runs."""
+    run = a_run(folder, plan)
+    started = subprocess.Popen(
+        command(run, *more), env=environment(**env), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+    mock = Running(run, started)
+    try:
+        mock.wait_until_up()
+        yield mock
+    finally:
+        if started.poll() is None:
+            started.kill()
+            started.communicate()
+
+
+class Shop:
+    """Takes notices on a port of its own, answers them all alike, and keeps what it was told."""
+
+    def __init__(self, status: int = 200, text: str = "success", location: str = "") -> None:
+        self.told: list[dict[str, str]] = []
+        self._came = threading.Condition()
+        shop = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                with shop._came:
+                    shop.told.append(dict(parse_qsl(urlsplit(self.path).query)))
+                    shop._came.notify_all()
+                self.send_response(status)
+                if location:
+                    self.send_header("Location", location)
+                self.end_headers()
+                self.wfile.write(text.encode())
+
+            def log_message(self, format: str, *args: Any) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def wait_until_told(self, count: int = 1) -> dict[str, str]:
+        """The latest notice as soon as there were so many."""
+        with self._came:
+            assert self._came.wait_for(lambda: len(self.told) >= count, WITHIN_S)
+        return self.told[-1]
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@contextmanager
+def a_shop(status: int = 200, text: str = "success", location: str = "") -> Iterator[Shop]:
+    shop = Shop(status, text, location)
+    try:
+        yield shop
+    finally:
+        shop.close()

@@ -1,0 +1,178 @@
+"""A payment mock without sockets: a clock that tests move, a journal they can read, a shop they can speak for."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from hashlib import md5
+from typing import Any, TypeVar
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+from ledger.clock import SECOND_NS, ManualClock
+from ledger.events import Event
+from ledger.states import Hop, Phase
+from mocks.apply import Reply
+from mocks.payment.epay import Keys
+from mocks.payment.mock import PaymentMock
+from mocks.payment.notices import Heard, Letter
+from mocks.server import Asked
+from plan.arrivals import Constant, arrivals
+from plan.faults import FaultPlan, Label
+from plan.orders import Delay, Mix
+from plan.run import SCHEMA, Evidence, Plan, TargetPlan, UpstreamPlan, stuck_after
+from plan.units import BusinessTime, Rate, Share, WireTime
+
+PID, KEY = "1001", "k3yk3yk3yk3yk3yk3yk3yk3yk3yk3y12"
+NOTIFY, RETURN = "http://127.0.0.1:9000/notify", "http://127.0.0.1:9000/back?from=epay"
+E = TypeVar("E")
+Answering = Callable[[Letter], Heard | None]
+
+
+def a_fault(id: str, fault: str, hop: Hop = Hop.SHOP_PAYMENT, **more: Any) -> FaultPlan:
+    return FaultPlan(id, fault, (hop,), Label(id, id), "cause", **more)
+
+
+def a_plan(*faults: FaultPlan, gaps: tuple[float, ...] = (60, 180), compress: float = 1.0, timeout: float = 5) -> Plan:
+    ladder = tuple(BusinessTime(gap) for gap in gaps)
+    return Plan(
+        schema=SCHEMA,
+        scenario="by_hand",
+        about="",
+        file="",
+        seed=7,
+        compress=compress,
+        target=TargetPlan("cardshop", "", "naive"),
+        load=arrivals(Constant(rate=Rate(10), orders=400)),
+        mix=Mix(
+            product={"card_10": Share(1.0)},
+            channel={"epay": Share(1.0)},
+            region={"cn": Share(1.0)},
+            pay_delay=Delay(constant=BusinessTime(8)),
+        ),
+        upstreams={"epay": UpstreamPlan("payment", "epay", ladder, WireTime(timeout))},
+        faults=faults,
+        deadline=BusinessTime(300),
+        stuck_after=stuck_after({}),
+        poll_every=WireTime(0.2),
+        warm_up_orders=5,
+        evidence=Evidence(),
+        gates=(),
+    )
+
+
+def signed(fields: dict[str, str], key: str = KEY) -> dict[str, str]:
+    """Signed as the protocol says, not by the code under test."""
+    text = "&".join(f"{k}={v}" for k, v in sorted(fields.items()) if v and k not in ("sign", "sign_type"))
+    return {**fields, "sign": md5((text + key).encode()).hexdigest(), "sign_type": "MD5"}
+
+
+def an_order(n: int = 1, **changed: str) -> dict[str, str]:
+    """The fields of order n, unsigned; an empty value leaves its field out."""
+    fields = {
+        "pid": PID,
+        "type": "alipay",
+        "out_trade_no": f"C{n:06d}",
+        "notify_url": NOTIFY,
+        "return_url": RETURN,
+        "name": "会员 充值&x=1",
+        "money": "10.00",
+        "param": f"b{n:08d}@buyers.example",
+    }
+    return {k: v for k, v in (fields | changed).items() if v}
+
+
+class World:
+    """The mock and all around it."""
+
+    def __init__(self, plan: Plan, tasks: asyncio.TaskGroup, token: str | None) -> None:
+        self.clock = ManualClock()
+        self.events: list[Event] = []
+        self.letters: list[Letter] = []
+        self.shop: Answering = lambda letter: Heard(200, "success")
+        self.mock = PaymentMock(
+            plan,
+            {"epay": Keys(PID, KEY)},
+            clock=self.clock,
+            wall_ns=1_790_000_000 * SECOND_NS,
+            append=self.events.append,
+            send=self._send,
+            tasks=tasks,
+            token=token,
+        )
+
+    async def _send(self, letter: Letter) -> Heard:
+        """The shop's answer; None never comes."""
+        self.letters.append(letter)
+        answer = self.shop(letter)
+        if answer is None:
+            await asyncio.Event().wait()
+        assert answer is not None
+        return answer
+
+    def load(self) -> "World":
+        """The phase in which faults strike."""
+        self.mock.injector.begin(Phase.LOAD, self.clock.t())
+        self.mock.injector.renew()
+        return self
+
+    def found(self, kind: type[E]) -> list[E]:
+        return [event for event in self.events if isinstance(event, kind)]
+
+    def notices(self) -> list[dict[str, str]]:
+        """What the shop was told."""
+        return [dict(parse_qsl(urlsplit(letter.url).query, keep_blank_values=True)) for letter in self.letters]
+
+    async def ask(
+        self, target: str, fields: dict[str, str] | None = None, accept: str = "", order_key: str = ""
+    ) -> Reply | None:
+        """GET, or POST where there are fields. None: closed without a byte."""
+        path, _, query = target.partition("?")
+        method = "GET" if fields is None else "POST"
+        body = b"" if fields is None else urlencode(fields).encode()
+        return await self.mock.answer(Asked(method, path, query, body, "127.0.0.1:8000", accept, order_key=order_key))
+
+    async def json(self, target: str, fields: dict[str, str] | None = None, **more: str) -> dict[str, Any]:
+        reply = await self.ask(target, fields, **more)
+        assert reply is not None
+        assert reply.fields is not None
+        found: dict[str, Any] = json.loads(json.dumps(reply.fields))
+        return found
+
+    async def created(self, n: int = 1, **changed: str) -> dict[str, Any]:
+        answer = await self.json("/epay/mapi.php", signed(an_order(n, **changed)))
+        assert answer["code"] == 1, answer
+        return answer
+
+    async def paid(self, n: int = 1, **changed: str) -> str:
+        """The number of a trade that was created and paid."""
+        trade_no: str = (await self.created(n, **changed))["trade_no"]
+        answer = await self.json(f"/epay/cashier.php?trade_no={trade_no}", {}, accept="application/json")
+        assert answer["paid"] is True
+        return trade_no
+
+    async def settle(self) -> None:
+        """Lets everything that can go on without the clock go on."""
+        for _ in range(30):
+            await asyncio.sleep(0)
+
+    async def move_to_s(self, s: float) -> None:
+        """Moves the clock there, stopping wherever somebody waits."""
+        await self.settle()
+        while (due := self.clock.next_due()) is not None and due <= s * SECOND_NS:
+            self.clock.move_to(due)
+            await self.settle()
+        self.clock.move_to(int(s * SECOND_NS))
+        await self.settle()
+
+
+MakeWorld = Callable[..., AbstractAsyncContextManager[World]]
+
+
+@asynccontextmanager
+async def make_world(*faults: FaultPlan, token: str | None = None, **plan: Any) -> AsyncIterator[World]:
+    """A world; what still waits in it at the end is cancelled."""
+    async with asyncio.TaskGroup() as tasks:
+        made = World(a_plan(*faults, **plan), tasks, token)
+        yield made
+        made.mock.injector.release()
+        made.mock.notices.forget()

@@ -1,0 +1,215 @@
+"""A builder of synthetic runs: real plans, real journals, no processes. Times are wire seconds on the run's axis."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ledger import events as facts
+from ledger.clock import SECOND_NS
+from ledger.events import Event, goods_hash
+from ledger.journal import STRUCK_PREFIX, SUFFIX, Journal
+from ledger.rundir import RunDir
+from ledger.states import Code, Hop, Operation, Phase, State
+from plan import gates, orders, run
+from plan.arrivals import Arrivals
+from plan.faults import FaultPlan, Label
+from plan.run import Evidence, Made, Plan, TargetPlan, UpstreamPlan
+from plan.units import BusinessTime, Rate, Share, WireTime, Window
+
+L0_S = 10.0
+COMPRESS = 10.0
+PRICE_FEN = 1000
+
+
+def ns(t_s: float) -> int:
+    return round(t_s * SECOND_NS)
+
+
+def fault(name: str, window: tuple[float, float] | None = None) -> FaultPlan:
+    return FaultPlan(
+        id=name,
+        fault="notice_lost",
+        hops=(Hop.PAYMENT_SHOP,),
+        label=Label(f"{name} in English", f"{name}的中文"),
+        cause="payment callback lost",
+        window=Window(*window) if window else None,
+    )
+
+
+def make_plan(planned: int = 3, *, gate_texts: tuple[str, ...] = (), evidence: int = 3, **changes: Any) -> Plan:
+    """Threshold of created, paying and paid: 30 business seconds, which is 3 s at compress 10; deadline 300, so 30 s."""
+    plan = Plan(
+        schema=run.SCHEMA,
+        scenario="synthetic",
+        about="made by a test",
+        file="synthetic.yaml",
+        seed=7,
+        compress=COMPRESS,
+        target=TargetPlan("cardshop", "cardshop.yaml", "naive"),
+        load=Arrivals("constant", ((WireTime(0), Rate(10)), (WireTime(planned / 10), Rate(10))), planned),
+        mix=orders.Mix(
+            product={"card_10": Share(0.6), "card_50": Share(0.4)},
+            channel={"epay": Share(1)},
+            pay_delay=orders.Delay(constant=BusinessTime(8)),
+            region={"cn-east": Share(1)},
+        ),
+        upstreams={"epay": UpstreamPlan("payment", "epay", (BusinessTime(60), BusinessTime(180)))},
+        faults=(),
+        deadline=BusinessTime(300),
+        stuck_after=run.stuck_after({}),
+        poll_every=WireTime(0.2),
+        warm_up_orders=0,
+        evidence=Evidence(evidence),
+        gates=tuple(gates.parse_gate(text) for text in gate_texts),
+        made=Made(replay="orderjam run synthetic --seed 7"),
+    )
+    import msgspec
+
+    return msgspec.structs.replace(plan, **changes)
+
+
+class OrderMaker:
+    """One order of a synthetic run; every method adds facts and gives the order back."""
+
+    def __init__(self, run: "RunMaker", n: int) -> None:
+        self.run, self.n = run, n
+        self.key = orders.order_key(n)
+        self.no = f"NO{n}"
+
+    def put(self, writer: str, event: Event) -> "OrderMaker":
+        self.run.put(writer, event)
+        return self
+
+    def planned(self, at: float, late_s: float = 0.001) -> "OrderMaker":
+        self.put("driver-0", facts.Planned(t=ns(at), o=self.key, n=self.n, due_t=ns(at)))
+        return self.put("driver-0", facts.Sent(t=ns(at + late_s), o=self.key, late_ns=ns(late_s)))
+
+    def placed(self, at: float) -> "OrderMaker":
+        self.planned(at)
+        self.put("driver-0", facts.Placed(t=ns(at + 0.01), o=self.key, order_no=self.no, ms=10.0))
+        return self.put(
+            "payment",
+            facts.TradeCreated(
+                t=ns(at + 0.005), o=self.key, upstream="epay", trade_no=f"T{self.n}", out_trade_no=self.no,
+                amount_fen=PRICE_FEN, way="alipay", keyed_by="key",
+            ),
+        )  # fmt: skip
+
+    def captured(self, at: float, fen: int = PRICE_FEN) -> "OrderMaker":
+        return self.put(
+            "payment", facts.Captured(t=ns(at), o=self.key, upstream="epay", trade_no=f"T{self.n}", amount_fen=fen)
+        )
+
+    def notice(self, at: float, n: int = 1, outcome: str = "accepted") -> "OrderMaker":
+        same: dict[str, Any] = {"o": self.key, "upstream": "epay", "trade_no": f"T{self.n}", "n": n}
+        self.put("payment", facts.NoticeSent(t=ns(at), **same))
+        return self.put(
+            "payment", facts.NoticeAnswered(t=ns(at), status=200, outcome=outcome, words="", ms=1.0, **same)
+        )
+
+    def refunded(self, at: float, fen: int = PRICE_FEN) -> "OrderMaker":
+        return self.put(
+            "payment", facts.Refunded(t=ns(at), o=self.key, upstream="epay", trade_no=f"T{self.n}", amount_fen=fen)
+        )
+
+    def seen(
+        self, state: State, at: float, last_old: float | None = None, goods: tuple[str, ...] = (), final: bool = False
+    ) -> "OrderMaker":
+        """Without `last_old` and not first, the page was last read a tenth of a second before and after: mid = at."""
+        first = not any(isinstance(e, facts.Seen) and e.o == self.key for e in self.run.events.get("driver-0", []))
+        old, t = (None, at) if first or final else (at - 0.1, at + 0.1) if last_old is None else (last_old, at)
+        return self.put(
+            "driver-0",
+            facts.Seen(
+                t=ns(t), o=self.key, state=state, words=state.zh, goods=tuple(map(goods_hash, goods)),
+                last_old_t=None if old is None else ns(old), final=final,
+            ),
+        )  # fmt: skip
+
+    def gone(self, at: float, status: int = 404) -> "OrderMaker":
+        return self.put(
+            "driver-0", facts.PollFailed(t=ns(at), o=self.key, operation=Operation.POLL, status=status, why="gone")
+        )
+
+    def booked(
+        self, state: State, goods: tuple[str, ...] = (), fen: int = PRICE_FEN, code: Code | None = None
+    ) -> "OrderMaker":
+        return self.put(
+            "harness",
+            facts.Booked(
+                t=ns(self.run.end_s), o=self.key, order_no=self.no, state=state, words=state.zh, amount_fen=fen,
+                goods=tuple(map(goods_hash, goods)), code=code,
+            ),
+        )  # fmt: skip
+
+    def struck(self, by: str, at: float) -> "OrderMaker":
+        return self.put(
+            "struck-payment",
+            facts.Struck(
+                t=ns(at), o=self.key, fault=by, hop=Hop.PAYMENT_SHOP, operation=Operation.NOTICE, attempt=1,
+                changed="notice lost",
+            ),
+        )  # fmt: skip
+
+    def happy(self, at: float = 11.0) -> "OrderMaker":
+        """Placed, paid a second later, delivered half a second after that."""
+        card = f"card-{self.n}"
+        self.placed(at).seen(State.PAYING, at + 0.2).captured(at + 1).notice(at + 1.1)
+        self.seen(State.PAID, at + 1.2).seen(State.COMPLETED, at + 1.5, goods=(card,))
+        return self.booked(State.COMPLETED, (card,))
+
+    def sleeping(self, at: float = 11.0, state: State = State.PAYING) -> "OrderMaker":
+        """Placed, paid a second later, and never anything else."""
+        self.placed(at).seen(state, at + 0.2).captured(at + 1).seen(state, self.run.end_s - 0.1, final=True)
+        return self.booked(state)
+
+
+class RunMaker:
+    """Collects the facts of a run, then writes them as the real writers do."""
+
+    def __init__(self, folder: Path, plan: Plan, *, end_s: float = 60.0) -> None:
+        self.plan, self.end_s = plan, end_s
+        self.dir = RunDir(folder / "synthetic-run")
+        self.events: dict[str, list[Event]] = {}
+        self.put("harness", facts.PhaseBegan(t=ns(1), phase=Phase.PREPARE))
+        self.put("harness", facts.PhaseBegan(t=ns(9), phase=Phase.LOAD, l0_t=ns(L0_S)))
+
+    def put(self, writer: str, event: Event) -> None:
+        self.events.setdefault(writer, []).append(event)
+
+    def order(self, n: int) -> OrderMaker:
+        return OrderMaker(self, n)
+
+    def write(self, *, collected: bool = True, closed: bool = True, sealed: bool = True) -> RunDir:
+        """The run directory; `collected` with its last phases, `closed` with its journals closed, `sealed` with its
+        manifest."""
+        if collected:
+            for phase, at in ((Phase.HEAL, 25.0), (Phase.SETTLE, 25.1), (Phase.COLLECT, self.end_s)):
+                self.put("harness", facts.PhaseBegan(t=ns(at), phase=phase))
+        self.dir.events.mkdir(parents=True)
+        run.save(self.plan, self.dir.plan)
+        for writer, told in self.events.items():
+            journal = Journal(self.dir.events / f"{writer}{SUFFIX}", writer.removeprefix(STRUCK_PREFIX))
+            for event in sorted(told, key=lambda e: e.t):
+                journal.append(event)
+            journal.flush()
+            if closed:
+                journal.close()
+        if sealed:
+            self.dir.seal()
+        return self.dir
+
+
+NewRun = Callable[..., RunMaker]
+
+
+@pytest.fixture
+def new_run(tmp_path: Path) -> NewRun:
+    """A maker of a synthetic run: new_run(planned, gate_texts=…, evidence=…, end_s=…, and any field of the plan)."""
+
+    def make(planned: int = 3, *, end_s: float = 60.0, **changes: Any) -> RunMaker:
+        return RunMaker(tmp_path, make_plan(planned, **changes), end_s=end_s)
+
+    return make
