@@ -138,7 +138,9 @@ def start_mock(folder: Path) -> tuple[subprocess.Popen[bytes], int, RunClock]:
 
 
 def begin_load(port: int, clock: RunClock) -> None:
-    """Faults are decided only while the phase is load and the lease holds."""
+    """Forgets the trades of the round before, for wrk begins again at the first order; then faults are decided, which
+    they are only while the phase is load and the lease holds."""
+    post(f"http://127.0.0.1:{port}/_admin/reset", b"")
     post(f"http://127.0.0.1:{port}/_admin/phase", json.dumps({"phase": "load", "l0_t": clock.t() - SECOND_NS}).encode())
     post(f"http://127.0.0.1:{port}/_admin/lease", b"")
 

@@ -178,7 +178,6 @@ def run(
     _say(f"seed {plan.seed} · replay: {plan.made.replay}")
     _warn(plan)
     ended = asyncio.run(_play(plan, folder, Options(web=web, workers=workers)))
-    folder.point_latest()
     raise typer.Exit(_conclude(plan, folder, ended, as_json=as_json))
 
 
@@ -204,8 +203,9 @@ def _conclude(plan: Plan, folder: RunDir, ended: Ended, *, as_json: bool) -> int
         _say(f"orderjam: {ended.why}")
     findings = None
     try:
+        folder.point_latest()
         findings = reports.build(RunDir.open(folder.path))
-    except (RunDirError, JournalError, DocumentError) as error:
+    except (RunDirError, JournalError, DocumentError, OSError) as error:
         _say(f"orderjam: no report: {error}")
     code = int(ended.code) if ended.code is not None else findings.exit_code if findings else int(Exit.BROKEN)
     if findings:

@@ -17,7 +17,7 @@ from harness.children import Child, ChildDied, Children, died, wait_for, wait_fo
 from harness.timeline import LOOK_EVERY_S, Timeline
 from ledger.clock import SECOND_NS, Epoch, RunClock
 from ledger.journal import Journal, JournalError
-from ledger.rundir import RunDir
+from ledger.rundir import RunDir, RunDirError
 from ledger.states import Phase
 from plan.arrivals import Schedule
 from plan.run import LOAD_TAIL_S, Plan
@@ -107,12 +107,14 @@ class Run:
         try:
             with Journal(self.run.events / "harness.ndjson", "harness") as journal:
                 ended = await self._with_children(epoch, clock, journal, state)
-            return ended
-        except JournalError as error:
-            return Ended(Exit.BROKEN, str(error))
-        finally:
-            shutil.rmtree(state, ignore_errors=True)
+        except (JournalError, RunDirError, OSError) as error:
+            ended = Ended(Exit.BROKEN, str(error))
+        shutil.rmtree(state, ignore_errors=True)
+        try:
             self.run.seal()
+        except RunDirError as error:
+            ended = Ended(ended.code or Exit.BROKEN, f"{ended.why}; {error}" if ended.why else str(error))
+        return ended
 
     async def _with_children(self, epoch: Epoch, clock: RunClock, journal: Journal, state: Path) -> Ended:
         try:

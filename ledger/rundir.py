@@ -127,7 +127,11 @@ def _differences(manifest: Manifest, files: list[FileCheck]) -> list[str]:
 
 
 def write_atomically(path: Path, data: bytes) -> None:
-    """Replaces path by data in one step: readers see the old or the new, never a half."""
+    """Replaces path by data in one step: readers see the old or the new, never a half. RunDirError if it cannot."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    temporary.write_bytes(data)
-    temporary.replace(path)
+    try:
+        temporary.write_bytes(data)
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise RunDirError(f"{path}: cannot be written: {error.strerror}") from error

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ledger.journal import STRUCK_PREFIX
-from ledger.rundir import RunDir
+from ledger.rundir import RunDir, RunDirError
 from ledger.states import BEFORE_PAID, Code, State
 from plan.orders import number_of, order_key, wish
 from plan.run import Plan
@@ -26,12 +26,14 @@ Bools = npt.NDArray[np.bool_]
 Texts = npt.NDArray[np.object_]
 
 _INTEGERS = (
-    "t due_t n late_ns last_old_t status count errors late amount_fen copy shop_t attempt l0_t"
-).split()
+    *("t", "due_t", "n", "late_ns", "last_old_t", "status", "count", "errors", "late", "amount_fen", "copy", "shop_t"),
+    *("attempt", "l0_t"),
+)
 _TEXTS = (
-    "w k o order_no channel name state words code operation upstream trade_no out_trade_no way keyed_by method path"
-    " nearest outcome product request_no credit fault hop changed child phase note"
-).split()
+    *("w", "k", "o", "order_no", "channel", "name", "state", "words", "code", "operation", "upstream", "trade_no"),
+    *("out_trade_no", "way", "keyed_by", "method", "path", "nearest", "outcome", "product", "request_no", "credit"),
+    *("fault", "hop", "changed", "child", "phase", "note"),
+)
 _NUMBERS = ("ms", "cpu", "rss_mb", "lag_ms")
 _OTHERS = {"histogram": "JSON", "why": "JSON", "goods": "JSON", "final": "BOOLEAN"}
 COLUMNS = (
@@ -190,8 +192,7 @@ class Stories:
         vouched = ""
         if self.has_upstream_goods:
             vouched = (
-                "WHERE (i, g) IN (SELECT i, json_extract_string(goods, '$') FROM told WHERE k = 'goods_sold')"
-                " OR credit"
+                "WHERE (i, g) IN (SELECT i, json_extract_string(goods, '$') FROM told WHERE k = 'goods_sold') OR credit"
             )
         found = self.query(
             f"""WITH shown AS (
@@ -199,7 +200,8 @@ class Stories:
                 unnest(from_json(goods, '["VARCHAR"]')) AS g FROM told
                 WHERE k IN ('seen', 'booked') AND json_type(goods) = 'ARRAY'
               UNION ALL SELECT i, false, true, t, credit FROM told WHERE k = 'credited')
-            SELECT i, count(DISTINCT g) AS goods, min(t) FILTER (on_page) AS goods_t, min(t) FILTER (credit) AS credited_t
+            SELECT i, count(DISTINCT g) AS goods, min(t) FILTER (on_page) AS goods_t,
+              min(t) FILTER (credit) AS credited_t
             FROM shown {vouched} GROUP BY i ORDER BY i"""
         )
         rows = found["i"].astype(np.int64)
@@ -227,7 +229,10 @@ class Stories:
             FROM told WHERE k = 'seen' AND NOT coalesce(final, false) ORDER BY i, t, seq"""
         )
         return Seen(
-            found["i"].astype(np.int64), _floats(found["t"]), _floats(found["last_old_t"]), found["state"].astype(np.int64)
+            found["i"].astype(np.int64),
+            _floats(found["t"]),
+            _floats(found["last_old_t"]),
+            found["state"].astype(np.int64),
         )
 
     def shown(self, state: State) -> tuple[Ints, Floats]:
@@ -239,9 +244,19 @@ class Stories:
 
     def phases(self) -> list[tuple[str, float, float, str]]:
         """Phase, its beginning, the start of load if known, and the harness's note."""
-        found = self.query("SELECT phase, t, l0_t, note FROM raw WHERE k = 'phase' AND phase IS NOT NULL ORDER BY t, rowid")
+        found = self.query(
+            "SELECT phase, t, l0_t, note FROM raw WHERE k = 'phase' AND phase IS NOT NULL ORDER BY t, rowid"
+        )
         notes = [note or "" for note in found["note"]]
-        return list(zip(found["phase"].tolist(), _floats(found["t"]).tolist(), _floats(found["l0_t"]).tolist(), notes, strict=True))
+        return list(
+            zip(
+                found["phase"].tolist(),
+                _floats(found["t"]).tolist(),
+                _floats(found["l0_t"]).tolist(),
+                notes,
+                strict=True,
+            )
+        )
 
     def last_t(self) -> float:
         """The last moment anybody recorded; 0 for a run without events."""
@@ -281,11 +296,15 @@ class Stories:
         )
 
     def write_parquet(self, path: Path, columns: dict[str, npt.NDArray[Any]]) -> None:
-        """One row per order, byte for byte the same for the same columns."""
+        """One row per order, byte for byte the same for the same columns; RunDirError if it cannot be written."""
         self._db.execute("SET threads = 1")
         temporary = path.with_name(f".{path.name}.new")
         self._db.register("table_of_orders", columns)
-        self._db.execute(f"COPY (SELECT * FROM table_of_orders) TO '{_quoted(temporary)}' (FORMAT parquet)")
+        try:
+            self._db.execute(f"COPY (SELECT * FROM table_of_orders) TO '{_quoted(temporary)}' (FORMAT parquet)")
+        except duckdb.IOException as error:
+            temporary.unlink(missing_ok=True)
+            raise RunDirError(f"{path}: cannot be written: {str(error).splitlines()[0]}") from error
         self._db.unregister("table_of_orders")
         temporary.replace(path)
 
@@ -339,15 +358,15 @@ def _plain(column: Any) -> npt.NDArray[Any]:
     if column.dtype.kind in "iufb":
         return _floats(column)
     if isinstance(column, np.ma.MaskedArray):
-        return np.where(np.ma.getmaskarray(column), None, column.data)  # type: ignore[arg-type]
+        plain: npt.NDArray[Any] = column.astype(object).filled(None)
+        return plain
     return np.asarray(column, dtype=object)
 
 
 def _floats(column: Any) -> Floats:
     """Numbers as float64; NULL and what is not finite as NaN."""
-    if isinstance(column, np.ma.MaskedArray):
-        column = column.astype(np.float64).filled(np.nan)
-    return np.asarray(column, dtype=np.float64)
+    numbers: Any = column.astype(np.float64)
+    return np.asarray(np.ma.filled(numbers, np.nan))
 
 
 def _texts(values: Any) -> Texts:

@@ -233,7 +233,8 @@ class Epay:
         )
 
     def _made_json(self, asked: Asked, trade: Trade) -> Reply:
-        pay_url = f"http://{asked.host}/{self.name}/cashier.php?trade_no={trade.trade_no}"
+        base = f"http://{asked.host}" if asked.host else ""
+        pay_url = f"{base}/{self.name}/cashier.php?trade_no={trade.trade_no}"
         return Reply(fields={"code": 1, "msg": "创建订单成功！", "trade_no": trade.trade_no, "payurl": pay_url})
 
     def _made_page(self, _: Asked, trade: Trade) -> Reply:

@@ -1,7 +1,8 @@
 """Notices: what a channel tells the shop after capture, again and again as the ladder says, until it is accepted.
 
 One attempt: late → lost → mangle → sign → repeat → send. Attempts are numbered by trade; copies of one share its
-number and decision. The gap to the next attempt is counted from the end of the one before.
+number and decision. The gap to the next attempt is counted from sending to sending: the wait for an answer is wire time,
+which `compress` does not shorten, and would else make every ladder longer the more a run is compressed.
 """
 
 import asyncio
@@ -127,12 +128,11 @@ class Notices:
     async def _climb(self, trade: Trade) -> None:
         line = self._lines[trade.order.upstream]
         try:
-            if await self._attempt(trade, line, 1):
-                return
-            for n, gap_ns in enumerate(line.ladder.gaps_ns, 2):
-                await self._clock.wait_until(self._clock.t() + gap_ns)
+            for n, gap_ns in enumerate((*line.ladder.gaps_ns, 0), 1):
+                due_t = self._clock.t() + gap_ns  # of the next attempt: a gap is counted from send to send
                 if await self._attempt(trade, line, n):
                     return
+                await self._clock.wait_until(due_t)
         finally:
             self._climbing.pop(trade.trade_no, None)
 

@@ -64,6 +64,11 @@ class Running:
             read: bytes = answer.read()
         return read
 
+    def post(self, path: str, body: bytes) -> bytes:
+        with urlopen(Request(self.url + path, body), timeout=WITHIN_S) as answer:
+            read: bytes = answer.read()
+        return read
+
     def stop(self) -> tuple[int, str]:
         """The exit code after SIGTERM, and all that it said."""
         if self.process.poll() is None:

@@ -51,14 +51,14 @@ async def test_attempts_follow_the_gaps_of_the_ladder_in_compressed_time(world: 
         assert w.mock.open_notices == 0
 
 
-async def test_a_notice_nobody_answers_is_given_up_and_the_gap_counts_from_there(world: MakeWorld) -> None:
+async def test_a_notice_nobody_answers_is_given_up_and_the_gap_counts_from_its_sending(world: MakeWorld) -> None:
     async with world(timeout=5) as w:
         w.shop = lambda letter: None if len(w.letters) == 1 else Heard(200, "ok success!")
         await w.paid()
         await w.move_to_s(4.9)
         assert outcomes(w) == []
         await w.move_to_s(100)
-        assert sent(w) == [(1, 0, 0.0), (2, 0, 65.0)]
+        assert sent(w) == [(1, 0, 0.0), (2, 0, 60.0)]
         assert outcomes(w) == ["unanswered", "accepted"]
         assert w.found(NoticeAnswered)[0].ms == 5000
 
@@ -120,7 +120,7 @@ async def test_a_lost_notice_is_seen_as_its_channel_sees_it(world: MakeWorld) ->
     async with world(a_fault("lost", "notice_lost", SHOP, first=1), timeout=5) as w:
         await w.load().paid()
         await w.move_to_s(100)
-        assert sent(w) == [(1, 0, 0.0), (2, 0, 65.0)]
+        assert sent(w) == [(1, 0, 0.0), (2, 0, 60.0)]
         assert outcomes(w) == ["unanswered", "accepted"]
         assert len(w.letters) == 1, "the first never left"
         (struck,) = w.found(Struck)

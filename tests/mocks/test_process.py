@@ -7,14 +7,15 @@ import subprocess
 import time
 from pathlib import Path
 from urllib.error import HTTPError
+from urllib.parse import urlencode
 
 import pytest
 
-from ledger.events import Captured, NoticeAnswered, TradeCreated, Unmatched
+from ledger.events import Captured, NoticeAnswered, Struck, TradeCreated, Unmatched
 from ledger.journal import Wholeness, check
 from plan.run import Plan, UpstreamPlan
 from tests.mocks.running import UPSTREAMS, WITHIN_S, Running, a_run, a_shop, command, environment, running
-from tests.mocks.world import KEY, PID, a_plan, an_order, signed
+from tests.mocks.world import KEY, PID, a_fault, a_plan, an_order, signed
 
 pytestmark = pytest.mark.slow
 TOKEN = "t0ken-t0ken-t0ken"
@@ -90,21 +91,28 @@ def test_a_port_that_is_taken_ends_with_5_and_one_line(tmp_path: Path) -> None:
     assert said.count("\n") == 1
 
 
-def test_sigterm_closes_the_journals_also_with_requests_hanging_and_notices_due(tmp_path: Path) -> None:
-    with a_shop(text="fail") as shop, running(tmp_path) as mock:
-        order = an_order(notify_url=f"{shop.url}/n")
-        no = json.loads(mock.ask("/epay/mapi.php", signed(order)))["trade_no"]
+def test_sigterm_closes_the_journals_with_requests_hanging_and_notices_due(tmp_path: Path) -> None:
+    plan = a_plan(a_fault("stuck", "hang", params={"lasts": "60 s"}, first=1))
+    with a_shop(text="fail") as shop, running(tmp_path, plan) as mock:
+        no = json.loads(mock.ask("/epay/mapi.php", signed(an_order(1, notify_url=shop.url))))["trade_no"]
         mock.ask(f"/epay/cashier.php?trade_no={no}", {"key": "b00000001"})
         shop.wait_until_told()
-        with socket.create_connection(("127.0.0.1", int(mock.url.rpartition(":")[2]))) as idle:
-            idle.sendall(b"GET /epay/cashier.php HTTP/1.1\r\n")
+        mock.post("/_admin/phase", b'{"phase": "load", "l0_t": 0}')
+        mock.post("/_admin/lease", b"")
+        address = ("127.0.0.1", int(mock.url.rpartition(":")[2]))
+        with socket.create_connection(address) as hanging, socket.create_connection(address) as half:
+            target = f"/epay/mapi.php?{urlencode(signed(an_order(2)))}"
+            hanging.sendall(f"GET {target} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+            half.sendall(b"GET /epay/cashier.php HTTP/1.1\r\n")
+            while json.loads(mock.ask("/_admin/health"))["trades"] < 2:
+                time.sleep(0.01)
             began = time.monotonic()
-            code, said = mock.stop()
-        assert (code, said) == (0, "")
-        assert time.monotonic() - began < 5
+            assert mock.stop() == (0, "")
+            assert time.monotonic() - began < 5
+            assert hanging.recv(1) == b""
     assert [check(path).wholeness for path in mock.run.journals()] == [Wholeness.CLOSED] * 2
     kinds = [type(event) for event in mock.events()]
-    assert kinds.count(TradeCreated) == kinds.count(Captured) == 1
+    assert [kinds.count(kind) for kind in (TradeCreated, Captured, Struck)] == [2, 1, 1]
 
 
 def test_a_notice_is_not_led_on_by_a_redirect(tmp_path: Path) -> None:
