@@ -5,7 +5,7 @@ SCENARIO ?= evening_peak
 export PYTHONUTF8 = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench schema clean
+.PHONY: help run test lint bench effects schema clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -15,7 +15,7 @@ help: ## this list
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "orderjam needs Python 3.11 or later; say which: make $(MAKECMDGOALS) PYTHON=python3.12"; exit 2; }
 	$(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
-	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
+	PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
 run: .venv/.made ## play the default scenario against the embedded shop; a report at the end
@@ -32,7 +32,11 @@ lint: .venv/.made ## ruff and mypy --strict
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
 bench: .venv/.made ## measure; figures as ratios within one run
-	@for b in benchmarks/*.py; do echo "== $$b"; $(BIN)/python $$b || exit 1; done
+	@for b in strikes_and_journal epay_vs_wiremock driver_lateness driver_throughput whole_run; do \
+	  echo "== $$b"; $(BIN)/python benchmarks/$$b.py || exit 1; done
+
+effects: .venv/.made ## play every scenario and write docs/effects.md (ten minutes)
+	@$(BIN)/python benchmarks/effects.py
 
 schema: .venv/.made ## write scenarios/scenario.schema.json and the table in docs/faults.md again
 	@$(BIN)/orderjam schema > scenarios/scenario.schema.json && $(BIN)/python -m faults.table
