@@ -24,7 +24,7 @@ run: .venv/.made ## play the default scenario against the embedded shop; a repor
 	  echo "As it should be: the naive shop got orders stuck, broke an invariant and a gate; read runs/latest/report.html, and see the cure with: $(BIN)/orderjam run $(SCENARIO) --profile hardened"; \
 	else exit $${code:-0}; fi
 
-test: .venv/.made ## all tests, with coverage
+test: .venv/.made lint ## linters and all tests, with coverage
 	@$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not run" --cov --cov-report=term $(PYTEST)
 	@$(BIN)/python -m pytest -q -m run $(PYTEST)  # whole runs measure time, so nothing runs beside them
 

@@ -24,9 +24,10 @@ TABLE = (
 DOC = Path(__file__).parents[1] / "docs" / "effects.md"
 HEAD = """# What the scenarios show
 
-Made by `python benchmarks/effects.py` (whole runs, seed 7, on {cores} cores); do not edit by hand. *Stuck* orders showed the
-same unfinished state for longer than it may last after the money was taken; *lost* ones ended with the money kept and no
-goods; *double* ones got more goods than were bought. Intervals are 95 %. The exit code is that of `orderjam run`.
+Made by `python benchmarks/effects.py` (whole runs, seed 7, on {cores} cores); do not edit by hand. *Stuck* orders
+showed the same unfinished state for longer than it may last after the money was taken; *lost* ones ended with the money
+kept and no goods; *double* ones got more goods than were bought. Intervals are 95 %. The exit code is that of
+`orderjam run`.
 
 | scenario | profile | paid | stuck | 95 % | open at 5 min | lost | double | late p99 | exit |
 |---|---|---|---|---|---|---|---|---|---|

@@ -1,3 +1,4 @@
+import json
 import os
 import shutil
 import signal
@@ -12,7 +13,7 @@ import pytest
 from harness.run import Exit
 from ledger.journal import Wholeness
 from ledger.rundir import RunDir
-from tests.whole_run import SHORT, Played, children_of, only_run, play, start
+from tests.whole_run import ORDERJAM, SHORT, Played, children_of, only_run, play, start
 
 pytestmark = [pytest.mark.slow, pytest.mark.run]
 
@@ -68,6 +69,46 @@ def test_a_run_is_closed_and_its_report_can_be_made_again_byte_for_byte(lossy: P
 
     report.build(RunDir(copy))
     assert {name: (copy / name).read_bytes() for name in made} == before
+
+
+@pytest.mark.parametrize(
+    ("damage", "code", "says"),
+    [
+        (lambda data: data.replace(b'"state":"paying"', b'"state":"unpaid"', 1), Exit.BROKEN, "was changed"),
+        (lambda data: data[: len(data) // 2], Exit.BROKEN, "was changed after the run was closed"),
+        (lambda data: data, Exit.PASSED, "closed"),
+    ],
+)
+def test_a_damaged_journal_is_told_and_the_report_claims_less(
+    lossy: Played, tmp_path: Path, damage: Callable[[bytes], bytes], code: Exit, says: str
+) -> None:
+    copy = tmp_path / lossy.folder.path.name
+    shutil.copytree(lossy.folder.path, copy)
+    journal = copy / "events" / "driver-0.ndjson"
+    journal.write_bytes(damage(journal.read_bytes()))
+    verified = subprocess.run([*ORDERJAM, "verify", str(copy)], capture_output=True, text=True, check=False)
+    assert verified.returncode == code
+    assert says in verified.stdout
+    reported = subprocess.run([*ORDERJAM, "report", str(copy), "--json"], capture_output=True, text=True, check=False)
+    assert "Traceback" not in reported.stderr
+    assert json.loads(reported.stdout)["claims"]["ok"] is (code == Exit.PASSED)
+
+
+def test_an_order_is_told_to_support_with_number_payment_and_how_long_it_was_stuck(lossy: Played) -> None:
+    key = min(strike.o for strike in lossy.events("struck"))
+    told = subprocess.run(
+        [*ORDERJAM, "order", str(lossy.folder.path), key], capture_output=True, text=True, check=False
+    )
+    assert told.returncode == 0, told.stderr
+    (placed,) = [p for p in lossy.events("placed") if p.o == key]
+    (trade,) = [t for t in lossy.events("trade_created") if t.o == key]
+    assert placed.order_no in told.stdout
+    assert trade.trade_no in told.stdout
+    unknown = subprocess.run(
+        [*ORDERJAM, "order", str(lossy.folder.path), "b99"], capture_output=True, text=True, check=False
+    )
+    assert unknown.returncode == Exit.WRONG_USE
+    assert "no order 'b99' in this run" in unknown.stderr
 
 
 def test_no_secret_reaches_the_run_directory(lossy: Played) -> None:

@@ -16,7 +16,7 @@ from plan import gates, orders, run
 from plan.arrivals import Arrivals
 from plan.faults import FaultPlan, Label
 from plan.run import Evidence, Made, Plan, TargetPlan, UpstreamPlan
-from plan.units import BusinessTime, Rate, Share, WireTime, Window
+from plan.units import BusinessTime, Rate, Share, Window, WireTime
 
 L0_S = 10.0
 COMPRESS = 10.0
@@ -39,7 +39,7 @@ def fault(name: str, window: tuple[float, float] | None = None) -> FaultPlan:
 
 
 def make_plan(planned: int = 3, *, gate_texts: tuple[str, ...] = (), evidence: int = 3, **changes: Any) -> Plan:
-    """Threshold of created, paying and paid: 30 business seconds, which is 3 s at compress 10; deadline 300, so 30 s."""
+    """Created, paying and paid are stuck after 30 business seconds: 3 s at compress 10. The deadline is 30 s."""
     plan = Plan(
         schema=run.SCHEMA,
         scenario="synthetic",
@@ -169,8 +169,8 @@ class OrderMaker:
 class RunMaker:
     """Collects the facts of a run, then writes them as the real writers do."""
 
-    def __init__(self, folder: Path, plan: Plan, *, end_s: float = 60.0) -> None:
-        self.plan, self.end_s = plan, end_s
+    def __init__(self, folder: Path, plan: Plan, *, end_s: float = 60.0, heal_s: float = 25.0) -> None:
+        self.plan, self.end_s, self.heal_s = plan, end_s, heal_s
         self.dir = RunDir(folder / "synthetic-run")
         self.events: dict[str, list[Event]] = {}
         self.put("harness", facts.PhaseBegan(t=ns(1), phase=Phase.PREPARE))
@@ -186,7 +186,7 @@ class RunMaker:
         """The run directory; `collected` with its last phases, `closed` with its journals closed, `sealed` with its
         manifest."""
         if collected:
-            for phase, at in ((Phase.HEAL, 25.0), (Phase.SETTLE, 25.1), (Phase.COLLECT, self.end_s)):
+            for phase, at in ((Phase.HEAL, self.heal_s), (Phase.SETTLE, self.heal_s), (Phase.COLLECT, self.end_s)):
                 self.put("harness", facts.PhaseBegan(t=ns(at), phase=phase))
         self.dir.events.mkdir(parents=True)
         run.save(self.plan, self.dir.plan)
