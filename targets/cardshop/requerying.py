@@ -8,7 +8,7 @@ from targets.cardshop.settling import settle_asked
 from targets.cardshop.shop import Shop
 from targets.cardshop.store import DATABASE_AWAY
 
-AT_ONCE = 8
+AT_ONCE = 32
 
 
 async def requery_due(shop: Shop, now: float) -> int:
