@@ -8,9 +8,10 @@ from rich.live import Live
 from rich.table import Table
 
 from harness.run import Run
-from harness.timeline import DriverStatus, MockStatus
+from harness.timeline import MockStatus
 from ledger.clock import SECOND_NS
 from ledger.states import Phase, State
+from ledger.status import DriverStatus
 
 FRAME_S = 0.5
 LINE_S = 10.0

@@ -14,32 +14,12 @@ from ledger.events import Health, PhaseBegan
 from ledger.journal import Journal
 from ledger.rundir import write_atomically
 from ledger.states import Phase
+from ledger.status import DriverStatus
 from plan.run import LEASE_S
 
 BEAT_EVERY_S = 1.0
 assert BEAT_EVERY_S * 3 < LEASE_S
 LOOK_EVERY_S = 0.1
-
-
-class DriverStatus(msgspec.Struct, frozen=True):
-    """What one process of the load generator says of itself, twice a second."""
-
-    ready: bool = False
-    warm: bool = False
-    done: bool = False
-    planned: int = 0
-    sent: int = 0
-    unsent: int = 0
-    placed: int = 0
-    paid: int = 0
-    open: int = 0
-    ended: int = 0
-    by_state: dict[str, int] = {}
-    overdue: int = 0
-    lag_ms: float = 0.0
-    late_p99_ms: float = 0.0
-    requests: int = 0
-    errors: int = 0
 
 
 class MockStatus(msgspec.Struct, frozen=True):

@@ -11,6 +11,7 @@ from ledger.clock import SECOND_NS
 from ledger.events import Event, Requests
 from ledger.journal import JournalError, Voice
 from ledger.rundir import write_atomically
+from ledger.status import DriverStatus
 from load.tally import Quantiles, Second
 
 EXIT_BROKEN = 5
@@ -19,33 +20,12 @@ Fire = Callable[..., None]
 """Locust's request event."""
 
 
-class Status(msgspec.Struct):
-    """How far this process is; written for the harness to read."""
-
-    ready: bool = False
-    warm: bool = False
-    done: bool = False
-    planned: int = 0
-    sent: int = 0
-    unsent: int = 0
-    placed: int = 0
-    paid: int = 0
-    open: int = 0
-    ended: int = 0
-    by_state: dict[str, int] = {}
-    overdue: int = 0
-    lag_ms: float = 0.0
-    late_p99_ms: float = 0.0
-    requests: int = 0
-    errors: int = 0
-
-
 class Recorder:
     """The one way to the journal. Greenlets of one thread call it; a journal that fails ends the process at once,
     for a lost event makes the report a lie."""
 
     def __init__(self, voice: Voice, status_file: Path, now: Callable[[], int]) -> None:
-        self.status = Status()
+        self.status = DriverStatus()
         self.fire: Fire | None = None
         self._voice = voice
         self._status_file = status_file
