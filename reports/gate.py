@@ -4,7 +4,7 @@ from math import inf
 
 import msgspec
 
-from plan.gates import MEASURES, Gate, Unit, limit_text
+from plan.gates import MEASURES, Gate, Unit
 from plan.run import NOT_LATER_S
 from reports.findings import Finding, GateResult, Invariant, Outcomes, Verdict, Words
 from reports.measure.load import LATE_POLLS_MAX
@@ -33,17 +33,31 @@ def judge(gate: Gate, measures: dict[str, Finding], invariants: dict[str, Invari
     if gate.measure.startswith(PREFIX):
         found = invariants[gate.measure.removeprefix(PREFIX)]
         verdict, why = _invariant(gate, found, evidence)
-        value, k, n = (float(found.k) if found.evaluated else None), found.k, found.n
-        lo, hi = None, found.upper
+        value = float(found.k) if found.evaluated else None
+        result = GateResult(
+            gate.text, gate.measure, gate.op, gate.limit, Unit.COUNT, verdict, why, value, found.k, found.n
+        )
     else:
         finding = measures[gate.measure]
         verdict, why = _measure(gate, finding, evidence)
-        value, k, n, lo, hi = finding.value, finding.k, finding.n, finding.bound_lo, finding.bound_hi
+        result = GateResult(
+            gate.text,
+            gate.measure,
+            gate.op,
+            gate.limit,
+            MEASURES[gate.measure].unit,
+            verdict,
+            why,
+            finding.value,
+            finding.k,
+            finding.n,
+            finding.bound_lo,
+            finding.bound_hi,
+        )
     if verdict == PASS and not evidence.whole:
-        verdict = INCONCLUSIVE
         why = Words("the record of this run is not whole", "本次运行的记录不完整")
-    unit = MEASURES[gate.measure].unit
-    return GateResult(gate.text, gate.measure, gate.op, float(gate.limit), unit, verdict, why, value, k, n, lo, hi)
+        return msgspec.structs.replace(result, verdict=INCONCLUSIVE, why=why)
+    return result
 
 
 def _invariant(gate: Gate, found: Invariant, evidence: Evidence) -> tuple[str, Words]:
@@ -175,13 +189,9 @@ def _what_happened(outcomes: Outcomes, rate: Finding, lost: Invariant) -> tuple[
         )
     low, high = f"{rate.lo * 100:.1f}", f"{rate.hi * 100:.1f}"
     share = f"{rate.value * 100:.1f}"
+    least, least_zh = ("", "") if rate.hi < 1 or rate.value == 1 else ("At least ", "至少")
     kept = f"{lost.k} {'was' if lost.k == 1 else 'were'} lost"
     return (
-        f"{rate.k} of {rate.n} paid orders ({share} %, 95 % CI {low}–{high} %) got stuck; {kept}.",
-        f"{rate.n} 个已付订单中有 {rate.k} 个卡住（{share}%，95% 置信区间 {low}–{high}%）；{lost.k} 个丢失。",
+        f"{least}{rate.k} of {rate.n} paid orders ({share} %, 95 % CI {low}–{high} %) got stuck; {kept}.",
+        f"{rate.n} 个已付订单中{least_zh}有 {rate.k} 个卡住（{share}%，95% 置信区间 {low}–{high}%）；{lost.k} 个丢失。",
     )
-
-
-def limit_of(gate: GateResult) -> str:
-    """The limit with its unit, as people write it."""
-    return limit_text(Gate(gate.measure, gate.op, gate.limit, gate.text))

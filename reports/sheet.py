@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
+from unicodedata import east_asian_width
 
 import msgspec
 
@@ -46,14 +47,19 @@ def _sheet(run: RunDir, plan: Plan, key: str, told: list[dict[str, Any]]) -> lis
         stories.close()
     i = stories.keys.index(key)
     facts = _facts(analysis, i, plan, told)
-    width = max(len(name) for name, _ in facts)
-    return [f"{name:<{width}}  {value}" for name, value in facts]
+    width = max(_columns(name) for name, _ in facts)
+    return [f"{name}{' ' * (width - _columns(name))}  {value}" for name, value in facts]
+
+
+def _columns(text: str) -> int:
+    """How wide a terminal shows it: Chinese characters take two columns."""
+    return sum(2 if east_asian_width(letter) in "WF" else 1 for letter in text)
 
 
 def _facts(analysis: Analysis, i: int, plan: Plan, told: list[dict[str, Any]]) -> list[tuple[str, str]]:
-    orders = analysis.orders
+    b, orders = analysis.basis, analysis.basis.orders
     wanted = wish(plan.seed, number_of(orders.keys[i]) or 0, plan.mix)
-    index = int(analysis.last_state[i])
+    index = int(b.pages.ends.last_state[i])
     state = str(STATES[index]) if index >= 0 else str(State.UNKNOWN)
     paid, captured_fen, refunded_fen = (
         bool(orders.paid[i]),
@@ -65,11 +71,11 @@ def _facts(analysis: Analysis, i: int, plan: Plan, told: list[dict[str, Any]]) -
     money = f"yes, ¥{yuan(captured_fen)}" if paid else "no"
     if refunded_fen:
         money += f", of which ¥{yuan(refunded_fen)} given back"
-    stuck_s = float(analysis.stuck_s[i])
+    stuck_s = float(b.stuck_s[i])
     hop_en, hop_zh = HOP_WORDS[HOPS[int(analysis.hop[i])]]
     paid_at = f"{orders.captured_t[i] / SECOND_NS:.3f} s of the run" if paid else "not paid"
     return [
-        ("order", f"{orders.keys[i]}" + ("  LOST: ended without goods or refund" if analysis.is_lost[i] else "")),
+        ("order", f"{orders.keys[i]}" + ("  LOST: ended without goods or refund" if b.is_lost[i] else "")),
         ("order number 订单号", orders.order_no[i] or NOTHING),
         ("trade number 交易号", ", ".join(filter(None, trade_nos)) or NOTHING),
         ("paid at 支付时间", paid_at),
@@ -79,9 +85,12 @@ def _facts(analysis: Analysis, i: int, plan: Plan, told: list[dict[str, Any]]) -
         ("region, buyer 区服, 买家", f"{wanted.region}, {wanted.buyer}"),
         ("state now 当前状态", f"{state} {state_zh(state)}"),
         ("in the books 店铺账本", str(orders.booked_state[i]) or NOTHING),
-        ("stuck for 卡单时长", f"{seconds(stuck_s)} (business time, compress {plan.compress:g})" if stuck_s else "not stuck"),
+        (
+            "stuck for 卡单时长",
+            f"{seconds(stuck_s)} (business time, compress {plan.compress:g})" if stuck_s else "not stuck",
+        ),
         ("money taken 是否扣款", money),
-        ("stopped at 停在", f"{hop_en} {hop_zh}" if stuck_s or analysis.is_lost[i] else NOTHING),
+        ("stopped at 停在", f"{hop_en} {hop_zh}" if stuck_s or b.is_lost[i] else NOTHING),
     ]
 
 
@@ -122,7 +131,7 @@ def _axis(told: list[dict[str, Any]], plan: Plan) -> list[str]:
 def _line(event: dict[str, Any], zero: int) -> str:
     rest = "  ".join(f"{name}={_value(value)}" for name, value in event.items() if name not in _HIDDEN)
     when = (event["t"] - zero) / SECOND_NS
-    return f"{when:+10.3f}  {str(event.get('w', '')):<12} {event['k']:<16} {rest}".rstrip()
+    return f"{when:+10.3f}  {event.get('w', '')!s:<12} {event['k']:<16} {rest}".rstrip()
 
 
 def _value(value: Any) -> str:

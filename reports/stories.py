@@ -357,10 +357,7 @@ GROUP BY i ORDER BY i
 def _plain(column: Any) -> npt.NDArray[Any]:
     if column.dtype.kind in "iufb":
         return _floats(column)
-    if isinstance(column, np.ma.MaskedArray):
-        plain: npt.NDArray[Any] = column.astype(object).filled(None)
-        return plain
-    return np.asarray(column, dtype=object)
+    return np.asarray(np.ma.filled(column.astype(object), None))
 
 
 def _floats(column: Any) -> Floats:

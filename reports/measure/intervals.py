@@ -81,6 +81,4 @@ def around(
     def down(z: float) -> float:
         return max(value - z * se, least)
 
-    return Finding(
-        value, unit, method, n=n, lo=down(Z95), hi=up(Z95), bound_lo=down(Z95_ONE), bound_hi=up(Z95_ONE)
-    )
+    return Finding(value, unit, method, n=n, lo=down(Z95), hi=up(Z95), bound_lo=down(Z95_ONE), bound_hi=up(Z95_ONE))

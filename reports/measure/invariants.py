@@ -37,7 +37,7 @@ def gone(orders: Orders) -> Bools:
     followed = np.isfinite(orders.final_t) | (orders.polls_seen == 0)
     with np.errstate(invalid="ignore"):
         after = ~(orders.gone_t <= orders.last_seen_t)
-    return np.isfinite(orders.gone_t) & after & followed
+    return np.asarray(np.isfinite(orders.gone_t) & after & followed)
 
 
 def ended_unserved(ends: Ends) -> Bools:
@@ -46,14 +46,21 @@ def ended_unserved(ends: Ends) -> Bools:
     return np.asarray(unserved | ends.is_gone)
 
 
-def violations(orders: Orders, ends: Ends, eps: float) -> dict[str, tuple[Bools, Bools]]:
-    """For every invariant the orders that could break it, and those that did. `eps` in ns."""
+class Violated(msgspec.Struct, frozen=True):
+    """The orders that could break an invariant, and those that did."""
+
+    could: Bools
+    did: Bools
+
+
+def violations(orders: Orders, ends: Ends, eps: float) -> dict[str, Violated]:
+    """Every invariant of the plan's vocabulary, by order. `eps` in ns."""
     paid, got = orders.paid, orders.goods > 0
     refunded = orders.is_refunded
     short = orders.captured_fen < orders.price_fen
     placed = paid | np.isfinite(orders.placed_t) | np.isfinite(orders.trade_t) | (orders.books > 0) | got
     booked = orders.books > 0
-    return {
+    found = {
         "lost_order": (paid, paid & ~got & ~refunded & ended_unserved(ends)),
         "double_delivery": (placed, orders.goods > QUANTITY),
         "delivered_unpaid": (placed, got & (~paid | short)),
@@ -63,6 +70,8 @@ def violations(orders: Orders, ends: Ends, eps: float) -> dict[str, tuple[Bools,
         "ghost_order": (booked, orders.booked_paid & ~paid),
         "optimistic_page": (orders.polls_seen > 0, _optimistic(orders, ends, eps)),
     }
+    assert found.keys() == INVARIANTS.keys()
+    return {name: Violated(could | did, did) for name, (could, did) in found.items()}
 
 
 def _optimistic(orders: Orders, ends: Ends, eps: float) -> Bools:
@@ -78,17 +87,17 @@ def _optimistic(orders: Orders, ends: Ends, eps: float) -> Bools:
     return np.asarray(no_goods | no_refund)
 
 
-def judged(orders: Orders, ends: Ends, eps: float, *, has_books: bool, upstream_goods: bool) -> dict[str, Invariant]:
-    """Every invariant of the plan's vocabulary, counted; those that need books are not evaluated without them."""
-    found = violations(orders, ends, eps)
-    assert found.keys() == INVARIANTS.keys()
+def counted(
+    orders: Orders, violated: dict[str, Violated], *, has_books: bool, upstream_goods: bool
+) -> dict[str, Invariant]:
+    """Violations with their bound; those that need books are not evaluated without them."""
     result = {}
-    for name, (could, did) in found.items():
+    for name, found in violated.items():
         if name in NEEDS_BOOKS and not has_books:
             result[name] = Invariant(0, 0, None, [], evaluated=False, method="the shop's books were not read")
             continue
-        keys = [orders.keys[i] for i in np.flatnonzero(did)]
-        n = int(np.sum(could | did))
+        keys = [orders.keys[i] for i in np.flatnonzero(found.did)]
+        n = int(found.could.sum())
         method = "Clopper-Pearson, one-sided 95 %"
         if name == "lost_order" and not has_books and not upstream_goods:
             method += "; by the page alone, for the shop's books were not read"

@@ -124,7 +124,10 @@ def table(requests: Requests, seconds: float) -> list[RequestRow]:
                 int(requests.errors[rows].sum()),
                 int(requests.late[rows].sum()),
                 count / seconds if seconds > 0 else 0.0,
-                *(histogram.at(q) for q in (0.5, 0.9, 0.95, 0.99)),
+                p50_ms=histogram.at(0.5),
+                p90_ms=histogram.at(0.9),
+                p95_ms=histogram.at(0.95),
+                p99_ms=histogram.at(0.99),
                 max_ms=histogram.highest,
                 why=dict(sorted(why.items(), key=lambda item: (-item[1], item[0]))),
             )

@@ -25,13 +25,15 @@ DIMENSIONS = ("product", "channel", "region", "buyer")
 
 class Followed(msgspec.Struct, frozen=True):
     """The paid orders: how long each took to its end, or was followed without one (business seconds), and how it
-    ended; `strata` by fault windows at payment; `deadline_s` the one the plan gives."""
+    ended; `strata` by fault windows at payment; `deadline_s` the one the plan gives. Of a run that was cut
+    (`is_complete` false) nobody knows who else had paid, so nothing counts as followed in full."""
 
     duration_s: Floats
     ended: Bools
     cause: Ints
     strata: Ints
     deadline_s: float
+    is_complete: bool = True
 
     @property
     def n(self) -> int:
@@ -39,10 +41,12 @@ class Followed(msgspec.Struct, frozen=True):
 
     def is_full(self, s: float) -> bool:
         """Whether every order ended or was followed so long: then a share of them needs no assumption."""
-        return bool(np.all(self.ended | (self.duration_s >= s)))
+        return self.is_complete and bool(np.all(self.ended | (self.duration_s >= s)))
 
     def open_at(self, s: float) -> Finding:
         """Share of orders that had not ended so long after payment."""
+        if self.n == 0:
+            return Finding(None, Unit.SHARE, "nobody paid", n=0)
         if self.is_full(s):
             late = int(np.sum(~self.ended | (self.duration_s > s)))
             return share(late, self.n, Unit.SHARE, "Wilson; every order was followed so long")
@@ -112,8 +116,9 @@ def deadlines(followed: Followed, seen_s: float) -> list[Deadline]:
     return [Deadline(s, followed.open_at(s)) for s in legal]
 
 
-def survival(followed: Followed, marks: list[float]) -> Survival:
-    """The curve for the report, thinned, with the numbers at risk and how orders had ended at some marks."""
+def survival(followed: Followed, horizons: list[float], marks: tuple[float, ...]) -> Survival:
+    """The curve for the report, thinned, with how orders had ended by some horizons, and the numbers still at risk
+    there and at some marks."""
     curve = followed.curve
     lo, hi = curve.loglog()
     n = len(curve.t)
@@ -128,8 +133,8 @@ def survival(followed: Followed, marks: list[float]) -> Survival:
         rounded(curve.open),
         rounded(lo),
         rounded(hi),
-        [AtRisk(s, int(np.sum(followed.duration_s >= s))) for s in marks],
-        by_horizon(followed.duration_s, followed.cause, marks),
+        [AtRisk(s, int(np.sum(followed.duration_s >= s))) for s in sorted({*marks, *horizons})],
+        by_horizon(followed.duration_s, followed.cause, horizons),
     )
 
 
@@ -163,9 +168,7 @@ def _by_state(episodes: Episodes, excess_s: Floats, n: int) -> list[Slice]:
     made = []
     for index in np.unique(episodes.state):
         mine = episodes.state == index
-        made.append(
-            _slice(str(STATES[index]), len(np.unique(episodes.i[mine])), n, float(excess_s[mine].sum()))
-        )
+        made.append(_slice(str(STATES[index]), len(np.unique(episodes.i[mine])), n, float(excess_s[mine].sum())))
     return made
 
 

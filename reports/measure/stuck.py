@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from ledger.states import State, TERMINAL
+from ledger.states import TERMINAL, State
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -103,12 +103,12 @@ def _without_flaps(made: Dwells, watched_end: Floats, longest: float) -> Dwells:
     keep, known_end = np.ones(len(made.i), dtype=bool), made.known_end.copy()
     for order in np.unique(made.i[back]):
         stack: list[int] = []
-        rows = np.arange(*np.searchsorted(made.i, [order, order + 1]))
+        rows = np.arange(*np.searchsorted(made.i, (order, order + 1)))
         for row in rows:
             if len(stack) >= 2 and made.state[stack[-2]] == made.state[row]:
                 away = stack[-1]
                 if made.entry[row] - made.entry[away] <= longest and not IS_TERMINAL[made.state[away]]:
-                    keep[[away, row]] = False
+                    keep[away] = keep[row] = False
                     stack.pop()
                     known_end[stack[-1]] = made.known_end[row]
                     continue
@@ -157,4 +157,6 @@ def last_state(found: Dwells, n: int) -> Ints:
 
 def total_by_order(rows: Ints, values: Floats, n: int) -> Floats:
     """Sum of values by order."""
-    return np.bincount(rows, weights=values, minlength=n) if len(rows) else np.zeros(n)
+    total = np.zeros(n)
+    np.add.at(total, rows, values)
+    return total

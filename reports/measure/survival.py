@@ -46,7 +46,7 @@ def kaplan_meier(durations: Floats, ended: Bools) -> Curve:
     times, events = np.unique(durations[ended], return_counts=True)
     in_order = np.sort(durations)
     at_risk = (len(durations) - np.searchsorted(in_order, times, side="left")).astype(np.int64)
-    open_ = np.cumprod(1.0 - events / at_risk)
+    open_ = np.cumprod(1.0 - events / at_risk).astype(np.float64)
     with np.errstate(divide="ignore"):
         greenwood = np.cumsum(events / (at_risk * (at_risk - events).astype(np.float64)))
     followed = float(in_order[-1]) if len(in_order) else 0.0

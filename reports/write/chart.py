@@ -12,7 +12,7 @@ INK = "#000000"
 GREY = "#888888"
 GOOD, BAD, UNSURE = "#009E73", "#D55E00", "#E69F00"
 VERDICT_COLOUR = {"pass": GOOD, "fail": BAD, "inconclusive": UNSURE}
-LINES = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+LINES = ("#3391CE", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 STATE_COLOUR = {
     State.CREATED: "#F0E442",
     State.PAYING: "#E69F00",

@@ -2,13 +2,14 @@
 
 from math import log2
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from plan.gates import MEASURES, Unit
 from reports.findings import Findings, GateResult
 from reports.gate import COMPARED_AS_IS, PREFIX
 from reports.write.chart import BAD, GOOD, INK, UNSURE, VERDICT_COLOUR, WIDTH_IN, pick, quiet
-from reports.write.words import SHAPES, VERDICT_EN, VERDICT_ZH, in_unit
+from reports.write.words import SHAPES, VERDICT_EN, VERDICT_ZH, in_unit, interval
 
 ROW_IN = 0.34
 MARKERS = {"pass": "o", "fail": "s", "inconclusive": "D"}
@@ -41,9 +42,9 @@ def draw(findings: Findings, language: str) -> Figure | None:
     gates = findings.gates
     if not gates:
         return None
-    height = ROW_IN * len(gates) + 0.75
+    height = ROW_IN * len(gates) + 0.6
     figure = Figure(figsize=(WIDTH_IN, height))
-    ax = figure.add_axes((0.31, 0.5 / height, 0.31, ROW_IN * len(gates) / height))
+    ax = figure.add_axes((0.31, 0.52 / height, 0.31, ROW_IN * len(gates) / height))
     ax.patch.set_alpha(0)
     figure.patch.set_alpha(0)
     n = len(gates)
@@ -51,7 +52,7 @@ def draw(findings: Findings, language: str) -> Figure | None:
     ax.axvspan(1, END + 0.08, color=BAD, alpha=0.10, lw=0)
     ax.axvline(1, color=INK, lw=1.2)
     for row, gate in enumerate(gates):
-        _row(figure, ax, row, gate, language)
+        _row(ax, row, gate, language)
     ax.set(xlim=(-0.06, END + 0.08), ylim=(n - 0.5, -0.5), yticks=[])
     ticks = (0.0, 0.5, 1.0, 2.0, 4.0, 8.0, MOST)
     words = ("0", "½", pick(language, "limit", "限值"), "2×", "4×", "8×", "≥16×")
@@ -62,7 +63,7 @@ def draw(findings: Findings, language: str) -> Figure | None:
     return figure
 
 
-def _row(figure: Figure, ax, row: int, gate: GateResult, language: str) -> None:  # type: ignore[no-untyped-def]
+def _row(ax: Axes, row: int, gate: GateResult, language: str) -> None:
     colour = VERDICT_COLOUR[gate.verdict]
     side = ax.get_yaxis_transform()
     ax.text(-0.02, row, gate.text, transform=side, ha="right", va="center")
@@ -71,12 +72,14 @@ def _row(figure: Figure, ax, row: int, gate: GateResult, language: str) -> None:
     ax.text(1.80, row, SHAPES[gate.verdict], transform=side, ha="left", va="center", color=colour, fontsize=11)
     ax.text(1.86, row, word, transform=side, ha="left", va="center", fontweight="bold")
     if gate.value is None:
-        ax.text(position(1) / 2, row, pick(language, "not estimable", "无法估计"), ha="center", va="center", fontsize=8.5)
+        ax.text(
+            position(1) / 2, row, pick(language, "not estimable", "无法估计"), ha="center", va="center", fontsize=8.5
+        )
         return
     x = position(used(gate.value, gate))
     ends = _ends(gate)
     if ends:
-        ax.plot(ends, (row, row), color=INK, lw=1.6, solid_capstyle="butt")
+        ax.plot(ends, (row, row), color=INK, lw=2.2, solid_capstyle="butt")
     edge = INK if colour == UNSURE else colour
     ax.plot([x], [row], MARKERS[gate.verdict], color=colour, mec=edge, ms=7, clip_on=False)
 
@@ -99,4 +102,4 @@ def _found(gate: GateResult) -> str:
         return text
     if gate.bound_lo is None or gate.bound_hi is None:
         return text
-    return f"{text}  ({in_unit(gate.bound_lo, gate.unit)} … {in_unit(gate.bound_hi, gate.unit)})"
+    return f"{text}  ({interval(gate.bound_lo, gate.bound_hi, gate.unit)})"

@@ -2,6 +2,7 @@
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from reports.findings import Findings
 from reports.write.chart import GREY, INK, LINES, STATE_COLOUR, WIDTH_IN, pick, quiet, state_words
@@ -17,16 +18,16 @@ def draw(findings: Findings, language: str) -> Figure | None:
     if not series.states:
         return None
     lanes = LANE_IN * max(len(findings.struck.faults), 1)
-    height = MAIN_IN + lanes + 1.25
+    height = MAIN_IN + lanes + 0.72
     figure = Figure(figsize=(WIDTH_IN, height))
     figure.patch.set_alpha(0)
-    strip = figure.add_axes((0.25, (0.75 + MAIN_IN + 0.12) / height, 0.72, lanes / height))
-    ax = figure.add_axes((0.25, 0.75 / height, 0.72, MAIN_IN / height), sharex=strip)
+    strip = figure.add_axes((0.25, (0.5 + MAIN_IN + 0.12) / height, 0.72, lanes / height))
+    ax = figure.add_axes((0.25, 0.5 / height, 0.72, MAIN_IN / height), sharex=strip)
     for one in (strip, ax):
         one.patch.set_alpha(0)
     _faults(strip, findings, language)
     names = [state for state in STATE_COLOUR if state in series.states]
-    layers = ax.stackplot(
+    ax.stackplot(
         series.t_s,
         *(series.states[name] for name in names),
         colors=[STATE_COLOUR[name] for name in names],
@@ -34,12 +35,10 @@ def draw(findings: Findings, language: str) -> Figure | None:
         lw=0.4,
         edgecolor=INK,
     )
-    for layer in layers:
-        layer.set_rasterized(False)
     ax.plot(series.t_s, series.stuck, color=INK, lw=1.8, ls=(0, (4, 1.5)), label=pick(language, "stuck", "卡住"))
     top = max(map(sum, zip(*series.states.values(), strict=True)))
     ax.set(xlim=(0, max(series.t_s[-1], 0.001)), ylim=(0, max(top, 1) * 1.12))
-    ax.yaxis.get_major_locator().set_params(integer=True)
+    ax.yaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
     ax.set_xlabel(pick(language, "seconds on the wire since the start of load", "负载开始后的线上秒数"))
     ax.set_ylabel(pick(language, "paid, open orders", "已付未完结订单"))
     _moments(ax, findings, language)

@@ -3,11 +3,13 @@
 from matplotlib.figure import Figure
 
 from reports.findings import Findings
-from reports.write.chart import GREY, INK, LINES, WIDTH_IN, pick, short_s
+from reports.write.chart import GREY, INK, WIDTH_IN, pick, short_s
 
 Y_TICKS = (0.0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 LINEAR_BELOW = 0.01
-X_MIN = 0.5
+X_MIN, X_START_MAX = 0.7, 10.0
+CURVE = "#3391CE"
+"""Reads on white and on black."""
 
 
 def draw(findings: Findings, language: str) -> Figure | None:
@@ -15,16 +17,17 @@ def draw(findings: Findings, language: str) -> Figure | None:
     found = findings.survival
     if found.n == 0:
         return None
-    figure = Figure(figsize=(WIDTH_IN, 4.3))
+    figure = Figure(figsize=(WIDTH_IN, 4.1))
     figure.patch.set_alpha(0)
-    ax = figure.add_axes((0.09, 0.27, 0.88, 0.65))
+    ax = figure.add_axes((0.09, 0.225, 0.87, 0.71))
     ax.patch.set_alpha(0)
-    end = max([mark.s for mark in found.at_risk] + [t for t in found.t_s] + [1.0]) * 1.15
-    x = [X_MIN, *(max(t, X_MIN) for t in found.t_s), end]
+    end = max([mark.s for mark in found.at_risk] + [t for t in found.t_s] + [1.0]) * 1.25
+    start = _start(found.t_s)
+    x = [start, *(max(t, start) for t in found.t_s), end]
     last = [found.open[-1], found.lo[-1], found.hi[-1]] if found.t_s else [1.0, 1.0, 1.0]
     open_, lo, hi = ([1.0, *row, tail] for row, tail in zip((found.open, found.lo, found.hi), last, strict=True))
-    ax.fill_between(x, lo, hi, step="post", color=LINES[0], alpha=0.22, lw=0)
-    ax.step(x, open_, where="post", color=LINES[0], lw=1.8)
+    ax.fill_between(x, lo, hi, step="post", color=CURVE, alpha=0.22, lw=0)
+    ax.step(x, open_, where="post", color=CURVE, lw=1.8)
     for mark in findings.deadlines:
         own = mark.s == findings.deadline_s
         ax.axvline(mark.s, color=INK if own else GREY, lw=1.1 if own else 0.8, ls=(0, (4, 3)))
@@ -32,8 +35,8 @@ def draw(findings: Findings, language: str) -> Figure | None:
         ax.text(mark.s, 1.02, words + short_s(mark.s), transform=ax.get_xaxis_transform(), ha="center", fontsize=8.5)
     ax.set_xscale("log")
     ax.set_yscale("symlog", linthresh=LINEAR_BELOW, linscale=0.6)
-    ax.set(xlim=(X_MIN, end), ylim=(0, 1.0))
-    marks = [risk for risk in found.at_risk if X_MIN <= risk.s <= end]
+    ax.set(xlim=(start, end), ylim=(0, 1.0))
+    marks = [risk for risk in found.at_risk if start <= risk.s <= end]
     ax.set_xticks([m.s for m in marks], [short_s(m.s) for m in marks])
     ax.set_xticks([], minor=True)
     ax.set_yticks(Y_TICKS, [f"{y * 100:g} %" for y in Y_TICKS])
@@ -43,11 +46,18 @@ def draw(findings: Findings, language: str) -> Figure | None:
             language,
             f"business time since the money was taken (log; compress {findings.compress:g})",
             f"扣款后的业务时间（对数；compress {findings.compress:g}）",
-        )
+        ),
+        labelpad=24,
     )
     ax.set_ylabel(pick(language, "still open", "仍未完结"))
     below = ax.get_xaxis_transform()
-    ax.text(-0.012, -0.335, pick(language, "followed", "跟踪中"), transform=ax.transAxes, ha="right", fontsize=8.5)
-    for mark in marks:
-        ax.text(mark.s, -0.335, f"{mark.n}", transform=below, ha="center", fontsize=8.5)
+    ax.text(-0.025, -0.135, pick(language, "at risk", "跟踪中"), transform=ax.transAxes, ha="right", fontsize=8.5)
+    for risk in marks:
+        ax.text(risk.s, -0.135, f"{risk.n}", transform=below, ha="center", fontsize=8.5)
     return figure
+
+
+def _start(times: list[float]) -> float:
+    """Where the axis begins: somewhat before the first end."""
+    first = next((t for t in times if t > X_MIN), 1.0)
+    return max(X_MIN, min(first * 0.6, X_START_MAX))

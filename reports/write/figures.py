@@ -5,7 +5,7 @@ import re
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import matplotlib as mpl
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -25,7 +25,7 @@ CHARTS: dict[str, Callable[[Findings, str], Figure | None]] = {
 }
 AS_PNG = ("survival", "open_orders")
 PNG_DPI = 110
-_STYLE = {
+_STYLE: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "orderjam",
     "font.family": "DejaVu Sans",
@@ -40,7 +40,7 @@ _STYLE = {
     "xtick.major.width": 0.8,
     "ytick.major.width": 0.8,
     "legend.frameon": False,
-    "path.simplify": True,
+    "text.parse_math": False,
 }
 
 Drawn: TypeAlias = dict[str, dict[str, str]]
@@ -50,8 +50,12 @@ def draw(findings: Findings, folder: Path) -> Drawn:
     """Writes figures/*.svg and *.png, and gives the SVG for the page by name and language; a figure of which there is
     nothing to show is left out. PNG are labelled in English, so that they need no Chinese font."""
     folder.mkdir(exist_ok=True)
+    for old in (*folder.glob("*.svg"), *folder.glob("*.png")):
+        old.unlink()
     drawn: Drawn = {}
-    with mpl.rc_context(_STYLE), warnings.catch_warnings():
+    with mpl.rc_context(), warnings.catch_warnings():
+        mpl.rcdefaults()  # whatever the reader of this machine prefers
+        mpl.rcParams.update(_STYLE)
         # Without a Chinese font the layout is measured with boxes; the reader's browser has the glyphs.
         warnings.filterwarnings("ignore", message=".*Glyph.*missing from", category=UserWarning)
         for name, chart in CHARTS.items():
@@ -65,7 +69,8 @@ def draw(findings: Findings, folder: Path) -> Drawn:
 
 def _store(figure: Figure, folder: Path, name: str, language: str) -> str:
     buffer = io.StringIO()
-    FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None, "Creator": None})
+    svg_canvas: Any = FigureCanvasSVG(figure)
+    svg_canvas.print_svg(buffer, metadata={"Date": None, "Creator": None})
     svg = _themed(buffer.getvalue())
     ending = "" if language == "en" else f".{language}"
     write_atomically(folder / f"{name}{ending}.svg", svg.encode())
@@ -73,7 +78,8 @@ def _store(figure: Figure, folder: Path, name: str, language: str) -> str:
         figure.set_facecolor("white")
         picture = io.BytesIO()
         figure.set_dpi(PNG_DPI)
-        FigureCanvasAgg(figure).print_png(picture, metadata={"Software": None})
+        png_canvas: Any = FigureCanvasAgg(figure)
+        png_canvas.print_png(picture, metadata={"Software": None})
         write_atomically(folder / f"{name}.png", picture.getvalue())
     return _inlined(svg, f"{name}-{language}-")
 
@@ -82,7 +88,7 @@ def _themed(svg: str) -> str:
     """Black becomes the reader's text colour, and the font the reader's own; no DTD, no metadata."""
     svg = re.sub(r"<!DOCTYPE.*?>\s*", "", svg, flags=re.DOTALL)
     svg = re.sub(r"\s*<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    svg = re.sub(r"(font: (?:\w+ )*[0-9.]+px )[^;\"]+", r"\1sans-serif", svg)
+    svg = re.sub(r"font-family: [^;\"]+", "font-family: sans-serif", svg)
     return re.sub(r"#000000\b", "currentColor", svg)
 
 
@@ -90,14 +96,9 @@ def _inlined(svg: str, prefix: str) -> str:
     """For a page that holds several: without XML header, namespaces and fonts, and with ids that are its own."""
     svg = svg[svg.index("<svg") :]
     svg = re.sub(r' xmlns(:\w+)?="[^"]*"', "", svg).replace("xlink:href", "href")
-    svg = re.sub(r'font: ((?:\w+ )*)([0-9.]+px) sans-serif', _font, svg)
+    svg = re.sub(r"font-family: sans-serif;? ?", "", svg)
     svg = re.sub(r'\bid="', f'id="{prefix}', svg)
     svg = re.sub(r'(href="|url\()#', rf"\1#{prefix}", svg)
     svg = re.sub(r'(<svg[^>]*?) (?:width="[^"]*"|height="[^"]*")', r"\1", svg)
     svg = re.sub(r'(<svg[^>]*?) (?:width="[^"]*"|height="[^"]*")', r"\1", svg)
     return svg.strip()
-
-
-def _font(found: "re.Match[str]") -> str:
-    weight = "font-weight: bold; " if "bold" in found[1] else ""
-    return f"{weight}font-size: {found[2]}"

@@ -1,4 +1,4 @@
-"""The columns of orders.parquet: one row per order, times in wire seconds on the run's axis, stuck ones in business s."""
+"""The columns of orders.parquet: one row per order, times in wire seconds on the run's axis unless named."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ _TEXTS = ("product", "channel", "region", "buyer", "unsent_why", "order_no", "tr
 
 def columns(analysis: Analysis) -> dict[str, npt.NDArray[Any]]:
     """By name, in the order they stand in the file."""
-    orders = analysis.orders
+    orders, pages = analysis.basis.orders, analysis.basis.pages
     words = np.array([*map(str, STATES), "unknown"], dtype=object)
     hops = np.array(HOPS, dtype=object)
     made: dict[str, npt.NDArray[Any]] = {"key": np.array(orders.keys, dtype=object), "planned": orders.is_planned}
@@ -28,10 +28,10 @@ def columns(analysis: Analysis) -> dict[str, npt.NDArray[Any]]:
         "late_ms": orders.late_ns / 1e6,
         "notices": orders.notices,
         "goods": orders.goods,
-        "last_state": words[analysis.last_state],
-        "ended_s": analysis.ended_t / SECOND_NS,
-        "stuck_business_s": analysis.stuck_s,
-        "excess_business_s": analysis.excess_s,
-        "lost": analysis.is_lost,
+        "last_state": words[pages.ends.last_state],
+        "ended_s": pages.ended_t / SECOND_NS,
+        "stuck_business_s": analysis.basis.stuck_s,
+        "excess_business_s": analysis.basis.excess_s,
+        "lost": analysis.basis.is_lost,
         "last_hop": hops[analysis.hop],
     }

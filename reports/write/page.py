@@ -13,7 +13,6 @@ from plan.gates import INVARIANTS, MEASURES, Unit
 from plan.run import Plan
 from plan.units import Quantity
 from reports.findings import Findings
-from reports.gate import limit_of
 from reports.measure.lasthop import HOP_WORDS
 from reports.write import words
 from reports.write.figures import Drawn
@@ -23,12 +22,14 @@ _CAPTIONS = {
     "gates": (
         "What each gate allows, and how much of it was used. A gate passes when the 95 % bound (one-sided, the line's "
         "end) on its bad side keeps the limit, fails when the other bound breaks it, and is inconclusive between.",
-        "每个门限允许多少、用掉多少。坏的一侧 95% 单侧界限（线段端点）仍在限内则通过；另一侧也越过限值则未通过；介于其间为结论不足。",
+        "每个门限允许多少、用掉多少。坏的一侧 95% 单侧界限（线段端点）仍在限内则通过；"
+        "另一侧也越过限值则未通过；介于其间为结论不足。",
     ),
     "survival": (
         "Share of paid orders still open so long after the money was taken (Kaplan–Meier, log-log 95 % band). Orders "
-        "open at the end count as open for as long as they were followed, never as ended. The scale below 1 % is linear.",
-        "扣款之后仍未完结的已付订单比例（Kaplan–Meier，log-log 95% 置信带）。结束时仍未完结的订单按已跟踪的时长计，绝不当作已完结。1% 以下为线性刻度。",
+        "open at the end count as open for as long as they were followed, never as ended. Linear below 1 %.",
+        "扣款之后仍未完结的已付订单比例（Kaplan–Meier，log-log 95% 置信带）。"
+        "结束时仍未完结的订单按已跟踪的时长计，绝不当作已完结。1% 以下为线性刻度。",
     ),
     "open_orders": (
         "Paid orders that had not ended, by what the page showed. Bars above: when each fault was in force (orange: "
@@ -50,20 +51,32 @@ _TITLES = {
 
 def write(findings: Findings, plan: Plan, drawn: Drawn, path: Path) -> None:
     """The page; the same bytes for the same findings."""
+
+    def whole(sentence: str) -> str:
+        """The sentence with gates that do not break over two lines."""
+        for gate in plan.gates:
+            sentence = sentence.replace(gate.text, gate.text.replace(" ", "\u00a0"))
+        return sentence
+
     figures = {name: {lang: Markup(svg) for lang, svg in both.items()} for name, both in drawn.items()}
-    html = _environment().get_template(TEMPLATE).render(
-        f=findings,
-        plan=plan,
-        figures=figures,
-        captions=_CAPTIONS,
-        titles=_TITLES,
-        measures=MEASURES,
-        invariants=INVARIANTS,
-        hops=HOP_WORDS,
-        parameters=_parameters,
-        limit_of=limit_of,
-        w=words,
-        unit=Unit,
+    html = (
+        _environment()
+        .get_template(TEMPLATE)
+        .render(
+            f=findings,
+            plan=plan,
+            figures=figures,
+            captions=_CAPTIONS,
+            titles=_TITLES,
+            measures=MEASURES,
+            invariants=INVARIANTS,
+            hops=HOP_WORDS,
+            faults={fault.id: fault for fault in plan.faults},
+            parameters=_parameters,
+            whole=whole,
+            w=words,
+            unit=Unit,
+        )
     )
     write_atomically(path, html.encode())
 
@@ -85,7 +98,7 @@ def _environment() -> Environment:
 def _parameters(fault: FaultPlan) -> str:
     """How a fault was given, in a scenario's own words."""
     parts = [f"{name} {_text(value)}" for name, value in sorted(fault.params.items())]
-    if fault.rate != 1:
+    if float(fault.rate) != 1.0:
         parts.append(f"rate {fault.rate.text()}")
     if fault.orders:
         parts.append(f"orders {fault.orders.text()}")
@@ -98,4 +111,7 @@ def _parameters(fault: FaultPlan) -> str:
 
 
 def _text(value: Any) -> str:
+    if isinstance(value, list | tuple):
+        nested = any(isinstance(part, list | tuple) for part in value)
+        return (", " if nested else " ").join(_text(part) for part in value)
     return value.text() if isinstance(value, Quantity) else str(value)

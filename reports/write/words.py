@@ -3,14 +3,12 @@
 from math import isfinite
 
 from ledger.states import State
-from plan.gates import MEASURES, Unit
+from plan.gates import Unit
 
 SHAPES = {"pass": "●", "fail": "■", "inconclusive": "◆"}
 VERDICT_ZH = {"pass": "通过", "fail": "未通过", "inconclusive": "结论不足"}
 VERDICT_EN = {"pass": "pass", "fail": "FAIL", "inconclusive": "inconclusive"}
 NOTHING = "–"
-
-STATE_EN = {state: str(state) for state in State}
 
 
 def state_zh(name: str) -> str:
@@ -70,13 +68,10 @@ def in_unit(value: float | None, unit: str) -> str:
 
 
 def interval(lo: float | None, hi: float | None, unit: str) -> str:
-    """Both ends of an interval; an end that is open is ∞."""
+    """Both ends of an interval, the unit once where it is a percent sign; an end that is open is ∞."""
     if lo is None and hi is None:
         return ""
-    return f"{in_unit(lo, unit) if lo is not None else NOTHING} … {in_unit(hi, unit) if hi is not None else '∞'}"
-
-
-def measure_words(name: str) -> tuple[str, str]:
-    """What a measure is, in both languages."""
-    found = MEASURES[name]
-    return found.en, found.zh
+    low = in_unit(lo, unit) if lo is not None else NOTHING
+    high = in_unit(hi, unit) if hi is not None else "∞"
+    between = "–" if unit == Unit.SHARE else " – "
+    return f"{low.removesuffix(' %') if high.endswith(' %') else low}{between}{high}"

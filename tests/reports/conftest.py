@@ -118,7 +118,8 @@ class OrderMaker:
         self, state: State, at: float, last_old: float | None = None, goods: tuple[str, ...] = (), final: bool = False
     ) -> "OrderMaker":
         """Without `last_old` and not first, the page was last read a tenth of a second before and after: mid = at."""
-        first = not any(isinstance(e, facts.Seen) and e.o == self.key for e in self.run.events.get("driver-0", []))
+        first = self.key not in self.run.seen
+        self.run.seen.add(self.key)
         old, t = (None, at) if first or final else (at - 0.1, at + 0.1) if last_old is None else (last_old, at)
         return self.put(
             "driver-0",
@@ -173,6 +174,7 @@ class RunMaker:
         self.plan, self.end_s, self.heal_s = plan, end_s, heal_s
         self.dir = RunDir(folder / "synthetic-run")
         self.events: dict[str, list[Event]] = {}
+        self.seen: set[str] = set()
         self.put("harness", facts.PhaseBegan(t=ns(1), phase=Phase.PREPARE))
         self.put("harness", facts.PhaseBegan(t=ns(9), phase=Phase.LOAD, l0_t=ns(L0_S)))
 

@@ -1,0 +1,175 @@
+"""What all findings stand on: the frame of the run, what pages showed, who was followed how long. Times in ns."""
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from ledger.clock import SECOND_NS
+from ledger.journal import Wholeness
+from ledger.rundir import Verdict as Verified
+from ledger.states import Phase, State
+from plan.run import Plan
+from reports.findings import Invariant
+from reports.measure import invariants, load, outcomes, rates, stuck
+from reports.stories import Orders, Stories
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+EPS_S = 2.0
+"""Beside a poll, how long (wire) a page may run ahead of the truth."""
+
+
+class Times(msgspec.Struct, frozen=True):
+    """The frame of a run: start of load, heal (NaN if never), end of the observation, and whether it came so far that
+    the harness collected."""
+
+    l0_t: float
+    heal_t: float
+    end_t: float
+    is_complete: bool
+    collect_note: str
+    phases: list[tuple[str, float, float, str]]
+
+    @classmethod
+    def of(cls, stories: Stories) -> "Times":
+        phases = stories.phases()
+        began = {phase: t for phase, t, _, _ in phases}
+        starts = [l0_t for _, _, l0_t, _ in phases if np.isfinite(l0_t)]
+        collect_t = began.get(Phase.COLLECT)
+        return cls(
+            l0_t=starts[0] if starts else began.get(Phase.LOAD, 0.0),
+            heal_t=began.get(Phase.HEAL, np.nan),
+            end_t=collect_t if collect_t is not None else stories.last_t(),
+            is_complete=collect_t is not None,
+            collect_note=next((note for phase, _, _, note in phases if phase == Phase.COLLECT), ""),
+            phases=phases,
+        )
+
+    @property
+    def load_s(self) -> float | None:
+        """Wire seconds from the start of load to heal."""
+        return (self.heal_t - self.l0_t) / SECOND_NS if np.isfinite(self.heal_t) else None
+
+    @property
+    def seen_s(self) -> float:
+        """Wire seconds from the start of load to the end."""
+        return max((self.end_t - self.l0_t) / SECOND_NS, 0.0)
+
+
+class Pages(msgspec.Struct, frozen=True):
+    """What came of the pages, by order where it is not by dwell or episode: when and in which state an order ended
+    after its payment (NaN, -1), and until when it was followed."""
+
+    dwells: stuck.Dwells
+    episodes: stuck.Episodes
+    ended_t: Floats
+    ended_state: Ints
+    followed_t: Floats
+    ends: invariants.Ends
+
+
+class Basis(msgspec.Struct, frozen=True):
+    """Everything that findings are computed from. `stuck_s` and `excess_s` are by order, business seconds."""
+
+    plan: Plan
+    orders: Orders
+    times: Times
+    pages: Pages
+    verified: Verified
+    followed: rates.Followed
+    requests: load.Requests
+    invariants: dict[str, Invariant]
+    is_lost: Bools
+    stuck_s: Floats
+    excess_s: Floats
+    episode_excess_s: Floats
+    has_books: bool
+    has_upstream_goods: bool
+    goods_shared: int
+
+    @property
+    def is_open(self) -> Bools:
+        """Paid orders that had not ended, nor were held."""
+        return np.asarray(self.orders.paid & ~np.isfinite(self.pages.ended_t))
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the run came to its end and its journals are what was written."""
+        return self.times.is_complete and self.verified.wholeness is Wholeness.CLOSED
+
+
+def basis(stories: Stories) -> Basis:
+    """Reads the stories of a run, blind to what struck them."""
+    plan, orders, times = stories.plan, stories.orders(), Times.of(stories)
+    pages = _pages(stories, orders, times)
+    episodes, to_business = pages.episodes, plan.compress / SECOND_NS
+    excess_s = (episodes.end - episodes.onset) * to_business
+    eps = (float(plan.poll_every) + EPS_S) * SECOND_NS
+    has_books, vouched = bool(orders.books.any()), stories.has_upstream_goods
+    violated = invariants.violations(orders, pages.ends, eps)
+    return Basis(
+        plan=plan,
+        orders=orders,
+        times=times,
+        pages=pages,
+        verified=stories.run.verify(),
+        followed=_followed(plan, orders, pages, times),
+        requests=load.parse(stories.requests()),
+        invariants=invariants.counted(orders, violated, has_books=has_books, upstream_goods=vouched),
+        is_lost=violated["lost_order"].did,
+        stuck_s=stuck.total_by_order(episodes.i, (episodes.end - episodes.start) * to_business, len(orders)),
+        excess_s=stuck.total_by_order(episodes.i, excess_s, len(orders)),
+        episode_excess_s=excess_s,
+        has_books=has_books,
+        has_upstream_goods=vouched,
+        goods_shared=stories.goods_shared(),
+    )
+
+
+def _pages(stories: Stories, orders: Orders, times: Times) -> Pages:
+    plan, n = stories.plan, len(orders)
+    good_end = np.where(np.isfinite(orders.final_t), orders.final_t, np.fmin(orders.written_t, times.end_t))
+    watched_end = np.fmax(good_end, orders.last_failed_t)
+    poll = float(plan.poll_every) * SECOND_NS
+    found = stuck.dwells(stories.seen(), good_end=good_end, watched_end=watched_end, poll=poll)
+    threshold = np.full(len(stuck.STATES), np.nan)
+    for state, after in plan.stuck_after.items():
+        threshold[stuck.INDEX[state]] = round(plan.wire_s(after) * SECOND_NS)
+    ended_t, ended_state = stuck.first_end(found, orders.captured_t, n)
+    ends = invariants.Ends(
+        stuck.last_state(found, n),
+        invariants.gone(orders),
+        _shown_t(stories, State.COMPLETED, n),
+        _shown_t(stories, State.REFUNDED, n),
+        times.end_t,
+    )
+    never_read = (orders.polls_seen == 0) & times.is_complete  # nobody saw it end, until the end
+    followed_t = np.where(never_read, times.end_t, watched_end)
+    episodes = stuck.episodes(found, orders.captured_t, threshold)
+    return Pages(found, episodes, ended_t, ended_state, followed_t, ends)
+
+
+def _shown_t(stories: Stories, state: State, n: int) -> Floats:
+    rows, t = stories.shown(state)
+    full = np.full(n, np.nan)
+    full[rows] = t
+    return full
+
+
+def _followed(plan: Plan, orders: Orders, pages: Pages, times: Times) -> rates.Followed:
+    paid = orders.paid
+    ended = np.isfinite(pages.ended_t[paid])
+    until = np.where(ended, pages.ended_t[paid], pages.followed_t[paid])
+    waited = np.fmax(np.nan_to_num(until - orders.captured_t[paid]), 0.0)
+    edges = sorted({edge for f in plan.faults if f.window for edge in (f.window.low, f.window.high)})
+    paid_s = (orders.captured_t[paid] - times.l0_t) / SECOND_NS
+    return rates.Followed(
+        duration_s=waited / SECOND_NS * plan.compress,
+        ended=ended,
+        cause=outcomes.causes(pages.ended_state[paid]),
+        strata=np.digitize(paid_s, edges).astype(np.int64),
+        deadline_s=float(plan.deadline),
+        is_complete=times.is_complete,
+    )
