@@ -1,8 +1,8 @@
 """Notices: what a channel tells the shop after capture, again and again as the ladder says, until it is accepted.
 
 One attempt: late → lost → mangle → sign → repeat → send. Attempts are numbered by trade; copies of one share its
-number and decision. The gap to the next attempt is counted from sending to sending: the wait for an answer is wire time,
-which `compress` does not shorten, and would else make every ladder longer the more a run is compressed.
+number and decision. The gap to the next attempt is counted from sending to sending: the wait for an answer is wire
+time, which `compress` does not shorten, and would else make every ladder longer the more a run is compressed.
 """
 
 import asyncio
