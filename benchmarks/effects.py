@@ -34,10 +34,10 @@ kept and no goods; *double* ones got more goods than were bought. Intervals are 
 """
 
 TAIL = """
-Read it by switches. `requery_unpaid` takes away what lost, forged and unreadable notices did; `settle_once` takes away the
-double deliveries and nothing else. A double delivery that appears with `requery_unpaid` alone is real: the question and a
-notice met at the same unpaid order, and a shop that does not settle once delivers twice. The 5 % of `signature_failure`
-that were never paid are requests to create a trade that were refused: not submitted, not stuck.
+Read it by switches. `requery_unpaid` takes away what lost, forged and unreadable notices did; `settle_once` takes away
+the double deliveries and nothing else. A double delivery that appears with `requery_unpaid` alone is real: the question
+and a notice met at the same unpaid order, and a shop that does not settle once delivers twice. The 5 % of
+`signature_failure` that were never paid are requests to create a trade that were refused: not submitted, not stuck.
 """
 
 

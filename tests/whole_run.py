@@ -15,7 +15,7 @@ SHORT = (
     "--ci",
     "--set", "load.orders=60",
     "--set", "mix.pay_delay={constant: 3 s}",
-    "--set", "deadline=75 s",
+    "--set", "deadline=5 min",
     "--set", "evidence.orders=50",
 )  # fmt: skip
 
