@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-RATES = (20, 40, 60, 80, 100, 120, 150, 180, 220)
+RATES = (40, 80, 150, 220, 300, 400)
 LOAD_S = 10
 LATENESS_MAX_S = 0.05
 
