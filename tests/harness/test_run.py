@@ -48,7 +48,10 @@ def test_lost_notices_get_orders_stuck_and_the_gate_says_so(lossy: Played) -> No
     stuck = lossy.findings["measures"]["stuck.rate"]
     assert stuck["n"] == 60
     assert len(first_strikes(lossy)) == stuck["k"] > 5
-    assert lossy.code == Exit.GATE_FAILED, lossy.said
+    verdicts = {gate["text"]: gate["verdict"] for gate in lossy.findings["gates"]}
+    assert verdicts["stuck.rate <= 1%"] == "fail"
+    # A machine so busy that the driver sent late makes the run inconclusive before any gate, as it should.
+    assert lossy.code in (Exit.GATE_FAILED, Exit.INCONCLUSIVE), lossy.said
 
 
 def test_the_seed_and_the_replay_command_stand_first_and_last(lossy: Played) -> None:
