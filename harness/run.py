@@ -77,7 +77,6 @@ class Run:
         self.options = options
         self.show = show
         self.timeline: Timeline | None = None
-        self.web_url: str | None = None
         self.last_due_s = Schedule(plan.load, plan.seed).last_due_s
         self.load_s = self.last_due_s + plan.longest_pay_delay_s + LOAD_TAIL_S
         self._target = webshop.load(Path(plan.target.file))
@@ -171,7 +170,7 @@ class Run:
                 await wait_for_file(child, state / "master.json", within_s=READY_WITHIN_S)
             drivers.append(child)
         await wait_for(drivers[-1], lambda: self._ready(timeline), within_s=READY_WITHIN_S, what="readiness")
-        self._find_web(state)
+        self._tell_web()
         return drivers
 
     def _driver_arguments(self, state: Path) -> list[tuple[str, Callable[[], list[str]]]]:
@@ -190,10 +189,9 @@ class Run:
         each = [(f"driver-{i}", lambda i=i: worker(i)) for i in range(workers)]
         return [("locust-master", lambda: master), *each]
 
-    def _find_web(self, state: Path) -> None:
+    def _tell_web(self) -> None:
         if self.options.web is not None:
-            self.web_url = f"http://127.0.0.1:{self.options.web}"
-            self.show(f"Locust's page: {self.web_url}")
+            self.show(f"Locust's page: http://127.0.0.1:{self.options.web}")
 
     def _ready(self, timeline: Timeline) -> str | None:
         each = timeline.driver_status()

@@ -7,7 +7,6 @@ Every process of a run shares one axis: the harness reads `Epoch.now()` before i
 import asyncio
 import heapq
 import time
-from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Protocol
 
@@ -102,9 +101,6 @@ class ManualClock:
             future = heapq.heappop(self._waiting)[2]
             if not future.done():
                 future.set_result(None)
-
-
-Now = Callable[[], int]
 
 
 def utc_now() -> datetime:

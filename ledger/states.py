@@ -59,7 +59,6 @@ TERMINAL = frozenset({State.COMPLETED, State.REFUNDED, State.FAILED, State.EXPIR
 ENDED_UNSERVED = frozenset({State.FAILED, State.EXPIRED, State.CANCELLED})
 """An order that ends so while its money is kept is a lost order."""
 BEFORE_PAID = frozenset({State.CREATED, State.PAYING})
-SHOWS_WORK = frozenset({State.SUBMITTED, State.RECHARGING})
 
 STUCK_AFTER_S: dict[State, float] = {
     State.CREATED: 30.0,

@@ -139,16 +139,6 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         if self.business_time and not self.compressible:
             raise ValueError("business_time lists settings, so compressible must be true")
 
-    def check_profile(self, profile: str) -> str:
-        """The profile as it is; ValueError unless it is NAME, NAME+switch or NAME-switch of this target."""
-        name, *changes = re.split(r"[+-]", profile)
-        if name not in self.profiles:
-            raise ValueError(f"no profile {name!r}{nearest(name, self.profiles)}")
-        for switch in changes:
-            if switch not in self.switches:
-                raise ValueError(f"no switch {switch!r} in this target{nearest(switch, self.switches)}")
-        return profile
-
 
 def find(name: str) -> Path:
     """The file of a target given by name (one of ours) or by path; DocumentError with the nearest name."""

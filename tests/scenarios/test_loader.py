@@ -157,6 +157,14 @@ def test_a_wrong_set_is_refused_and_says_that_it_was_the_set(tmp_path: Path, pat
     assert str(error.value).startswith("--set")
 
 
+@pytest.mark.parametrize(
+    "profile",
+    ["naive", "naive+settle_once", "hardened-requery_unpaid", "hardened-settle_once+requery_unpaid", "hardened"],
+)
+def test_profiles_with_switches_are_legal(tmp_path: Path, profile: str) -> None:
+    assert resolved(tmp_path, GOOD, profile=profile).target.profile == profile
+
+
 def test_set_reaches_a_fault_by_its_id(tmp_path: Path) -> None:
     assert resolved(tmp_path, GOOD, sets=(("faults.lost.rate", "50%"),)).faults[0].rate == 0.5
 

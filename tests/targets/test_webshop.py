@@ -176,8 +176,3 @@ def test_books_without_a_named_column_are_refused_with_the_nearest() -> None:
         webshop.booked(
             target, {"contact": "b00000001", "order_no": "1", "state": "paid", "paid_fn": 1}, t=0, shop_t=None
         )
-
-
-@pytest.mark.parametrize("profile", ["naive", "naive+settle_once", "hardened-verify_amount", "hardened"])
-def test_profiles_with_switches_are_legal(profile: str) -> None:
-    assert webshop.load(CARDSHOP).check_profile(profile) == profile
