@@ -10,13 +10,14 @@ from typing import Any, Generic, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 
+from faults.verdict import Effect
 from ledger.states import Hop, Operation
 from plan.faults import Label
 from plan.units import BusinessTime, Duration, Rate, Share
 
 P = TypeVar("P", bound=msgspec.Struct)
 
-FOLDERS = {"exchange": "", "notice": "", "signature": "sig.", "version": "ver."}
+FOLDERS = {"exchange": "", "notice": "", "signature": "sig.", "version": "ver.", "goods": "", "buyer": "", "house": ""}
 """Folder of the fault files, and what the names of its faults begin with."""
 
 
@@ -31,6 +32,19 @@ class Cause(StrEnum):
     LOST_NOTICE = "payment notice lost"
     REPEATED_NOTICE = "notice repeated"
     REFUSED = "upstream refuses"
+    OVERLOAD = "overload"
+    SIMULTANEOUS = "simultaneous notices"
+    EARLY_NOTICE = "notice before the answer"
+    IDENTIFIERS = "missing goods identifiers"
+    AMOUNT = "amount mismatch"
+    SOLD_OUT = "sold out after payment"
+    GAME_REFUSED = "game server rejected"
+    SUPPLIER_REFUSED = "supplier refuses or fails"
+    EMPTY_GOODS = "delivered without goods"
+    CRASH = "platform crash, worker or job lost"
+    DATABASE = "database locked or slow"
+    BUYER = "buyer's own link"
+    LATE_PAYMENT = "paid after expiry or cancellation"
 
 
 class Situation(msgspec.Struct, frozen=True):
@@ -42,9 +56,12 @@ class Situation(msgspec.Struct, frozen=True):
 class Fault(msgspec.Struct, Generic[P], frozen=True, kw_only=True):
     """A catalogue entry.
 
-    `effect` turns the parameters into what is done to one exchange; `rate`, where there is one, is a share that
-    depends on the situation and multiplies the scenario's rate. `imitates` and `source` say what of the real world
-    this is.
+    `effect` turns the parameters into what is done to one exchange, `drawn` does so with a number in [0, 1) that is
+    drawn for this exchange; each fault has one of the two. `rate`, where there is one, is a share that depends on the
+    situation and multiplies the scenario's rate. `lengthens` gives the business seconds by which a struck buyer comes
+    later. `imitates` and `source` say what of the real world this is. `by_exposure` marks those that look at what else
+    happens at the same time, so that they strike others at another rate. `needs`: the part of a target's `house:`
+    without which it cannot be applied.
     """
 
     name: str
@@ -53,12 +70,19 @@ class Fault(msgspec.Struct, Generic[P], frozen=True, kw_only=True):
     operations: tuple[Operation, ...] = ()
     dialects: tuple[str, ...] = ()
     params: type[P]
-    effect: Callable[[P], Any]
+    effect: Callable[[P], Effect] | None = None
+    drawn: Callable[[P, float], Effect] | None = None
+    lengthens: Callable[[P], float] | None = None
+    by_exposure: bool = False
     rate: Callable[[P, Situation], float] | None = None
     cause: Cause
     imitates: str
     source: str
     layer: str = "application"
+    needs: str = ""
+
+    def __post_init__(self) -> None:
+        assert (self.effect is None) != (self.drawn is None), f"{self.name}: one of effect and drawn"
 
     def units(self) -> dict[str, str]:
         """For each parameter, what it is measured in; `business` and `wire` tell which time it is."""

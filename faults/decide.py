@@ -1,11 +1,12 @@
 """Whom a fault strikes: a pure function of seed, fault, order, hop, operation and attempt."""
 
+from collections.abc import Collection
 from typing import TypeAlias
 
 import msgspec
 
 from faults.catalog import Fault, Situation, catalog
-from faults.verdict import NOTHING, Strike, Verdict
+from faults.verdict import NOTHING, Effect, Strike, Verdict
 from ledger.clock import SECOND_NS
 from ledger.states import Hop, Operation, Phase
 from plan.arrivals import Schedule
@@ -47,29 +48,32 @@ class _Armed(msgspec.Struct, frozen=True):
     params: msgspec.Struct
 
 
-_Meant: TypeAlias = tuple[frozenset[str], float]
-"""The faults meant for an order, and the planned arrival rate when it was due."""
+_Meant: TypeAlias = tuple[frozenset[str], float, float]
+"""The faults meant for an order, the planned arrival rate when it was due, and when that was in seconds of the load."""
 
 
 class Decider:
     """Decides for one process, from the plan, the phase it was told and the lease it holds.
 
     Faults are in force while the phase is load and the lease has not run out; `t` is always the caller's clock.
+    `layers`: whose faults it decides about; a mock those of the application, the driver those of the buyer.
     """
 
-    def __init__(self, plan: Plan) -> None:
+    def __init__(self, plan: Plan, layers: Collection[str] = ("application",)) -> None:
         self._plan = plan
         self._schedule = Schedule(plan.load, plan.seed)
-        self._armed = [_armed(fault) for fault in plan.faults]
+        self._armed = [_armed(fault) for fault in plan.faults if fault.layer in layers]
         self._phase = Phase.PREPARE
         self._l0_t = 0
         self._lease_until_t = 0
         self._meant: dict[str, _Meant] = {}
         self._alike: dict[_Meant, _Meant] = {}
         self._at: dict[tuple[Hop, Operation, str | None], list[_Armed]] = {}
-        self._for_all = frozenset(f.id for f in plan.faults if f.orders is None and not f.select)
-        self._for_some = tuple(f for f in plan.faults if f.id not in self._for_all)
-        self._selects = any(fault.select for fault in plan.faults)
+        own = [armed.plan for armed in self._armed]
+        self._for_all = frozenset(f.id for f in own if f.orders is None and not f.select)
+        self._for_some = tuple(f for f in own if f.id not in self._for_all)
+        self._rolls = any(armed.plan.rolling is not None for armed in self._armed)
+        self._selects = any(fault.select for fault in own)
 
     def begin(self, phase: Phase, l0_t: int | None = None) -> None:
         """Takes the phase that the harness announced, and the start of load once it is known."""
@@ -105,7 +109,7 @@ class Decider:
             return NOTHING
         load_s = (t - self._l0_t) / SECOND_NS
         found = [
-            Strike(armed.plan.id, armed.fault.effect(armed.params))
+            Strike(armed.plan.id, self._effect(armed, exchange))
             for armed in self._armed_at(exchange)
             if armed.plan.is_in_window(load_s) and self._strikes(armed, exchange)
         ]
@@ -119,28 +123,42 @@ class Decider:
             known = self._at[place] = [armed for armed in self._armed if _is_at(armed, *place)]
         return known
 
+    def _effect(self, armed: _Armed, exchange: Exchange) -> Effect:
+        fault = armed.fault
+        if fault.effect is not None:
+            return fault.effect(armed.params)
+        assert fault.drawn is not None
+        key, operation, n = exchange.order_key, exchange.operation, exchange.attempt
+        u = draw(self._plan.seed, "effect", armed.plan.id, key, exchange.hashed_hop, operation, n)
+        return fault.drawn(armed.params, u)
+
     def _strikes(self, armed: _Armed, exchange: Exchange) -> bool:
         first = armed.plan.first
         if first is not None and exchange.attempt > first:
             return False
-        meant, planned_rate = self._order(exchange.order_key)
+        meant, planned_rate, due_s = self._order(exchange.order_key)
         if armed.plan.id not in meant:
             return False
         rate = float(armed.plan.rate)
         if armed.fault.rate is not None:
             rate *= armed.fault.rate(armed.params, Situation(planned_rate))
+        hop, operation, attempt = exchange.hashed_hop, str(exchange.operation), exchange.attempt
+        if armed.plan.rolling is not None:
+            # Which node serves an order is the same for all its exchanges; whether that one is new, too.
+            rate *= armed.plan.upgraded_share(due_s)
+            hop, operation, attempt = "", "", 0
         return strikes(
             seed=self._plan.seed,
             fault_id=armed.plan.id,
             order_key=exchange.order_key,
-            hop=exchange.hashed_hop,
-            operation=exchange.operation,
-            attempt=exchange.attempt,
+            hop=hop,
+            operation=operation,
+            attempt=attempt,
             rate=rate,
         )
 
     def _order(self, order_key: str) -> _Meant:
-        """The faults meant for an order, and the planned rate when it was due; worked out once an order."""
+        """The faults meant for an order, and planned rate and time of its being due; worked out once an order."""
         known = self._meant.get(order_key)
         if known is None:
             found = self._work_out(order_key)
@@ -150,16 +168,16 @@ class Decider:
     def _work_out(self, order_key: str) -> _Meant:
         n, plan = number_of(order_key), self._plan
         if is_warm_up(order_key):
-            return frozenset(), 0.0
+            return frozenset(), 0.0, 0.0
         if n is None:  # keyed by the shop's own number: nothing is known of the order but its rate of faults
-            return self._for_all, self._schedule.rate_at(0.0)
+            return self._for_all, self._schedule.rate_at(0.0), 0.0
         meant = self._for_all
         if self._for_some:
             # Where no fault selects, only the number of the order matters, and drawing the rest is dear.
             order = wish(plan.seed, n, plan.mix) if self._selects else Wish(n, order_key, "", "", "", "", 0.0)
             meant = meant.union([f.id for f in self._for_some if f.is_for(order, plan.load.orders)])
         due_s = self._schedule.due_s(min(n, plan.load.orders - 1))
-        return meant, self._schedule.rate_at(due_s)
+        return meant, self._schedule.rate_at(due_s), due_s if self._rolls else 0.0
 
 
 def _is_at(armed: _Armed, hop: Hop, operation: Operation, upstream: str | None) -> bool:

@@ -1,12 +1,64 @@
-"""What a mock is told to do to one exchange, as values. Which of them wins is fixed here by their order.
+"""What is to be done to one exchange, as values. Which of them wins is fixed by their order.
 
-For a request and its answer: refuse → lose request → check → act → mangle → sign → slow, hang → lose answer.
-For a notice: late → lost → mangle → sign → repeat → send.
+For a request and its answer: capacity, refuse → lose request, reset, page → check → act (goods, early) → mangle →
+sign → slow → hang, truncate, slow body → lose answer.
+For a notice: late → together → lost → mangle → sign → repeat → send.
 """
 
+from enum import StrEnum
 from typing import TypeAlias
 
 import msgspec
+
+
+class When(StrEnum):
+    """How far an exchange comes before its connection is reset. A mock must read a request to know whom it is about,
+    so `before` means before anything was done about it."""
+
+    BEFORE = "before"
+    AFTER = "after"
+    MID_ANSWER = "mid_answer"
+
+
+class Variant(StrEnum):
+    """How a text is signed, or a signature checked: by the rule, or wrongly in one of the ways that are seen."""
+
+    WRONG_KEY = "wrong_key"
+    MISSING = "missing"
+    CHARSET_GBK = "charset_gbk"
+    EMPTY_KEPT = "empty_kept"
+    CASE = "case"
+
+
+class Stripped(StrEnum):
+    """What becomes of a field that is stripped."""
+
+    REMOVED = "removed"
+    EMPTIED = "emptied"
+    RENAMED = "renamed"
+
+
+class Outcome(StrEnum):
+    """What comes of a request for goods, against the shop's wish."""
+
+    SOLD_OUT = "sold_out"
+    BALANCE = "balance"
+    MAINTENANCE = "maintenance"
+    WRONG_REGION = "wrong_region"
+    ACCEPT_THEN_FAIL = "accept_then_fail"
+    STAYS_PROCESSING = "stays_processing"
+    EMPTY = "empty"
+    PARTIAL = "partial"
+
+
+# --- a request and its answer ------------------------------------------------------------------------------------
+class Capacity(msgspec.Struct, frozen=True):
+    """So many exchanges at once, each for `s` wire seconds; so many more wait; the rest are answered `status`."""
+
+    at_once: int
+    queue: int
+    s: float
+    status: int
 
 
 class Refuse(msgspec.Struct, frozen=True):
@@ -19,25 +71,55 @@ class LoseRequest(msgspec.Struct, frozen=True):
     """Read the request, do nothing, close the connection."""
 
 
+class Reset(msgspec.Struct, frozen=True):
+    """Reset the connection (RST): before anything is done, after it is done, or in the middle of the answer."""
+
+    when: When
+
+
+class Page(msgspec.Struct, frozen=True):
+    """Answer an HTML page of this status; `acted` says whether the request was carried out behind it."""
+
+    status: int
+    acted: bool
+
+
 class FailCheck(msgspec.Struct, frozen=True):
     """Refuse the request as the dialect refuses a wrong signature."""
 
 
-class Rename(msgspec.Struct, frozen=True):
-    """Rename a field of the answer or notice before it is signed. No name given: the dialect's own pair."""
+class CheckAs(msgspec.Struct, frozen=True):
+    """Check the request's signature by another rule; a strike only where that rule gives another answer."""
 
-    field: str | None
-    to: str | None
+    variant: Variant
 
 
-class SignWrongly(msgspec.Struct, frozen=True):
-    """Sign with a key that is not the merchant's."""
+class Goods(msgspec.Struct, frozen=True):
+    """What comes of a request for goods instead of what was asked."""
+
+    outcome: Outcome
+
+
+class Early(msgspec.Struct, frozen=True):
+    """Do the work and send the notice before the request is answered."""
 
 
 class Delay(msgspec.Struct, frozen=True):
     """Answer, or send, so many wire seconds later."""
 
     s: float
+
+
+class SlowBody(msgspec.Struct, frozen=True):
+    """Send the head at once and the body piece by piece over so many wire seconds."""
+
+    s: float
+
+
+class Truncate(msgspec.Struct, frozen=True):
+    """Send only so much of the answer's body (a share of it), as if that were all."""
+
+    share: float
 
 
 class Hang(msgspec.Struct, frozen=True):
@@ -50,6 +132,60 @@ class LoseAnswer(msgspec.Struct, frozen=True):
     """Act, then close the connection without a byte."""
 
 
+# --- mangling the fields of an answer or notice before it is signed; a field not named is the dialect's own ---------
+class Rename(msgspec.Struct, frozen=True):
+    """Rename a field. No name given: the pair that the dialect's versions disagree on."""
+
+    field: str | None
+    to: str | None
+
+
+class Drop(msgspec.Struct, frozen=True):
+    """Leave a field out."""
+
+    field: str | None
+
+
+class ChangeState(msgspec.Struct, frozen=True):
+    """Another version's word for the same state, or (`unknown`) a word that no version knows."""
+
+    unknown: bool
+
+
+class FlipCode(msgspec.Struct, frozen=True):
+    """The success code of another version: 0 where 1 is success, and the like."""
+
+
+class Retype(msgspec.Struct, frozen=True):
+    """Numbers as texts, and numeric texts as numbers."""
+
+
+class ScaleMoney(msgspec.Struct, frozen=True):
+    """Amounts of money times this factor: fen where yuan belong, or yuan where fen do."""
+
+    factor: float
+
+
+class Strip(msgspec.Struct, frozen=True):
+    """Remove, empty or rename the fields that the shop needs to match the goods. None named: the dialect's own."""
+
+    fields: tuple[str, ...]
+    how: Stripped
+
+
+class AmountOff(msgspec.Struct, frozen=True):
+    """The amount in the notice differs from what was paid by so many fen."""
+
+    fen: int
+
+
+class SignAs(msgspec.Struct, frozen=True):
+    """Sign the answer or notice wrongly, in this way."""
+
+    variant: Variant
+
+
+# --- a notice ----------------------------------------------------------------------------------------------------
 class Lose(msgspec.Struct, frozen=True):
     """The notice never arrives, and its sender only sees that nobody answered."""
 
@@ -61,7 +197,99 @@ class Repeat(msgspec.Struct, frozen=True):
     gap_s: float
 
 
-Effect: TypeAlias = Refuse | LoseRequest | FailCheck | Rename | SignWrongly | Delay | Hang | LoseAnswer | Lose | Repeat
+class Together(msgspec.Struct, frozen=True):
+    """Hold first notices until so many of one product are there, or `within_s` is over; then send all at once."""
+
+    n: int
+    within_s: float
+
+
+# --- the buyer, by the driver -------------------------------------------------------------------------------------
+class DoubleClick(msgspec.Struct, frozen=True):
+    """The order is sent so many more times, `gap_s` wire seconds apart; each that the shop takes is one more order."""
+
+    more: int
+    gap_s: float
+
+
+class GiveUp(msgspec.Struct, frozen=True):
+    """The buyer leaves without paying."""
+
+
+class Cancel(msgspec.Struct, frozen=True):
+    """The buyer asks the shop to cancel: `before` paying, `during` it, or `after` it, so many business seconds."""
+
+    when: str
+    after_s: float
+
+
+class Reorder(msgspec.Struct, frozen=True):
+    """Not done within so many business seconds of paying, the buyer orders and pays the same once more."""
+
+    after_s: float
+
+
+class PayLate(msgspec.Struct, frozen=True):
+    """The buyer pays so many business seconds later than he would."""
+
+    by_s: float
+
+
+class EnterWrong(msgspec.Struct, frozen=True):
+    """The buyer enters another region, account or denomination than the one he should: `what` says which."""
+
+    what: str
+
+
+class WeakNet(msgspec.Struct, frozen=True):
+    """The request is sent and its answer never read: `operation` place or pay."""
+
+    operation: str
+
+
+class NotSubmitted(msgspec.Struct, frozen=True):
+    """The payment request never arrives; the buyer believes he has paid."""
+
+
+# --- the shop's house, by the harness -----------------------------------------------------------------------------
+class Kill(msgspec.Struct, frozen=True):
+    """Kill the shop (-9) and start it again after so many wire seconds; with `after_ack_s`, so long after it has
+    acknowledged a struck notice, and at most `times` times."""
+
+    restart_after_s: float
+    after_ack_s: float | None
+    times: int
+
+
+class Pause(msgspec.Struct, frozen=True):
+    """Stop the shop's processes (SIGSTOP) while the window lasts: `processes` names those of the target's house."""
+
+    processes: str
+
+
+class LoseJobs(msgspec.Struct, frozen=True):
+    """Stop the workers, wait until so many jobs are queued or `within_s` is over, and take them out of the queue."""
+
+    jobs: int
+    within_s: float
+
+
+class LockDatabase(msgspec.Struct, frozen=True):
+    """Hold the database's write lock for `held_s` of every `every_s` wire seconds while the window lasts."""
+
+    held_s: float
+    every_s: float
+
+
+BuyerEffect: TypeAlias = (
+    DoubleClick | GiveUp | Cancel | Reorder | PayLate | EnterWrong | WeakNet | NotSubmitted
+)  # fmt: skip
+HouseEffect: TypeAlias = Kill | Pause | LoseJobs | LockDatabase
+Effect: TypeAlias = (
+    Capacity | Refuse | LoseRequest | Reset | Page | FailCheck | CheckAs | Goods | Early | Delay | SlowBody | Truncate
+    | Hang | LoseAnswer | Rename | Drop | ChangeState | FlipCode | Retype | ScaleMoney | Strip | AmountOff | SignAs
+    | Lose | Repeat | Together | BuyerEffect | HouseEffect
+)  # fmt: skip
 
 
 class Strike(msgspec.Struct, frozen=True):

@@ -83,6 +83,8 @@ def _vocabulary(target: webshop.Target) -> loader.Vocabulary:
         profiles=target.profiles,
         switches=tuple(target.switches),
         compressible=target.compressible,
+        needs=target.sells.needs,
+        house=target.house.offers if target.house else (),
     )
 
 

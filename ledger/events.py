@@ -57,6 +57,14 @@ class PaidAtCashier(_Fact, tag="paid_at_cashier", frozen=True, kw_only=True, gc=
     ms: float
 
 
+class CancelAsked(_Fact, tag="cancel_asked", frozen=True, kw_only=True, gc=False):
+    """The buyer asked the shop to cancel; `words` is what the shop said, `done` whether it agreed."""
+
+    status: int
+    done: bool
+    words: str
+
+
 class Requests(_Fact, tag="requests", frozen=True, kw_only=True, gc=False):
     """One second of one kind of request: counts, and a latency histogram {upper edge in ms: count}."""
 
@@ -152,29 +160,44 @@ class NoticeAnswered(_Fact, tag="notice_answered", frozen=True, kw_only=True, gc
 
 
 class GoodsRequested(_Fact, tag="goods_requested", frozen=True, kw_only=True, gc=False):
+    """The shop asked a supplier or a game server for goods: well-formed and properly signed, whatever came of it."""
+
     upstream: str
     product: str
     request_no: str
+    quantity: int = 1
 
 
 class GoodsAccepted(_Fact, tag="goods_accepted", frozen=True, kw_only=True, gc=False):
+    """The upstream took the request on and will deliver later."""
+
     upstream: str
     request_no: str
 
 
 class GoodsSold(_Fact, tag="goods_sold", frozen=True, kw_only=True, gc=False):
+    """One card was sold; `goods` is the `goods_hash` of its text. Written once a card, never for a replayed answer."""
+
     upstream: str
     goods: str
+    request_no: str = ""
 
 
 class Credited(_Fact, tag="credited", frozen=True, kw_only=True, gc=False):
+    """The game server credited an account: `credit` is unique for every time it was done."""
+
     upstream: str
     credit: str
+    request_no: str = ""
 
 
 class GoodsRefused(_Fact, tag="goods_refused", frozen=True, kw_only=True, gc=False):
+    """The upstream refused, at once or after it had accepted; `words` is what it answered."""
+
     upstream: str
     code: Code
+    request_no: str = ""
+    words: str = ""
 
 
 class RefundRequested(_Fact, tag="refund_requested", frozen=True, kw_only=True, gc=False):
@@ -243,6 +266,7 @@ Event: TypeAlias = (
     | Unsent
     | Placed
     | PaidAtCashier
+    | CancelAsked
     | Requests
     | Seen
     | PollFailed

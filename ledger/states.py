@@ -102,7 +102,8 @@ class Code(StrEnum):
 
 
 class Hop(StrEnum):
-    """Caller>callee; the answer belongs to the hop of its request."""
+    """Caller>callee; the answer belongs to the hop of its request. `shop` is no hop but the shop's own house: what the
+    harness does to its processes and its database."""
 
     BUYER_SHOP = "buyer>shop"
     BUYER_PAYMENT = "buyer>payment"
@@ -113,6 +114,7 @@ class Hop(StrEnum):
     SHOP_GAME = "shop>game"
     GAME_SHOP = "game>shop"
     SHOP_DB = "shop>db"
+    SHOP = "shop"
 
 
 class Operation(StrEnum):
@@ -127,6 +129,15 @@ class Operation(StrEnum):
     MERCHANT = "merchant"
     PLACE = "place"
     POLL = "poll"
+    CANCEL = "cancel"
+    CONNECT = "connect"
+    CATALOGUE = "catalogue"
+    STOCK = "stock"
+    PRICE = "price"
+    VALIDATE = "validate"
+    BUY = "buy"
+    STUB = "stub"
+    HOUSE = "house"
 
 
 class Phase(StrEnum):

@@ -5,8 +5,8 @@ from itertools import accumulate
 
 from faker.providers.person.zh_CN import Provider
 
-from ledger.states import ORDER_PREFIX
 from plan.chance import draw
+from plan.orders import account_of
 from targets.storefront import Person
 
 # Faker's own generator is shared and slow to reseed (25 µs a person); its lists, drawn from by a keyed hash, cost 4 µs
@@ -23,4 +23,4 @@ def person(seed: int, key: str) -> Person:
     """
     family = _FAMILIES[bisect_right(_REACHED, draw(seed, "person", "family", key) * _REACHED[-1])]
     given = _GIVEN[int(draw(seed, "person", "given", key) * len(_GIVEN))]
-    return Person(f"{family}{given}", f"{key}@buyers.example", f"player-{key.removeprefix(ORDER_PREFIX)}")
+    return Person(f"{family}{given}", f"{key}@buyers.example", account_of(key))

@@ -5,13 +5,25 @@ signs them while it renders them, after mangling.) The order of a notice is in p
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TypeAlias
 
 import msgspec
 
 from faults.decide import Decider, Exchange
-from faults.verdict import Delay, FailCheck, Hang, LoseAnswer, LoseRequest, Refuse, Rename, Strike, Verdict
+from faults.verdict import (
+    Delay,
+    FailCheck,
+    Hang,
+    LoseAnswer,
+    LoseRequest,
+    Outcome,
+    Refuse,
+    Rename,
+    Strike,
+    Variant,
+    Verdict,
+)
 from ledger.clock import SECOND_NS, Clock
 from ledger.events import Event, Struck
 from ledger.states import Hop, Operation, Phase
@@ -32,18 +44,38 @@ class Reply(msgspec.Struct):
     body: bytes = b""
     kind: str = TEXT
     location: str | None = None
+    headers: Fields = {}
+
+
+class Schema(msgspec.Struct, frozen=True):
+    """What an answer or notice of a dialect is made of, for faults that name no field.
+
+    `pair`: the field that versions disagree on, and its other name. `missing`: the field a shop misses most. `state`:
+    the field that holds a state, `states` what another version calls the same ones, `no_state` a word that none knows.
+    `code`: the field that tells success, `codes` other versions' values for the same. `money`: fields with amounts,
+    `in_fen` whether those are whole fen, not yuan. `identifiers`: fields that tell what the goods are for.
+    A field may be a dotted path into nested objects.
+    """
+
+    pair: tuple[str, str] = ("", "")
+    missing: str = ""
+    state: str = ""
+    states: dict[str, object] = {}
+    no_state: str = "PARTIALLY_DONE"
+    code: str = ""
+    codes: dict[str, object] = {}
+    money: tuple[str, ...] = ()
+    in_fen: bool = False
+    identifiers: tuple[str, ...] = ()
 
 
 class Place:
-    """Where decisions are taken: one operation of one upstream at one hop, and how often each order came by.
+    """Where decisions are taken: one operation of one upstream at one hop, and how often each order came by."""
 
-    `pair` is what a renaming fault without names renames here: the pair that versions of the dialect disagree on.
-    """
+    __slots__ = ("counts", "hop", "operation", "schema", "upstream")
 
-    __slots__ = ("counts", "hop", "operation", "pair", "upstream")
-
-    def __init__(self, hop: Hop, operation: Operation, upstream: str, pair: tuple[str, str] = ("", "")) -> None:
-        self.hop, self.operation, self.upstream, self.pair = hop, operation, upstream, pair
+    def __init__(self, hop: Hop, operation: Operation, upstream: str, schema: Schema = Schema()) -> None:  # noqa: B008
+        self.hop, self.operation, self.upstream, self.schema = hop, operation, upstream, schema
         self.counts: dict[str, int] = {}
 
     def count(self, order_key: str) -> int:
@@ -61,13 +93,22 @@ class Subject(msgspec.Struct, frozen=True):
 
 
 class Call(msgspec.Struct, frozen=True):
-    """A request as its dialect read it: whether its signature is right, what to do then, and how it is refused."""
+    """A request as its dialect read it: whether its signature is right, what to do then, and how it is refused.
+
+    `is_genuine_as` checks the signature by another rule. `sell` takes the place of `act` where a goods fault strikes;
+    None from it means that nothing could be changed, and `act` is done. `tell_early` sends the notice of what was just
+    done and returns when it was answered. `seal` signs an answer, last, by the rule or in the way of a variant.
+    """
 
     place: Place
     subject: Subject
     is_genuine: bool
     act: Callable[[], Reply]
     refuse: Callable[[], Reply]
+    is_genuine_as: Callable[[Variant], bool] | None = None
+    sell: Callable[[Outcome], Reply | None] | None = None
+    tell_early: Callable[[], Awaitable[bool]] | None = None
+    seal: Callable[[Reply, Variant | None], None] | None = None
 
 
 class Injector:
@@ -197,7 +238,7 @@ class Injector:
         for strike in verdict.all(Rename):
             assert isinstance(strike.effect, Rename)
             effect = strike.effect
-            field, to = (effect.field, effect.to) if effect.field and effect.to else place.pair
+            field, to = (effect.field, effect.to) if effect.field and effect.to else place.schema.pair
             if field in fields and field != to:
                 fields[to] = fields.pop(field)  # type: ignore[assignment]
                 self.struck(strike, exchange, o, f"{field} renamed {to}")

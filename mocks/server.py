@@ -202,8 +202,9 @@ class Server:
         if reply is None:
             return _close(request)
         if reply.fields is not None:
-            return web.Response(body=msgspec.json.encode(reply.fields), status=reply.status, headers=self._json)
-        headers = {"Content-Type": reply.kind}
+            headers = {**self._json, **reply.headers} if reply.headers else self._json
+            return web.Response(body=msgspec.json.encode(reply.fields), status=reply.status, headers=headers)
+        headers = {"Content-Type": reply.kind, **reply.headers}
         if reply.location is not None:
             headers["Location"] = reply.location
         return web.Response(body=reply.body, status=reply.status, headers=headers)

@@ -4,7 +4,7 @@ import msgspec
 
 from ledger.states import Hop
 from plan.orders import Wish
-from plan.units import Share, ShareRange, Window
+from plan.units import BusinessTime, Share, ShareRange, Window
 
 
 class Label(msgspec.Struct, frozen=True):
@@ -18,7 +18,13 @@ class FaultPlan(msgspec.Struct, frozen=True):
     """One fault of a scenario, resolved. What reports must know of it (label, cause) travels here.
 
     `hops` are where it is applied; `upstream` narrows them to one named instance. Who is struck is given exactly
-    (`orders`, `select`, `rate`, `first`) or by exposure (`window` of the load, in wire time).
+    (`orders`, `select`, `rate`, `first`) or by exposure (`window` of the load, in wire time). `rolling` is a rolling
+    upgrade: the share of struck orders grows over that window of due times from nothing to `rate`, and one order meets
+    the same version in all its exchanges.
+
+    `layer` says who applies it: application (a mock), buyer (the driver), house (the harness). `by_exposure` stands for
+    faults that look at what happens at the same time. `lengthens` is business time by which a struck buyer may come
+    later than the pay delay says.
     """
 
     id: str
@@ -33,11 +39,22 @@ class FaultPlan(msgspec.Struct, frozen=True):
     select: dict[str, list[str]] = {}
     first: int | None = None
     window: Window | None = None
+    rolling: Window | None = None
+    layer: str = "application"
+    by_exposure: bool = False
+    lengthens: BusinessTime = BusinessTime(0.0)
 
     @property
     def is_exposure(self) -> bool:
         """Whether who is struck depends on when things happen, so that another rate strikes others."""
-        return self.window is not None
+        return self.window is not None or self.by_exposure
+
+    def upgraded_share(self, due_s: float) -> float:
+        """Of a rolling upgrade: the share of nodes that are new when an order is due; else 1."""
+        if self.rolling is None:
+            return 1.0
+        low, high = float(self.rolling.low), float(self.rolling.high)
+        return min(max((due_s - low) / (high - low), 0.0), 1.0)
 
     def is_for(self, wish: Wish, planned: int) -> bool:
         """Whether order n of so many planned ones is among those the fault is meant for; its rate apart."""

@@ -102,6 +102,38 @@ def parse_gate(text: str) -> Gate:
     return Gate(name, op, value, text)
 
 
+ABORTS = {
+    "lost_orders": "paid orders whose page ended without goods or refund",
+    "overdue_orders": "paid orders that show one unfinished state for longer than they may, now",
+    "open_orders": "paid orders that have not ended, now",
+    "failed_requests": "requests without a good answer",
+}
+"""What a run can be stopped for, counted while it runs by the driver."""
+
+_ABORT = re.compile(r"\s*([a-z_]+)\s*>=\s*(\d+)\s*", re.ASCII)
+
+
+class Abort(msgspec.Struct, frozen=True):
+    """Stops the load early as soon as the count has come to the limit. `text` is what the scenario said."""
+
+    count: str
+    limit: int
+    text: str
+
+
+def parse_abort(text: str) -> Abort:
+    """The condition in a text such as ``lost_orders >= 50``; ValueError telling what is legal."""
+    match = _ABORT.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{text!r} is not a condition; legal: count >= whole number, such as lost_orders >= 50")
+    name, limit = match.groups()
+    if name not in ABORTS:
+        raise ValueError(f"no count {name!r}{nearest(name, ABORTS)}")
+    if int(limit) < 1:
+        raise ValueError(f"{text!r} would stop every run at once; legal: 1 or more")
+    return Abort(name, int(limit), text)
+
+
 def _limit(unit: Unit, text: str) -> float:
     match unit:
         case Unit.SHARE:

@@ -96,6 +96,23 @@ def find_key(text: str) -> str | None:
     return match[0] if match else None
 
 
+def account_of(key: str) -> str:
+    """The game account of the buyer of an order: player-00000042; of the warm-up player-w00000042."""
+    return f"player-{key.removeprefix(ORDER_PREFIX)}"
+
+
+def key_of_account(account: str) -> str | None:
+    """The bare order key of a game account that `account_of` gave; None for any other text."""
+    own = account.removeprefix("player-")
+    key = own if own.startswith(WARM_UP_PREFIX) else f"{ORDER_PREFIX}{own}"
+    return key if own != account and _KEY.fullmatch(key) else None
+
+
+def again(key: str, n: int) -> str:
+    """The key of the n-th order (from 2) of the same wish: b00000042.2."""
+    return f"{key}.{n}"
+
+
 def is_warm_up(key: str) -> bool:
     """Whether the key is one of the warm-up, which no fault strikes and nothing counts."""
     match = _KEY.fullmatch(key)

@@ -8,7 +8,7 @@ from ledger.states import STUCK_AFTER_S, State
 from plan import document
 from plan.arrivals import Arrivals
 from plan.faults import FaultPlan
-from plan.gates import Gate
+from plan.gates import Abort, Gate
 from plan.orders import Mix
 from plan.units import BusinessTime, WireTime
 
@@ -23,13 +23,25 @@ NOT_LATER_S = 0.1
 """Send lateness p99 above this (wire) means that the generator was the bottleneck."""
 
 
+REPLAY, REJECT, SELL_AGAIN = "replay", "reject", "sell_again"
+ON_REPEAT = (REPLAY, REJECT, SELL_AGAIN)
+"""What an upstream does with a request number it has seen: the same answer, a refusal, or one more sale."""
+
+
 class UpstreamPlan(msgspec.Struct, frozen=True):
-    """A named instance of a mock upstream. `ladder`: the gaps between the attempts of a notice, in business time."""
+    """A named instance of a mock upstream. `ladder`: the gaps between the attempts of a notice, in business time.
+
+    `stock`: cards by product, of a supplier (none said: as many as are asked for). `on_repeat`: what becomes of a
+    request number seen before. `takes`: how long a game server works on a top-up it has accepted.
+    """
 
     role: str
     dialect: str
     ladder: tuple[BusinessTime, ...] = ()
     notice_timeout: WireTime = WireTime(5.0)
+    stock: dict[str, int] = {}
+    on_repeat: str = REPLAY
+    takes: WireTime = WireTime(0.2)
 
 
 class TargetPlan(msgspec.Struct, frozen=True):
@@ -77,6 +89,7 @@ class Plan(msgspec.Struct, frozen=True):
     warm_up_orders: int
     evidence: Evidence
     gates: tuple[Gate, ...]
+    abort_when: tuple[Abort, ...] = ()
     workers: int = 1
     made: Made = Made()
 
@@ -86,8 +99,9 @@ class Plan(msgspec.Struct, frozen=True):
 
     @property
     def longest_pay_delay_s(self) -> float:
-        """Wire seconds that the slowest buyer takes to pay."""
-        return self.wire_s(self.mix.pay_delay.longest)
+        """Wire seconds that the slowest buyer takes to pay, also one who was made slower by a buyer fault."""
+        slower = max((float(fault.lengthens) for fault in self.faults), default=0.0)
+        return self.wire_s(self.mix.pay_delay.longest + slower)
 
 
 def stuck_after(overrides: dict[State, BusinessTime]) -> dict[State, BusinessTime]:

@@ -1,6 +1,6 @@
 """A scenario file turned into a plan; unknown keys, words and impossible values are refused with place and nearest."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -14,13 +14,13 @@ from plan import document
 from plan.arrivals import Arrivals, Schedule, arrivals
 from plan.document import Document, DocumentError, nearest
 from plan.faults import FaultPlan
-from plan.gates import Gate, parse_gate
+from plan.gates import Abort, Gate, parse_abort, parse_gate
 from plan.orders import Mix
 from plan.run import SCHEMA, Plan, TargetPlan, UpstreamPlan, stuck_after
-from plan.units import Rate, Share, WireTime, from_text
+from plan.units import BusinessTime, Rate, Share, WireTime, from_text
 from scenarios.schema import COMMON, FaultDoc, ScenarioDoc, UpstreamDoc
 
-ROLES = {"epay": "payment"}
+ROLES = {"epay": "payment", "sharedstore": "supplier", "topup": "game"}
 """Which role each dialect plays."""
 POLLS_A_THRESHOLD = 10
 POLL_S_MIN, POLL_S_MAX = 0.05, 1.0
@@ -30,7 +30,8 @@ EXTENDS_MAX = 8
 
 
 class Vocabulary(msgspec.Struct, frozen=True):
-    """What the harness read from the target, handed over as values."""
+    """What the harness read from the target, handed over as values. `needs`: the role of the upstream without which a
+    product cannot be sold; `house`: what of the shop's house the harness can reach."""
 
     products: tuple[str, ...]
     regions: tuple[str, ...]
@@ -38,6 +39,8 @@ class Vocabulary(msgspec.Struct, frozen=True):
     profiles: tuple[str, ...]
     switches: tuple[str, ...]
     compressible: bool
+    needs: dict[str, str] = {}
+    house: tuple[str, ...] = ()
 
 
 class Changes(msgspec.Struct, frozen=True):
@@ -157,6 +160,7 @@ def resolve(path: Path, target_file: Path, words: Vocabulary, changes: Changes) 
         raise found.error(("compress",), f"{doc.compress:g} is not legal here; legal: {legal}")
     upstreams = _upstreams(found, doc.upstreams, words)
     mix = _mix(found, doc, words, upstreams)
+    faults = tuple(_fault(found, i, raw, mix, upstreams, load, words) for i, raw in enumerate(doc.faults))
     plan = Plan(
         schema=SCHEMA,
         scenario=path.stem,
@@ -168,13 +172,14 @@ def resolve(path: Path, target_file: Path, words: Vocabulary, changes: Changes) 
         load=load,
         mix=mix,
         upstreams=upstreams,
-        faults=tuple(_fault(found, i, raw, mix, upstreams, load) for i, raw in enumerate(doc.faults)),
+        faults=(*faults, *_of_buyers(mix, faults)),
         deadline=doc.deadline,
         stuck_after=stuck_after(doc.stuck_after),
         poll_every=doc.poll_every or WireTime(0.1),
         warm_up_orders=doc.warm_up,
         evidence=doc.evidence,
         gates=_gates(found, doc.gates),
+        abort_when=_aborts(found, doc.abort_when),
         workers=changes.workers,
     )
     _check_ids(found, plan)
@@ -212,8 +217,27 @@ def _upstreams(found: Document, docs: dict[str, UpstreamDoc], words: Vocabulary)
             raise found.error(
                 ("upstreams", name, "dialect"), f"no dialect {doc.dialect!r}{nearest(doc.dialect, legal)}"
             )
-        result[name] = UpstreamPlan(ROLES[doc.dialect], doc.dialect, tuple(doc.ladder), doc.notice_timeout)
+        _check_stock(found, name, doc, words)
+        result[name] = UpstreamPlan(
+            ROLES[doc.dialect],
+            doc.dialect,
+            tuple(doc.ladder),
+            doc.notice_timeout,
+            doc.stock,
+            doc.on_repeat,
+            doc.takes,
+        )
     return result
+
+
+def _check_stock(found: Document, name: str, doc: UpstreamDoc, words: Vocabulary) -> None:
+    for product, count in doc.stock.items():
+        if product not in words.products:
+            raise found.error(
+                ("upstreams", name, "stock", product), f"no product {product!r}{nearest(product, words.products)}"
+            )
+        if count < 0:
+            raise found.error(("upstreams", name, "stock", product), f"{count} is not legal here; legal: 0 or more")
 
 
 def _mix(found: Document, doc: ScenarioDoc, words: Vocabulary, upstreams: Mapping[str, UpstreamPlan]) -> Mix:
@@ -226,7 +250,7 @@ def _mix(found: Document, doc: ScenarioDoc, words: Vocabulary, upstreams: Mappin
         region=doc.mix.region or even,
         buyer=doc.mix.buyer or {"plain": Share(1.0)},
     )
-    legal = {"product": words.products, "channel": payment, "region": words.regions, "buyer": ("plain",)}
+    legal = {"product": words.products, "channel": payment, "region": words.regions, "buyer": buyers()}
     for row, names in legal.items():
         shares: dict[str, Share] = getattr(mix, row)
         for name in shares:
@@ -234,11 +258,51 @@ def _mix(found: Document, doc: ScenarioDoc, words: Vocabulary, upstreams: Mappin
                 raise found.error(("mix", row, name), f"no {row} {name!r}{nearest(name, names)}")
         if abs(sum(shares.values()) - 1) > 1e-6:
             raise found.error(("mix", row), f"the shares sum to {sum(shares.values()):.4%}, not to 100%")
+    roles = {upstream.role for upstream in upstreams.values()}
+    for product in mix.product:
+        if (role := words.needs.get(product, "payment")) not in roles:
+            raise found.error(
+                ("mix", "product", product), f"{product!r} needs an upstream of role {role}; none is named"
+            )
     return mix
 
 
+def buyers() -> tuple[str, ...]:
+    """The kinds of buyer that a mix may hold: plain, and those that the catalogue has a fault for."""
+    return ("plain", *(name for name, fault in catalog().items() if fault.layer == "buyer"))
+
+
+def _of_buyers(mix: Mix, faults: Sequence[FaultPlan]) -> tuple[FaultPlan, ...]:
+    """A kind of buyer in the mix is a fault of its own, that strikes all buyers of that kind."""
+    found = []
+    for kind, share in mix.buyer.items():
+        if kind == "plain" or share <= 0 or any(fault.id == kind for fault in faults):
+            continue
+        fault = catalog()[kind]
+        params = fault.params()
+        found.append(
+            FaultPlan(
+                id=kind,
+                fault=kind,
+                hops=fault.hops,
+                label=fault.label,
+                cause=str(fault.cause),
+                select={"buyer": [kind]},
+                layer=fault.layer,
+                lengthens=BusinessTime(fault.lengthens(params) if fault.lengthens else 0.0),
+            )
+        )
+    return tuple(found)
+
+
 def _fault(
-    found: Document, i: int, raw: dict[str, Any], mix: Mix, upstreams: Mapping[str, UpstreamPlan], load: Arrivals
+    found: Document,
+    i: int,
+    raw: dict[str, Any],
+    mix: Mix,
+    upstreams: Mapping[str, UpstreamPlan],
+    load: Arrivals,
+    words: Vocabulary,
 ) -> FaultPlan:
     at = ("faults", i)
     name = str(raw.get("fault", ""))
@@ -251,7 +315,10 @@ def _fault(
         if key not in legal:
             raise found.error((*at, key), f"unknown key {key!r} of fault {name}{nearest(key, legal)}")
     doc = document.convert(found, FaultDoc, {k: v for k, v in raw.items() if k in COMMON}, at)
-    document.convert(found, fault.params, own, at)
+    params = document.convert(found, fault.params, own, at)
+    if fault.needs and fault.needs not in words.house:
+        offered = ", ".join(words.house) or "nothing"
+        raise found.error((*at, "fault"), f"{name} needs {fault.needs!r} of the target's house, which offers {offered}")
     hop, upstream = _hop(found, at, doc.at, fault, upstreams)
     select = {row: [names] if isinstance(names, str) else names for row, names in doc.select.items()}
     _check_select(found, at, select, mix)
@@ -264,6 +331,8 @@ def _fault(
             f"begins at {WireTime(doc.window.low).text()}, after the load has ended "
             f"({WireTime(round(end_s, 3)).text()})",
         )
+    if doc.rolling is not None and doc.window is not None:
+        raise found.error((*at, "rolling"), "a rolling upgrade has no window; legal: one of the two")
     return FaultPlan(
         id=doc.id,
         fault=name,
@@ -277,6 +346,10 @@ def _fault(
         select=select,
         first=doc.first,
         window=doc.window,
+        rolling=doc.rolling,
+        layer=fault.layer,
+        by_exposure=fault.by_exposure,
+        lengthens=BusinessTime(fault.lengthens(params) if fault.lengthens else 0.0),
     )
 
 
@@ -292,6 +365,8 @@ def _hop(
         raise found.error(place, f"{fault.name} is not legal at {hop}; legal: {', '.join(fault.hops)}")
     if slash and upstream not in upstreams:
         raise found.error(place, f"no upstream {upstream!r}{nearest(upstream, upstreams)}")
+    if slash and upstreams[upstream].role not in word.split(">"):
+        raise found.error(place, f"{upstream!r} plays {upstreams[upstream].role}, which is no end of {word}")
     return hop, upstream or None
 
 
@@ -315,6 +390,16 @@ def _gates(found: Document, texts: list[str]) -> tuple[Gate, ...]:
         except ValueError as error:
             raise found.error(("gates", i), str(error)) from None
     return tuple(gates)
+
+
+def _aborts(found: Document, texts: list[str]) -> tuple[Abort, ...]:
+    aborts = []
+    for i, text in enumerate(texts):
+        try:
+            aborts.append(parse_abort(text))
+        except ValueError as error:
+            raise found.error(("abort_when", i), str(error)) from None
+    return tuple(aborts)
 
 
 def _check_ids(found: Document, plan: Plan) -> None:

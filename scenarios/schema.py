@@ -1,6 +1,6 @@
 """The shape of a scenario file, as types; the JSON Schema for editors is made from them and from the catalogue."""
 
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 
@@ -23,11 +23,16 @@ class MixDoc(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class UpstreamDoc(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A named instance of a mock. `ladder`: gaps between the attempts of a notice."""
+    """A named instance of a mock. `ladder`: gaps between the attempts of a notice. A supplier's `stock` by product
+    (none said: as many as are asked for); `on_repeat`, of a request number seen before: replay, reject or sell_again;
+    `takes`: how long a game server works on a top-up."""
 
     dialect: str
     ladder: list[BusinessTime] = []
     notice_timeout: WireTime = by_default(WireTime(5.0))
+    stock: dict[str, int] = {}
+    on_repeat: Literal["replay", "reject", "sell_again"] = "replay"
+    takes: WireTime = by_default(WireTime(0.2))
 
 
 class FaultDoc(msgspec.Struct, frozen=True):
@@ -41,6 +46,7 @@ class FaultDoc(msgspec.Struct, frozen=True):
     select: dict[str, list[str] | str] = {}
     first: int | None = None
     window: Window | None = None
+    rolling: Window | None = None
 
 
 class ScenarioDoc(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -62,6 +68,7 @@ class ScenarioDoc(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     warm_up: int = 10
     evidence: Evidence = Evidence()
     gates: list[str] = []
+    abort_when: list[str] = []
     ci: dict[str, Any] = {}
 
 

@@ -68,6 +68,13 @@ class Unread(msgspec.Struct, frozen=True):
     gone: bool = False
 
 
+class Cancelled(msgspec.Struct, frozen=True):
+    """What the shop said to a buyer who wanted to cancel; `done` where it agreed."""
+
+    done: bool
+    words: str
+
+
 class Storefront(Protocol):
     """A shop as a buyer meets it."""
 
@@ -84,5 +91,13 @@ class Storefront(Protocol):
         ...
 
     def read_page(self, reply: Reply) -> Page | Unread:
+        """Never raises, whatever the shop answered."""
+        ...
+
+    def cancel(self, placed: Placed) -> Ask | None:
+        """The request by which the buyer cancels; None where this shop has no such thing."""
+        ...
+
+    def read_cancelled(self, reply: Reply) -> Cancelled:
         """Never raises, whatever the shop answered."""
         ...

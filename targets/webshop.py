@@ -17,7 +17,7 @@ from plan import document
 from plan.document import DocumentError, nearest
 from plan.orders import Wish, find_key
 from plan.units import BusinessTime, WireTime
-from targets.storefront import Ask, NotPlaced, Page, Person, Placed, Reply, Unread
+from targets.storefront import Ask, Cancelled, NotPlaced, Page, Person, Placed, Reply, Unread
 
 _ENV = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _CHARSET = re.compile(r"charset=([\w-]+)", re.ASCII)
@@ -109,11 +109,46 @@ class BooksHttp(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Sells(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """The target's vocabulary: what a scenario may order from it. Products with their price in fen."""
+    """The target's vocabulary: what a scenario may order from it. Products with their price in fen; `needs`: the role
+    of the upstream without which a product cannot be sold."""
 
     products: dict[str, int]
     regions: tuple[str, ...] = ("cn",)
     dialects: tuple[str, ...] = ("epay",)
+    needs: dict[str, str] = {}
+
+
+class CancelAsk(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """How a buyer cancels: {order_no} is filled in. Answered with one of `status`, the shop has agreed."""
+
+    path: str
+    method: str = "POST"
+    headers: dict[str, str] = {}
+    form: dict[str, str] = {}
+    status: tuple[int, ...] = (200,)
+    words: Take | None = None
+
+
+class House(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What the harness may stop, kill, lock or lose of a shop that it has started; {data} is filled in.
+
+    `processes`: for each name (web, worker) a file that holds its process numbers, one a line, rewritten by the shop as
+    they change. `database`: a SQLAlchemy address for the harness's own connection; `lock`: what takes the write lock
+    on it, given back by ROLLBACK. `queued` counts the jobs that wait; `lose_jobs` takes :n of them out of the queue and
+    returns a text with the order key of each.
+    """
+
+    processes: dict[str, str] = {}
+    database: str = ""
+    lock: list[str] = []
+    queued: str = ""
+    lose_jobs: str = ""
+
+    @property
+    def offers(self) -> tuple[str, ...]:
+        """What faults may need: kill, a process name, lock, queue."""
+        has = {"lock": self.database and self.lock, "queue": self.database and self.queued and self.lose_jobs}
+        return ("kill", *self.processes, *(name for name, there in has.items() if there))
 
 
 class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -130,6 +165,8 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     codes: dict[str, Code] = {}
     apologies: list[str] = []
     books: BooksHttp | None = None
+    cancel: CancelAsk | None = None
+    house: House | None = None
     business_time: dict[str, BusinessTime] = {}
     compressible: bool = False
     key_in: dict[Hop, str] = {}
@@ -249,6 +286,23 @@ class Webshop:
         words = body.take(ask.words) or own
         known_code = target.codes.get(code, Code.UNKNOWN) if code else None
         return Page(target.states.get(own, State.UNKNOWN), _short(words), goods, known_code)
+
+    def cancel(self, placed: Placed) -> Ask | None:
+        ask = self._target.cancel
+        if ask is None:
+            return None
+        values = {"order_no": placed.order_no}
+        form = {key: filled(text, values) for key, text in ask.form.items()}
+        headers = {**({"Content-Type": "application/x-www-form-urlencoded"} if form else {}), **ask.headers}
+        return Ask("cancel", ask.method, self._base + filled(ask.path, values), headers, urlencode(form).encode())
+
+    def read_cancelled(self, reply: Reply) -> Cancelled:
+        ask = self._target.cancel
+        if ask is None or reply.status == 0:
+            return Cancelled(False, reply.why)
+        body = _Body(reply)
+        said = body.take(ask.words) or body.text
+        return Cancelled(reply.status in ask.status, _short(said))
 
     def _is_apology(self, goods: str) -> bool:
         return any(words in goods for words in self._target.apologies)

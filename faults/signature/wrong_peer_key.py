@@ -1,7 +1,7 @@
 """sig.wrong_peer_key: a notice arrives signed with a key the shop does not know."""
 
 from faults.catalog import Cause, Fault, NoParams
-from faults.verdict import SignWrongly
+from faults.verdict import SignAs, Variant
 from ledger.states import Hop, Operation
 from plan.faults import Label
 
@@ -11,7 +11,7 @@ FAULT = Fault(
     hops=(Hop.PAYMENT_SHOP,),
     operations=(Operation.NOTICE,),
     params=NoParams,
-    effect=lambda p: SignWrongly(),
+    effect=lambda p: SignAs(Variant.WRONG_KEY),
     cause=Cause.SIGNATURE,
     imitates="a key changed in the shop and not yet at the channel, or a forged notice: a shop must not deliver on it",
     source="signature failure modes of payment channels: answer or notice signed with the wrong platform key",

@@ -13,8 +13,8 @@ import uvloop
 from ledger.clock import Epoch, RunClock
 from ledger.journal import JournalError, Voice
 from ledger.rundir import RunDir, write_atomically
+from mocks.notices import postman, sender
 from mocks.payment.mock import PaymentMock, SetupError, read_keys
-from mocks.payment.notices import postman, sender
 from mocks.server import Server, Unmatcher, flush, serve
 from plan import run as plans
 from plan.document import DocumentError

@@ -15,7 +15,7 @@ from ledger.events import TradeRefused
 from ledger.money import Fen, yuan
 from ledger.states import Code, Hop, Operation
 from mocks.apply import HTML, JSON, Append, Call, Injector, Place, Reply
-from mocks.payment.notices import Notices
+from mocks.notices import Notices
 from mocks.payment.trades import IsClosed, Trade, Trades
 from mocks.server import Asked
 from plan.orders import find_key
@@ -46,7 +46,7 @@ class Cashier:
         append: Append,
         injector: Injector,
         trades: Trades,
-        notices: Notices,
+        notices: Notices[Trade],
         back: Back,
     ) -> None:
         self._upstream, self._clock, self._append, self._injector = upstream, clock, append, injector

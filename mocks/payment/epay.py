@@ -14,13 +14,14 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
+from faults.verdict import Variant
 from ledger.clock import SECOND_NS, Clock
 from ledger.events import TradeRefused, Unmatched
 from ledger.money import Fen, MoneyError, parse_yuan, yuan
 from ledger.states import Code, Hop, Operation
-from mocks.apply import HTML, Append, Call, Fields, Injector, Place, Reply, Subject
+from mocks.apply import HTML, Append, Call, Fields, Injector, Place, Reply, Schema, Subject
+from mocks.notices import Heard, Letter, Notices
 from mocks.payment.cashier import Cashier
-from mocks.payment.notices import Heard, Letter, Notices
 from mocks.payment.trades import AmountDiffers, NotPaid, Order, TooMuch, Trade, Trades
 from mocks.server import Answer, Asked, NoRoute, readable
 from plan.orders import find_key
@@ -92,7 +93,7 @@ def cut_name(text: str) -> str:
 class Epay:
     """One instance of the gateway, with one merchant."""
 
-    pair = NOTICE_PAIR
+    schema = Schema(pair=NOTICE_PAIR)
 
     def __init__(
         self,
@@ -104,7 +105,7 @@ class Epay:
         append: Append,
         injector: Injector,
         trades: Trades,
-        notices: Notices,
+        notices: Notices[Trade],
     ) -> None:
         self.name, self._keys = name, keys
         self._clock, self._wall_ns, self._append, self._injector = clock, wall_ns, append, injector
@@ -112,10 +113,10 @@ class Epay:
         self._cashier = Cashier(
             name, clock=clock, append=append, injector=injector, trades=trades, notices=notices, back=self.return_url
         )
-        shop = partial(Place, Hop.SHOP_PAYMENT, upstream=name, pair=ANSWER_PAIR)
+        shop = partial(Place, Hop.SHOP_PAYMENT, upstream=name, schema=Schema(pair=ANSWER_PAIR))
         self._mapi, self._query = shop(operation=Operation.CREATE), shop(operation=Operation.QUERY)
         self._refund, self._merchant = shop(operation=Operation.REFUND), shop(operation=Operation.MERCHANT)
-        self._submit = Place(Hop.BUYER_PAYMENT, Operation.CREATE, name, ANSWER_PAIR)
+        self._submit = Place(Hop.BUYER_PAYMENT, Operation.CREATE, name, Schema(pair=ANSWER_PAIR))
 
     def routes(self) -> list[str]:
         files = [f"/{self.name}/{file}" for file in FILES if file != "api.php"]
@@ -369,8 +370,8 @@ class Epay:
         }
         return fields | {"param": order.carried} if order.carried else fields
 
-    def seal(self, trade: Trade, fields: Fields, *, wrongly: bool) -> Letter:
-        return Letter("GET", self._signed_url(trade.order.notice_to, fields, wrongly=wrongly))
+    def seal(self, trade: Trade, fields: Fields, variant: Variant | None) -> Letter:
+        return Letter("GET", self._signed_url(trade.order.notice_to, fields, wrongly=variant is Variant.WRONG_KEY))
 
     def _signed_url(self, url: str, fields: Fields, *, wrongly: bool = False) -> str:
         key = f"another-key-than-{self._keys.key}" if wrongly else self._keys.key

@@ -9,8 +9,8 @@ from faults.decide import Decider
 from ledger.clock import Clock
 from mocks.admin import PREFIX, Admin
 from mocks.apply import Append, Fields, Injector
+from mocks.notices import Ladder, Notices, Send
 from mocks.payment.epay import Epay, Keys
-from mocks.payment.notices import Ladder, Notices, Send
 from mocks.payment.trades import Trade, Trades
 from mocks.server import Answer, Asked, Lag, NoRoute
 from plan.document import nearest
@@ -62,7 +62,7 @@ class PaymentMock:
         self.secrets = tuple(k.key for k in keys.values()) + ((token,) if token else ())
         self.injector = Injector(Decider(plan), clock, append)
         self.trades = Trades(clock, append)
-        self.notices = Notices(clock, append, self.injector, send, tasks, self.secrets)
+        self.notices: Notices[Trade] = Notices(clock, append, self.injector, send, tasks, self.secrets)
         self.lag = Lag()
         self._instances: dict[str, Epay] = {}
         for name, upstream in plan.upstreams.items():

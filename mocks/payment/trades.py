@@ -67,6 +67,14 @@ class Trade(msgspec.Struct, gc=False):
         return Subject(self.key, self.keyed_by, self.o)
 
     @property
+    def upstream(self) -> str:
+        return self.order.upstream
+
+    @property
+    def product(self) -> str:
+        return self.order.goods
+
+    @property
     def is_captured(self) -> bool:
         return self.captured_t is not None
 

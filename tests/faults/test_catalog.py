@@ -18,7 +18,8 @@ from faults.verdict import (
     Refuse,
     Rename,
     Repeat,
-    SignWrongly,
+    SignAs,
+    Variant,
 )
 from ledger.states import Hop, Operation
 from plan.units import from_text
@@ -40,7 +41,7 @@ LEGAL: list[tuple[str, dict[str, object], Effect]] = [
     ("refuse", {"status": 400}, Refuse(400)),
     ("refuse", {"status": 599}, Refuse(599)),
     ("sig.wrong_key", {}, FailCheck()),
-    ("sig.wrong_peer_key", {}, SignWrongly()),
+    ("sig.wrong_peer_key", {}, SignAs(Variant.WRONG_KEY)),
     ("slow", {"ms": 400}, Delay(0.4)),
     ("slow", {"ms": 0.5}, Delay(0.0005)),
     ("slow", {"ms": 600_000}, Delay(600.0)),
@@ -77,7 +78,9 @@ def parameters(name: str, plain: dict[str, object]) -> msgspec.Struct:
 
 @pytest.mark.parametrize(("name", "plain", "effect"), LEGAL)
 def test_legal_parameters_have_their_effect(name: str, plain: dict[str, object], effect: Effect) -> None:
-    assert catalog()[name].effect(parameters(name, plain)) == effect
+    made = catalog()[name].effect
+    assert made is not None
+    assert made(parameters(name, plain)) == effect
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ FIELDS = {  # every kind of design.md section 4 and its own fields; renaming one
     "unsent": "why",
     "placed": "order_no ms",
     "paid_at_cashier": "channel ms",
+    "cancel_asked": "status done words",
     "requests": "name count errors late histogram why",
     "seen": "state words goods code last_old_t final",
     "poll_failed": "operation status why code count",

@@ -5,7 +5,7 @@ import pytest
 from ledger.clock import SECOND_NS
 from ledger.events import NoticeAnswered, NoticeSent, Struck
 from ledger.states import Hop, Operation, Phase
-from mocks.payment.notices import Heard
+from mocks.notices import Heard
 from plan.units import Share
 from tests.mocks.world import KEY, MakeWorld, World, a_fault, signed
 

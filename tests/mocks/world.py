@@ -12,9 +12,9 @@ from ledger.clock import SECOND_NS, ManualClock
 from ledger.events import Event
 from ledger.states import Hop, Phase
 from mocks.apply import Reply
+from mocks.notices import Heard, Letter
 from mocks.payment.epay import Keys
 from mocks.payment.mock import PaymentMock
-from mocks.payment.notices import Heard, Letter
 from mocks.server import Asked
 from plan.arrivals import Constant, arrivals
 from plan.faults import FaultPlan, Label

@@ -7,19 +7,18 @@ time, which `compress` does not shorten, and would else make every ladder longer
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Sequence
-from typing import Any, Protocol
+from typing import Any, Generic, Protocol, TypeVar
 
 import aiohttp
 import msgspec
 from yarl import URL
 
 from faults.decide import Exchange
-from faults.verdict import Lose, Repeat, SignWrongly, Verdict
+from faults.verdict import Lose, Repeat, SignAs, Strike, Variant, Verdict
 from ledger.clock import SECOND_NS, Clock
 from ledger.events import NoticeAnswered, NoticeSent
 from ledger.states import Hop, Operation
-from mocks.apply import Append, Fields, Injector, Place
-from mocks.payment.trades import Trade
+from mocks.apply import Append, Fields, Injector, Place, Schema, Subject
 from mocks.server import masked
 
 AT_ONCE = 200
@@ -45,22 +44,55 @@ class Heard(msgspec.Struct, frozen=True):
     words: str
 
 
+Signal = Callable[[Strike, Exchange, str | None], None]
+"""Tells the harness that a struck notice was just acknowledged."""
+
 Send = Callable[[Letter], Coroutine[Any, Any, Heard]]
 """Sends a letter and never raises for what the other side does; waits as long as it takes."""
 
 
-class Teller(Protocol):
-    """How a dialect tells a shop that a trade was paid."""
+class Told(Protocol):
+    """What notices are about: a trade, a top-up. Attempts and what was last heard are written into it."""
 
-    pair: tuple[str, str]
-    """What a renaming fault without names renames in a notice."""
+    notices: int
+    heard: str
 
-    def compose(self, trade: Trade) -> Fields:
+    @property
+    def trade_no(self) -> str: ...
+
+    @property
+    def upstream(self) -> str: ...
+
+    @property
+    def product(self) -> str:
+        """What `notice_together` gathers by."""
+        ...
+
+    @property
+    def o(self) -> str: ...
+
+    @property
+    def subject(self) -> Subject: ...
+
+
+T = TypeVar("T", bound=Told)
+C = TypeVar("C", bound=Told, contravariant=True)
+
+
+class Teller(Protocol[C]):
+    """How a dialect tells a shop that a trade was paid, or a top-up done."""
+
+    @property
+    def schema(self) -> Schema:
+        """What faults without names mangle in a notice."""
+        ...
+
+    def compose(self, trade: C) -> Fields:
         """The fields of the notice, unsigned."""
         ...
 
-    def seal(self, trade: Trade, fields: Fields, *, wrongly: bool) -> Letter:
-        """The notice, signed; `wrongly` with a key that is not the merchant's."""
+    def seal(self, trade: C, fields: Fields, variant: Variant | None) -> Letter:
+        """The notice, signed: by the rule, or wrongly in the way of `variant`."""
         ...
 
     def is_accepted(self, heard: Heard) -> bool: ...
@@ -77,15 +109,15 @@ class Ladder(msgspec.Struct, frozen=True):
         return cls(tuple(int(gap * SECOND_NS) for gap in gaps_s), int(timeout_s * SECOND_NS))
 
 
-class _Line(msgspec.Struct):
+class _Line(msgspec.Struct, Generic[T]):
     """What belongs to one upstream."""
 
-    teller: Teller
+    teller: Teller[T]
     ladder: Ladder
     place: Place
 
 
-class Notices:
+class Notices(Generic[T]):
     """Every notice of a process. Its tasks belong to the group it was given; close that to end them."""
 
     def __init__(
@@ -96,16 +128,20 @@ class Notices:
         send: Send,
         tasks: asyncio.TaskGroup,
         secrets: Iterable[str] = (),
+        *,
+        hop: Hop = Hop.PAYMENT_SHOP,
+        signal: Signal | None = None,
     ) -> None:
+        self._hop, self._signal = hop, signal
         self._clock, self._append, self._injector = clock, append, injector
         self._send, self._tasks, self._secrets = send, tasks, tuple(secrets)
-        self._lines: dict[str, _Line] = {}
+        self._lines: dict[str, _Line[T]] = {}
         self._climbing: dict[str, asyncio.Task[None]] = {}
         self._turns = asyncio.Semaphore(AT_ONCE)
 
-    def serve(self, upstream: str, teller: Teller, ladder: Ladder) -> None:
+    def serve(self, upstream: str, teller: Teller[T], ladder: Ladder) -> None:
         """From now on the upstream tells its shop."""
-        place = Place(Hop.PAYMENT_SHOP, Operation.NOTICE, upstream, teller.pair)
+        place = Place(self._hop, Operation.NOTICE, upstream, teller.schema)
         self._lines[upstream] = _Line(teller, ladder, place)
 
     @property
@@ -113,7 +149,7 @@ class Notices:
         """Trades with a notice due or under way."""
         return len(self._climbing)
 
-    def begin(self, trade: Trade) -> None:
+    def begin(self, trade: T) -> None:
         """The trade was captured: the first attempt leaves at once."""
         task = self._tasks.create_task(self._climb(trade), name=f"notices of {trade.trade_no}")
         self._climbing[trade.trade_no] = task
@@ -125,8 +161,8 @@ class Notices:
             task.cancel()
         return len(climbing)
 
-    async def _climb(self, trade: Trade) -> None:
-        line = self._lines[trade.order.upstream]
+    async def _climb(self, trade: T) -> None:
+        line = self._lines[trade.upstream]
         try:
             for n, gap_ns in enumerate((*line.ladder.gaps_ns, 0), 1):
                 due_t = self._clock.t() + gap_ns  # of the next attempt: a gap is counted from send to send
@@ -136,13 +172,13 @@ class Notices:
         finally:
             self._climbing.pop(trade.trade_no, None)
 
-    async def _attempt(self, trade: Trade, line: _Line, n: int) -> bool:
+    async def _attempt(self, trade: T, line: _Line[T], n: int) -> bool:
         """One attempt with all its copies; whether one of them was accepted."""
         injector, trade.notices = self._injector, n
         exchange = injector.exchange(line.place, trade.subject, n)
         verdict = injector.decide(exchange)
         if not verdict:
-            letter = line.teller.seal(trade, line.teller.compose(trade), wrongly=False)
+            letter = line.teller.seal(trade, line.teller.compose(trade), None)
             return await self._deliver(trade, line, letter, n, copy=0)
         await injector.delay(verdict, exchange, trade.o, "left")
         if lost := verdict.first(Lose):
@@ -151,20 +187,20 @@ class Notices:
             return False
         fields = line.teller.compose(trade)
         injector.rename(fields, verdict, line.place, exchange, trade.o)
-        forged = verdict.first(SignWrongly)
-        letter = line.teller.seal(trade, fields, wrongly=forged is not None)
+        forged = verdict.first(SignAs)
+        letter = line.teller.seal(trade, fields, forged.effect.variant if forged else None)  # type: ignore[union-attr]
         if forged:
             injector.struck(forged, exchange, trade.o, "signed with another key")
         return await self._copies(trade, line, letter, n, verdict, exchange)
 
-    async def _lose(self, trade: Trade, line: _Line, n: int) -> None:
+    async def _lose(self, trade: T, line: _Line[T], n: int) -> None:
         """As the channel itself sees a lost notice: sent, and after its timeout unanswered."""
         sent_t = self._note_sent(trade, n, copy=0)
         await self._clock.wait_until(sent_t + line.ladder.timeout_ns)
         self._note_answered(trade, n, 0, Heard(0, ""), UNANSWERED, sent_t)
 
     async def _copies(
-        self, trade: Trade, line: _Line, letter: Letter, n: int, verdict: Verdict, exchange: Exchange
+        self, trade: T, line: _Line[T], letter: Letter, n: int, verdict: Verdict, exchange: Exchange
     ) -> bool:
         """Sends the letter and its copies; returns when all have ended. A copy not yet sent when faults end stays."""
         due = [
@@ -191,7 +227,7 @@ class Notices:
             sent = [group.create_task(one(copy)) for copy in range(len(due) + 1)]
         return any(task.result() for task in sent)
 
-    async def _deliver(self, trade: Trade, line: _Line, letter: Letter, n: int, *, copy: int) -> bool:
+    async def _deliver(self, trade: T, line: _Line[T], letter: Letter, n: int, *, copy: int) -> bool:
         """Sends one copy and journals how it went; whether it was accepted."""
         async with self._turns:
             sent_t = self._note_sent(trade, n, copy)
@@ -216,19 +252,19 @@ class Notices:
             alarm.cancel()
         return sending.result() if in_time else None
 
-    def _note_sent(self, trade: Trade, n: int, copy: int) -> int:
+    def _note_sent(self, trade: T, n: int, copy: int) -> int:
         t = self._clock.t()
-        self._append(NoticeSent(t=t, o=trade.o, upstream=trade.order.upstream, trade_no=trade.trade_no, n=n, copy=copy))
+        self._append(NoticeSent(t=t, o=trade.o, upstream=trade.upstream, trade_no=trade.trade_no, n=n, copy=copy))
         return t
 
-    def _note_answered(self, trade: Trade, n: int, copy: int, heard: Heard, outcome: str, sent_t: int) -> None:
+    def _note_answered(self, trade: T, n: int, copy: int, heard: Heard, outcome: str, sent_t: int) -> None:
         t = self._clock.t()
         trade.heard = outcome
         self._append(
             NoticeAnswered(
                 t=t,
                 o=trade.o,
-                upstream=trade.order.upstream,
+                upstream=trade.upstream,
                 trade_no=trade.trade_no,
                 n=n,
                 status=heard.status,
