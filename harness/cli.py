@@ -85,6 +85,7 @@ def _vocabulary(target: webshop.Target) -> loader.Vocabulary:
         compressible=target.compressible,
         needs=target.sells.needs,
         house=target.house.offers if target.house else (),
+        business_time=tuple(target.business_time),
     )
 
 

@@ -154,11 +154,7 @@ class Run:
     async def _prepare(self, epoch: Epoch, timeline: Timeline) -> list[Child]:
         """Starts mocks, shop and drivers, each checked before the next needs it. The drivers."""
         plan, run, state, children = self.plan, self.run, timeline.state, timeline.children
-        port_file = state / "payment.port"
-        command = wiring.payment_mock(plan, run, epoch, self._secrets, port_file)
-        mock = await children.start("payment", command.argv, command.env)
-        port = await wait_for_file(mock, port_file, within_s=READY_WITHIN_S)
-        timeline.mocks["payment"] = f"http://127.0.0.1:{port.strip()}"
+        await self._start_mocks(epoch, timeline)
         await timeline.begin(Phase.PREPARE, note="mocks are up")
         await self._start_shop(timeline)
         allow = self._target.allow
@@ -172,6 +168,17 @@ class Run:
         await wait_for(drivers[-1], lambda: self._ready(timeline), within_s=READY_WITHIN_S, what="readiness")
         self._tell_web()
         return drivers
+
+    async def _start_mocks(self, epoch: Epoch, timeline: Timeline) -> None:
+        """One process for each role, started together; their addresses once all answer."""
+        started = []
+        for role in wiring.roles(self.plan):
+            port_file = timeline.state / f"{role}.port"
+            command = wiring.mock(role, self.plan, self.run, epoch, self._secrets, port_file)
+            started.append((role, await timeline.children.start(role, command.argv, command.env), port_file))
+        for role, child, port_file in started:
+            port = await wait_for_file(child, port_file, within_s=READY_WITHIN_S)
+            timeline.mocks[role] = f"http://127.0.0.1:{port.strip()}"
 
     def _driver_arguments(self, state: Path) -> list[tuple[str, Callable[[], list[str]]]]:
         """Name and own arguments of each driver process; a worker's need the master's port, so they come late."""
@@ -203,7 +210,7 @@ class Run:
         data.mkdir()
         port = _free_port()
         self._values = wiring.shop_values(
-            self.plan, self._secrets, timeline.mocks["payment"], data=data, port_file=port_file, port=port
+            self.plan, self._secrets, timeline.mocks, data=data, port_file=port_file, port=port
         )
         command = wiring.shop(self._target, self.plan, self._values)
         shop = await timeline.children.start("shop", command.argv, command.env)
@@ -285,10 +292,10 @@ class Run:
                 raise ChildDied(f"{child.name} did not close its journal within {CLOSE_WITHIN_S:g} s") from None
             if child.process.returncode != 0:
                 raise died(child)
-        for name in ("locust-master", "shop", "payment"):
+        for name in ("locust-master", "shop", *timeline.mocks):
             for child in timeline.children.named(name):
                 await timeline.children.stop(child)
-                if name == "payment" and child.process.returncode != 0:
+                if name in timeline.mocks and child.process.returncode != 0:
                     raise died(child)
 
     async def _read_books(self, timeline: Timeline) -> str:

@@ -4,6 +4,7 @@ Secrets are random for each run and go only through the environment; plan.yaml h
 """
 
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -45,24 +46,44 @@ class Command(msgspec.Struct, frozen=True):
     env: dict[str, str]
 
 
-def payment_mock(plan: Plan, run: RunDir, epoch: Epoch, keys: Secrets, port_file: Path) -> Command:
-    """The process that plays every payment instance of the plan."""
-    upstreams = {n: k for n, k in keys.upstreams.items() if plan.upstreams[n].role == "payment"}
-    argv = [*PYTHON, "mocks.payment", "--run", str(run.path), "--epoch", str(epoch)]
-    argv += ["--port", "0", "--port-file", str(port_file), "--writer", "payment"]
-    return Command(argv, {"ORDERJAM_UPSTREAMS": msgspec.json.encode(upstreams).decode()})
+ROLES = ("payment", "supplier", "game")
+"""Each role that a plan names is one process, with all its instances."""
+
+
+def roles(plan: Plan) -> list[str]:
+    """The roles that the plan's upstreams play, in the order in which their mocks are started."""
+    played = {upstream.role for upstream in plan.upstreams.values()}
+    return [role for role in ROLES if role in played]
+
+
+def mock(role: str, plan: Plan, run: RunDir, epoch: Epoch, keys: Secrets, port_file: Path, port: int = 0) -> Command:
+    """The process that plays every instance of a role."""
+    own = {name: merchant for name, merchant in keys.upstreams.items() if plan.upstreams[name].role == role}
+    argv = [*PYTHON, f"mocks.{role}", "--run", str(run.path), "--epoch", str(epoch)]
+    argv += ["--port", str(port), "--port-file", str(port_file), "--writer", role]
+    return Command(argv, {"ORDERJAM_UPSTREAMS": msgspec.json.encode(own).decode()})
+
+
+def channels(role: str, plan: Plan, keys: Secrets, url: str) -> dict[str, dict[str, str]]:
+    """Address and identity of every instance of a role; `url` is its mock's."""
+    return {
+        name: {"url": f"{url}/{name}/", "pid": merchant.pid, "key": merchant.key}
+        for name, merchant in keys.upstreams.items()
+        if plan.upstreams[name].role == role
+    }
 
 
 def shop_values(
-    plan: Plan, keys: Secrets, payment_url: str, *, data: Path, port_file: Path, port: int
+    plan: Plan, keys: Secrets, urls: Mapping[str, str], *, data: Path, port_file: Path, port: int
 ) -> dict[str, str]:
-    """What a target file may fill in when it says how its shop is started."""
-    channels = {
-        name: {"url": f"{payment_url}/{name}/", "pid": k.pid, "key": k.key}
-        for name, k in keys.upstreams.items()
-        if plan.upstreams[name].role == "payment"
+    """What a target file may fill in when it says how its shop is started. `urls`: of the mocks, by role."""
+    by_role = {role: channels(role, plan, keys, url) for role, url in urls.items()}
+    flat = {
+        f"{role}.{name}.{field}": text
+        for role, instances in by_role.items()
+        for name, values in instances.items()
+        for field, text in values.items()
     }
-    flat = {f"payment.{name}.{field}": text for name, values in channels.items() for field, text in values.items()}
     return {
         "python": PYTHON[0],
         "data": str(data),
@@ -70,7 +91,9 @@ def shop_values(
         "port_file": str(port_file),
         "port": str(port),
         "admin_token": keys.admin_token,
-        "payment_channels": msgspec.json.encode(channels).decode(),
+        "payment_channels": msgspec.json.encode(by_role.get("payment", {})).decode(),
+        "supplier_channels": msgspec.json.encode(by_role.get("supplier", {})).decode(),
+        "game_servers": msgspec.json.encode(by_role.get("game", {})).decode(),
         **flat,
     }
 
@@ -79,7 +102,8 @@ def shop(target: Target, plan: Plan, values: dict[str, str]) -> Command:
     """The shop under test, its business-time settings divided by compress."""
     argv = [filled(part, values) for part in target.start.command]
     env = {name: filled(text, values) for name, text in target.start.env.items()}
-    times = {name: f"{plan.wire_s(seconds):.6f}" for name, seconds in target.business_time.items()}
+    limits = {**target.business_time, **plan.target.business_time}
+    times = {name: f"{plan.wire_s(seconds):.6f}" for name, seconds in limits.items()}
     return Command(argv, {**env, **times})
 
 

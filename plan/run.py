@@ -45,11 +45,13 @@ class UpstreamPlan(msgspec.Struct, frozen=True):
 
 
 class TargetPlan(msgspec.Struct, frozen=True):
-    """The shop under test: the name or file of its target description, and its profile."""
+    """The shop under test: the name or file of its target description, its profile, and the limits that the scenario
+    sets otherwise than the target file."""
 
     name: str
     file: str
     profile: str
+    business_time: dict[str, BusinessTime] = {}
 
 
 class Evidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

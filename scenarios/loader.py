@@ -41,6 +41,7 @@ class Vocabulary(msgspec.Struct, frozen=True):
     compressible: bool
     needs: dict[str, str] = {}
     house: tuple[str, ...] = ()
+    business_time: tuple[str, ...] = ()
 
 
 class Changes(msgspec.Struct, frozen=True):
@@ -168,7 +169,7 @@ def resolve(path: Path, target_file: Path, words: Vocabulary, changes: Changes) 
         file=str(path),
         seed=doc.seed if changes.seed is None else changes.seed,
         compress=doc.compress,
-        target=TargetPlan(doc.target, str(target_file), profile),
+        target=TargetPlan(doc.target, str(target_file), profile, _business_time(found, doc, words)),
         load=load,
         mix=mix,
         upstreams=upstreams,
@@ -196,6 +197,15 @@ def _load(found: Document, doc: ScenarioDoc, changes: Changes) -> Arrivals:
         return arrivals(doc.load, rate=rate, duration=duration)
     except ValueError as error:
         raise found.error(("load",), str(error)) from None
+
+
+def _business_time(found: Document, doc: ScenarioDoc, words: Vocabulary) -> dict[str, BusinessTime]:
+    for name in doc.business_time:
+        if name not in words.business_time:
+            raise found.error(
+                ("business_time", name), f"no setting {name!r} in this target{nearest(name, words.business_time)}"
+            )
+    return doc.business_time
 
 
 def _check_profile(place: str, profile: str, words: Vocabulary) -> None:

@@ -50,7 +50,8 @@ class FaultDoc(msgspec.Struct, frozen=True):
 
 
 class ScenarioDoc(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A scenario file. `extends` names a base; `ci` says what changes in the short cut."""
+    """A scenario file. `extends` names a base; `ci` says what changes in the short cut; `business_time` sets
+    limits of the target that are business time, by their names in the target file."""
 
     about: str
     load: AnyShape
@@ -61,6 +62,7 @@ class ScenarioDoc(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     profile: str = "naive"
     seed: int = 7
     compress: float = 1.0
+    business_time: dict[str, BusinessTime] = {}
     faults: list[dict[str, Any]] = []
     deadline: BusinessTime = by_default(BusinessTime(300.0))
     stuck_after: dict[State, BusinessTime] = {}

@@ -51,7 +51,8 @@ class Take(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class Start(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How the harness starts the shop. Braces are filled in: {python} {data} {profile} {port_file} {port} {admin_token}
-    {payment_channels} (JSON of the payment upstreams: url, pid, key) and {payment.NAME.url|pid|key}."""
+    {payment_channels} {supplier_channels} {game_servers} (JSON of the upstreams by name: url, pid, key) and
+    {payment.NAME.url|pid|key}, {supplier.NAME.…}, {game.NAME.…}."""
 
     command: list[str]
     ready: str
