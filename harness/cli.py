@@ -86,6 +86,7 @@ def _vocabulary(target: webshop.Target) -> loader.Vocabulary:
         needs=target.sells.needs,
         house=target.house.offers if target.house else (),
         business_time=tuple(target.business_time),
+        prices=target.sells.products,
     )
 
 

@@ -45,13 +45,15 @@ class UpstreamPlan(msgspec.Struct, frozen=True):
 
 
 class TargetPlan(msgspec.Struct, frozen=True):
-    """The shop under test: the name or file of its target description, its profile, and the limits that the scenario
-    sets otherwise than the target file."""
+    """The shop under test: the name or file of its target description, its profile, the limits that the scenario sets
+    otherwise than the target file, what its products cost in fen, and the role each needs beside payment, if any."""
 
     name: str
     file: str
     profile: str
     business_time: dict[str, BusinessTime] = {}
+    prices: dict[str, int] = {}
+    needs: dict[str, str] = {}
 
 
 class Evidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -31,7 +31,7 @@ EXTENDS_MAX = 8
 
 class Vocabulary(msgspec.Struct, frozen=True):
     """What the harness read from the target, handed over as values. `needs`: the role of the upstream without which a
-    product cannot be sold; `house`: what of the shop's house the harness can reach."""
+    product cannot be sold; `house`: what of the shop's house the harness can reach; `prices` of the products in fen."""
 
     products: tuple[str, ...]
     regions: tuple[str, ...]
@@ -42,6 +42,7 @@ class Vocabulary(msgspec.Struct, frozen=True):
     needs: dict[str, str] = {}
     house: tuple[str, ...] = ()
     business_time: tuple[str, ...] = ()
+    prices: Mapping[str, int] = {}
 
 
 class Changes(msgspec.Struct, frozen=True):
@@ -169,7 +170,14 @@ def resolve(path: Path, target_file: Path, words: Vocabulary, changes: Changes) 
         file=str(path),
         seed=doc.seed if changes.seed is None else changes.seed,
         compress=doc.compress,
-        target=TargetPlan(doc.target, str(target_file), profile, _business_time(found, doc, words)),
+        target=TargetPlan(
+            doc.target,
+            str(target_file),
+            profile,
+            _business_time(found, doc, words),
+            dict(words.prices),
+            dict(words.needs),
+        ),
         load=load,
         mix=mix,
         upstreams=upstreams,
