@@ -144,7 +144,7 @@ class Run:
                 await self._collect(timeline, drivers)
                 for task in beside:
                     task.cancel()
-        except* (ChildDied, JournalError, StoppedNow) as errors:
+        except* (ChildDied, JournalError, RunDirError, StoppedNow) as errors:
             raise _first(errors) from None
 
     async def _give_up_when_told(self) -> None:

@@ -56,13 +56,19 @@ class Timeline:
         told = msgspec.json.encode({"phase": phase, "l0_t": self.l0_t})
         for name in self.mocks:
             await self._post(name, "/_admin/phase", told)
-        write_atomically(self.state / "phase.json", told)
+        self._tell_drivers()
         self.journal.append(PhaseBegan(t=self.clock.t(), phase=phase, l0_t=self.l0_t, note=note))
         self.journal.flush()
+
+    def _tell_drivers(self) -> None:
+        """Replaces phase.json; `beat_t` is the heartbeat by which drivers renew the lease of their own faults."""
+        told = {"phase": self.phase, "l0_t": self.l0_t, "beat_t": self.clock.t()}
+        write_atomically(self.state / "phase.json", msgspec.json.encode(told))
 
     async def beat(self) -> None:
         """Renews the leases, samples health, flushes the journal; until cancelled."""
         while True:
+            self._tell_drivers()
             for name in list(self.mocks):
                 await self._renew(name)
             self._sample()
