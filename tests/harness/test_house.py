@@ -181,23 +181,23 @@ async def test_healing_starts_a_killed_shop_at_once(tmp_path: Path) -> None:
 
 
 # --- killed after an acknowledgement -----------------------------------------------------------------------------
-def acked(n: int) -> Tripped:
-    return Tripped("broken", f"b{n:08d}", "payment>shop", 1)
+def acked(n: int, after_ack_s: float = 0.0) -> Tripped:
+    return Tripped("broken", f"b{n:08d}", "payment>shop", 1, after_ack_s)
 
 
 async def test_the_shop_is_killed_so_long_after_it_has_acknowledged_and_no_more_than_so_many_times(
     tmp_path: Path,
 ) -> None:
-    async with under_load(tmp_path, a_fault(Kill(1.0, 0.05, 2))) as world:
+    async with under_load(tmp_path, a_fault(Kill(1.0, 0.0, 2))) as world:
         await world.at(12)
         for n in (3, 4):  # the second comes from the shop that is about to die
-            world.house.trip(acked(n))
+            world.house.trip(acked(n, 0.05))
         await world.at(20)
-        world.house.trip(acked(5))
+        world.house.trip(acked(5, 0.02))
         await world.at(25)
         world.house.trip(acked(6))
         await world.at(30)
-        assert world.strikes == [(12.05, "shop killed", "b00000003", 1), (20.05, "shop killed", "b00000005", 1)]
+        assert world.strikes == [(12.05, "shop killed", "b00000003", 1), (20.02, "shop killed", "b00000005", 1)]
 
 
 async def test_what_is_acknowledged_outside_of_the_window_or_of_another_fault_kills_nobody(tmp_path: Path) -> None:
@@ -205,7 +205,7 @@ async def test_what_is_acknowledged_outside_of_the_window_or_of_another_fault_ki
         await world.at(5)
         world.house.trip(acked(1))
         await world.at(20)
-        world.house.trip(Tripped("another", "b00000002", "payment>shop", 1))
+        world.house.trip(Tripped("another", "b00000002", "payment>shop", 1, 0.0))
         await world.at(45)
         world.house.trip(acked(3))
         await world.at(50)
@@ -359,6 +359,22 @@ async def test_a_lock_as_long_as_its_period_is_one_lock_to_the_windows_end(
         assert not can_write(shops)
         await world.at(40)
         await until(lambda: can_write(shops))
+        assert len(world.struck) == 1
+
+
+@pytest.mark.parametrize("every_s", [0.0, 86_400.0])
+async def test_a_lock_that_does_not_come_again_is_held_once_for_its_time(
+    tmp_path: Path, shops: sqlite3.Connection, every_s: float
+) -> None:
+    async with under_load(tmp_path, a_fault(LockDatabase(held_s=5.0, every_s=every_s))) as world:
+        await world.at(10)
+        await until(lambda: world.struck)
+        await world.at(14.9)
+        assert not can_write(shops)
+        await world.at(15)
+        await until(lambda: can_write(shops))
+        await world.at(50)
+        await until(world.is_over)
         assert len(world.struck) == 1
 
 

@@ -7,7 +7,7 @@ from faults.verdict import Kill, Strike
 from ledger.states import Hop, Operation
 from mocks.tripwire import Tripped, Tripwire
 
-STRIKE = Strike("crash", Kill(1.0, 0.0, 1))
+STRIKE = Strike("crash", Kill(1.0, 0.03, 1))
 NOTICE = Exchange(Hop.PAYMENT_SHOP, Operation.NOTICE, "b00000007", 2, "epay")
 
 
@@ -17,7 +17,7 @@ def test_an_acknowledged_notice_is_one_line_that_the_harness_reads() -> None:
     wire(STRIKE, NOTICE, "b00000007")
     wire(STRIKE, NOTICE, None)
     first, second, rest = os.read(reading, 4096).split(b"\n")
-    assert msgspec.json.decode(first, type=Tripped) == Tripped("crash", "b00000007", "payment>shop", 2)
+    assert msgspec.json.decode(first, type=Tripped) == Tripped("crash", "b00000007", "payment>shop", 2, 0.03)
     assert msgspec.json.decode(second, type=Tripped).o is None
     assert rest == b""
 
