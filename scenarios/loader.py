@@ -338,6 +338,8 @@ def _fault(
         offered = ", ".join(words.house) or "nothing"
         raise found.error((*at, "fault"), f"{name} needs {fault.needs!r} of the target's house, which offers {offered}")
     hop, upstream = _hop(found, at, doc.at, fault, upstreams)
+    if fault.misplaced is not None and (why := fault.misplaced(params, hop)):
+        raise found.error((*at, "at"), f"{name} at {hop}: {why}")
     select = {row: [names] if isinstance(names, str) else names for row, names in doc.select.items()}
     _check_select(found, at, select, mix)
     if doc.first is not None and doc.first < 1:
