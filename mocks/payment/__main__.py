@@ -37,6 +37,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--port", default=0, type=int, help="0 takes a free one (default)")
     parser.add_argument("--port-file", type=Path, help="gets the port as soon as connections are accepted")
     parser.add_argument("--writer", default="payment", help="name of its journals (default: %(default)s)")
+    parser.add_argument("--by-hand", action="store_true", help="PUT /_admin/faults may switch faults while it runs")
     return parser.parse_args()
 
 
@@ -69,6 +70,7 @@ async def _run(args: argparse.Namespace, plan: Plan, token: str | None) -> None:
                 send=sender(session),
                 tasks=tasks,
                 token=token,
+                by_hand=args.by_hand,
             )
             server = Server(mock, Unmatcher(voice.append, clock, mock.routes(), mock.secrets))
             owned = [

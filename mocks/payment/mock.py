@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
+from faults.byhand import ByHand
 from faults.decide import Decider
 from ledger.clock import Clock
 from mocks.admin import PREFIX, Admin
@@ -58,9 +59,11 @@ class PaymentMock:
         send: Send,
         tasks: asyncio.TaskGroup,
         token: str | None = None,
+        by_hand: bool = False,
     ) -> None:
         self.secrets = tuple(k.key for k in keys.values()) + ((token,) if token else ())
-        self.injector = Injector(Decider(plan), clock, append)
+        decider = Decider(plan)
+        self.injector = Injector(decider, clock, append)
         self.trades = Trades(clock, append)
         self.notices: Notices[Trade] = Notices(clock, append, self.injector, send, tasks, self.secrets)
         self.lag = Lag()
@@ -69,7 +72,8 @@ class PaymentMock:
             if upstream.role == ROLE:
                 self._instances[name] = self._instance(name, upstream, keys[name], clock, wall_ns, append)
                 self.notices.serve(name, self._instances[name], _ladder(plan, upstream))
-        self._admin = Admin(self, self.injector, self.lag, plan.faults, token)
+        switched = ByHand(plan, ROLE, decider) if by_hand else None
+        self._admin = Admin(self, self.injector, self.lag, plan.faults, token, switched)
 
     def _instance(
         self, name: str, upstream: UpstreamPlan, keys: Keys, clock: Clock, wall_ns: int, append: Append
