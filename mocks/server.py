@@ -2,7 +2,7 @@
 
 import asyncio
 import difflib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from http import HTTPStatus
 from typing import Protocol, TypeAlias
 from urllib.parse import unquote, unquote_to_bytes
@@ -29,7 +29,7 @@ _MULTIPART = "multipart/form-data"
 class Asked(msgspec.Struct):
     """A request as values. `path` is as sent, without the query; `form` is set where the body was multipart.
 
-    `order_key` is what a buyer of ours said of itself.
+    `order_key` is what a buyer of ours said of itself; `headers` are all, their names in any case.
     """
 
     method: str
@@ -41,6 +41,7 @@ class Asked(msgspec.Struct):
     authorization: str = ""
     order_key: str = ""
     form: Fields | None = None
+    headers: Mapping[str, str] = {}
 
     def query_fields(self) -> Fields:
         return read_fields(self.query.encode("utf-8", "surrogateescape"))
@@ -224,6 +225,7 @@ async def _read(request: web.BaseRequest) -> Asked:
     asked = Asked(request.method, path, query, b"", headers.get("Host", ""), headers.get("Accept", ""))
     asked.authorization = headers.get("Authorization", "")
     asked.order_key = headers.get(KEY_HEADER, "")
+    asked.headers = headers
     if request.can_read_body:
         if headers.get("Content-Type", "").startswith(_MULTIPART):
             asked.form = {name: value for name, value in (await request.post()).items() if isinstance(value, str)}

@@ -13,9 +13,9 @@ from ledger.events import Event
 from ledger.states import Hop, Phase
 from mocks.apply import Reply
 from mocks.notices import Heard, Letter
-from mocks.payment.epay import Keys
 from mocks.payment.mock import PaymentMock
 from mocks.server import Asked
+from mocks.upstreams import Keys
 from plan.arrivals import Constant, arrivals
 from plan.faults import FaultPlan, Label
 from plan.orders import Delay, Mix
