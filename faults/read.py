@@ -112,7 +112,7 @@ def read_by_hand(found: Document, at: Path_, raw: Any, around: Around) -> HandFa
         )
     for key in NOT_BY_HAND:
         if key in raw:
-            legal = f"rate, first, and {LEASE_KEY} as its end"
+            legal = f"rate, first, and as its end {LEASE_KEY} (--for)"
             raise found.error((*at, key), f"{key!r} cannot be given by hand; legal: {legal}")
     lease_s = _lease(found, at, raw)
     plan = read(found, at, {key: value for key, value in raw.items() if key != LEASE_KEY}, around)
