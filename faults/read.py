@@ -76,6 +76,8 @@ def read(found: Document, at: Path_, raw: dict[str, Any], around: Around) -> Fau
         offered = ", ".join(around.house) or "nothing"
         raise found.error((*at, "fault"), f"{name} needs {fault.needs!r} of the target's house, which offers {offered}")
     hop, upstream = _hop(found, at, doc.at, fault, around.roles)
+    if fault.misplaced is not None and (why := fault.misplaced(params, hop)):
+        raise found.error((*at, "at"), f"{name} at {hop}: {why}")
     select = {row: [names] if isinstance(names, str) else names for row, names in doc.select.items()}
     _check_select(found, at, select, around.mix)
     _check_times(found, at, doc, around.end_s)

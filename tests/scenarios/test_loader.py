@@ -72,10 +72,15 @@ def test_a_good_scenario_becomes_the_plan_it_says(tmp_path: Path) -> None:
         (
             "at: payment>shop",
             "at: shop>payment",
-            "faults[0].at: notice_lost is not legal at shop>payment; legal: payment>shop",
+            "faults[0].at: notice_lost is not legal at shop>payment; legal: payment>shop, game>shop",
         ),
         ("at: payment>shop", "at: payment>shp", "no hop 'payment>shp'; did you mean 'payment>shop'?"),
         ("at: payment>shop", "at: payment>shop/alipay", "no upstream 'alipay'"),
+        (
+            "fault: notice_lost, at: payment>shop",
+            "fault: weak_net, operation: pay, at: buyer>shop",
+            "faults[0].at: weak_net at buyer>shop: operation pay is legal at buyer>payment",
+        ),
         ("rate: 30%", "rate: 130%", "faults[0].rate: '130%' is not legal here; legal: a share"),
         ("rate: 30%", "rte: 30%", "faults[0].rte: unknown key 'rte' of fault notice_lost; did you mean 'rate'?"),
         ("first: 2", "first: 0", "faults[0].first: 0 is not legal here"),
