@@ -10,7 +10,6 @@ import psutil
 import typer
 import yaml
 
-from faults.catalog import catalog
 from faults.read import COMMON, LEASE_BY_HAND_S, LEASE_KEY, at_of
 from harness import handout
 from harness.cli_common import OUT, AsJson, Out, print_json, print_rows, refuse, resolve, say, warn
@@ -135,7 +134,7 @@ def add(
     params: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Its own parameters.")] = None,
     at: Annotated[
         str | None,
-        typer.Option(help="Hop, such as 'shop>payment/cheap'; not needed where only one is legal."),
+        typer.Option(help="Hop, such as 'shop>payment/cheap'; not needed where only one is legal here."),
     ] = None,
     id_: Annotated[str | None, typer.Option("--id", help="Its id; its name if none is given.")] = None,
     rate: Annotated[str | None, typer.Option(help="Share of the attempts that are struck, such as 30%.")] = None,
@@ -147,8 +146,10 @@ def add(
     out: Out = OUT,
 ) -> None:
     """Adds a fault to mocks that are up. It ends by itself."""
-    given = {"id": id_, "rate": rate, "first": first}
-    raw: dict[str, Any] = {"fault": name, **_place(name, at), **{k: v for k, v in given.items() if v is not None}}
+    if at is not None and any(hop.startswith(f"{at}>") for hop in Hop):
+        refuse(f"--at {at} is half a hop; in a shell > needs quotes: --at 'payment>shop'")
+    given = {"fault": name, "id": id_, "at": at, "rate": rate, "first": first}
+    raw: dict[str, Any] = {key: value for key, value in given.items() if value is not None}
     try:
         raw[LEASE_KEY] = float(WireTime.parse(for_))
     except ValueError as error:
@@ -227,16 +228,6 @@ def _with_hand(urls: list[str] | None, out: Path, do: Callable[[Hand], Awaitable
             return await do(hand)
 
     return asyncio.run(within())
-
-
-def _place(name: str, at: str | None) -> dict[str, str]:
-    """Where the fault goes: as said, or at the one hop where it is legal."""
-    hops = [str(hop) for hop in catalog()[name].hops] if name in catalog() else []
-    if at is None and len(hops) > 1:
-        refuse(f"{name} needs --at; legal: {', '.join(repr(hop) for hop in hops)}, with quotes in a shell")
-    if at is not None and any(hop.startswith(f"{at}>") for hop in Hop):
-        refuse(f"--at {at} is half a hop; in a shell > needs quotes: --at 'payment>shop'")
-    return {"at": at} if at is not None else {"at": hops[0]} if hops else {}
 
 
 def _planned(said: list[Said]) -> list[dict[str, Any]]:

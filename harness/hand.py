@@ -10,6 +10,7 @@ import aiohttp
 import msgspec
 import psutil
 
+from faults.catalog import catalog
 from faults.read import LEASE_KEY, Around, HandFault, read_by_hand, role_of, written
 from plan import document
 from plan.document import Document, DocumentError, nearest
@@ -155,8 +156,11 @@ class Hand:
             raise HandError(f"these mocks are of another orderjam: {error}") from None
 
     async def add(self, raw: dict[str, Any], source: str) -> HandFault:
-        """Adds a fault as it is written, its id its name unless it says another; DocumentError for a flaw in it."""
+        """Adds a fault as it is written, its id its name unless it says another, at the one hop that is legal unless it
+        names one; DocumentError for a flaw in it."""
         said, plan = await self.look(), await self.plan()
+        if "at" not in raw:
+            raw = {**raw, **_only_place(str(raw.get("fault")), {upstream.role for upstream in plan.upstreams.values()})}
         taken = {f["id"] for one in said for f in one.faults} | {a.id for one in said for a in _in_force(one)}
         if "id" not in raw:
             name = str(raw.get("fault", ""))
@@ -191,6 +195,17 @@ class Hand:
 
     async def _replace(self, n: int, faults: list[dict[str, Any]]) -> None:
         await self._ask("PUT", f"{self._urls[n]}/_admin/faults", msgspec.json.encode({"faults": faults}))
+
+
+def _only_place(name: str, roles: set[str]) -> dict[str, str]:
+    """The hop of a fault that is legal at only one of these roles' mocks; HandError where it may stand at several."""
+    fault = catalog().get(name)
+    if fault is None:
+        return {}
+    here = [hop for hop in fault.hops if not roles.isdisjoint(hop.split(">"))] or list(fault.hops)
+    if len(here) > 1:
+        raise HandError(f"{name} needs --at; legal: {', '.join(map(repr, map(str, here)))}, with quotes in a shell")
+    return {"at": str(here[0])}
 
 
 def _in_force(said: Said) -> list[Added]:

@@ -9,8 +9,7 @@ from harness import wiring
 from harness.up import Standing
 from mocks.payment.epay import signature
 from plan.run import Plan
-from plan.units import WireTime
-from targets.webshop import Target
+from targets.webshop import Target, filled
 
 NOTIFY = "http://127.0.0.1:9000/notify"
 """Where the example's notice goes; whoever tries it out puts a listener there, or an address of his own."""
@@ -59,14 +58,13 @@ def env(plan: Plan, target: Target, standing: Standing) -> str:
     for role, url in standing.urls.items():
         for name, at in wiring.channels(role, plan, standing.secrets, url).items():
             lines += [_line(f"{name}_{field}".upper(), text) for field, text in at.items()]
-    values = wiring.shop_values(plan, standing.secrets, standing.urls, data=Path(), port_file=Path(), port=0)
-    made = wiring.shop(target, plan, values).env
-    own = [name for name, text in target.start.env.items() if _speaks_of_upstreams(text)]
-    limits = sorted({*target.business_time, *plan.target.business_time}) if plan.compress != 1 else []
-    if own or limits:
-        lines += [f"# as the target {plan.target.name} reads them"]
-        lines += [_line(name, made[name]) for name in own]
-        lines += [_line(name, WireTime(float(made[name])).text().removesuffix(" s")) for name in limits]
+    values = wiring.shop_values(plan, standing.secrets, standing.urls)
+    lines.append(f"# as the target {plan.target.name} reads them")
+    templates = target.start.env.items()
+    lines += [_line(name, filled(text, values)) for name, text in templates if _speaks_of_upstreams(text)]
+    if plan.compress != 1:
+        limits = {**target.business_time, **plan.target.business_time}
+        lines += [f"{name}={plan.wire_s(limit):.6f}" for name, limit in sorted(limits.items())]
     return "\n".join(lines) + "\n"
 
 

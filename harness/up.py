@@ -16,7 +16,7 @@ from harness.run import READY_WITHIN_S, Ended, Exit
 from harness.saved import as_scenario
 from harness.timeline import Timeline
 from ledger.clock import Epoch, RunClock
-from ledger.journal import Journal, JournalError
+from ledger.journal import JournalError, Voice
 from ledger.rundir import RunDir, RunDirError, write_atomically
 from ledger.states import Phase
 from plan.arrivals import Constant, arrivals
@@ -125,7 +125,7 @@ class Up:
         try:
             with (
                 tempfile.TemporaryDirectory(prefix="orderjam-") as state,
-                Journal(self.run.events / "harness.ndjson", "harness") as journal,
+                Voice(self.run.events, "harness") as journal,
             ):
                 await self._with_children(epoch, journal, Path(state), ready)
         except (ChildDied, JournalError, RunDirError, OSError) as error:
@@ -137,7 +137,7 @@ class Up:
         return ended
 
     async def _with_children(
-        self, epoch: Epoch, journal: Journal, state: Path, ready: Callable[[Standing], None]
+        self, epoch: Epoch, journal: Voice, state: Path, ready: Callable[[Standing], None]
     ) -> None:
         async with Children(self.run.logs) as children:
             timeline = Timeline(RunClock(epoch), journal, state, children, self.options.token)

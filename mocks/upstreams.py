@@ -12,7 +12,7 @@ from faults.decide import Decider
 from ledger.clock import Clock
 from mocks.admin import PREFIX, Admin
 from mocks.apply import Append, Fields, Injector
-from mocks.notices import Ladder, Send
+from mocks.notices import Ladder, Send, Signal
 from mocks.server import Answer, Asked, Lag, NoRoute
 from plan.document import nearest
 from plan.run import Plan, UpstreamPlan
@@ -88,10 +88,11 @@ class Upstreams(ABC):
         send: Send,
         tasks: asyncio.TaskGroup,
         token: str | None = None,
+        signal: Signal | None = None,
         by_hand: bool = False,
     ) -> None:
         self.plan, self.clock, self.wall_ns = plan, clock, wall_ns
-        self.append, self.send, self.tasks = append, send, tasks
+        self.append, self.send, self.tasks, self.signal = append, send, tasks, signal
         self.secrets = tuple(k.key for k in keys.values()) + ((token,) if token else ())
         decider = Decider(plan)
         self.injector = Injector(decider, clock, append)
