@@ -84,7 +84,7 @@ def an_order(n: int = 1, **changed: str) -> dict[str, str]:
 class World:
     """The mock and all around it."""
 
-    def __init__(self, plan: Plan, tasks: asyncio.TaskGroup, token: str | None) -> None:
+    def __init__(self, plan: Plan, tasks: asyncio.TaskGroup, token: str | None, by_hand: bool = False) -> None:
         self.clock = ManualClock()
         self.events: list[Event] = []
         self.letters: list[Letter] = []
@@ -98,6 +98,7 @@ class World:
             send=self._send,
             tasks=tasks,
             token=token,
+            by_hand=by_hand,
         )
 
     async def _send(self, letter: Letter) -> Heard:
@@ -169,10 +170,12 @@ MakeWorld = Callable[..., AbstractAsyncContextManager[World]]
 
 
 @asynccontextmanager
-async def make_world(*faults: FaultPlan, token: str | None = None, **plan: Any) -> AsyncIterator[World]:
+async def make_world(
+    *faults: FaultPlan, token: str | None = None, by_hand: bool = False, **plan: Any
+) -> AsyncIterator[World]:
     """A world; what still waits in it at the end is cancelled."""
     async with asyncio.TaskGroup() as tasks:
-        made = World(a_plan(*faults, **plan), tasks, token)
+        made = World(a_plan(*faults, **plan), tasks, token, by_hand)
         yield made
         made.mock.injector.release()
         made.mock.notices.forget()
