@@ -16,6 +16,7 @@ from plan.run import Plan
 from targets.webshop import Target, filled
 
 MERCHANT_FIRST = 1001
+TOKEN_VARIABLE = "ORDERJAM_ADMIN_TOKEN"
 
 
 class Keys(msgspec.Struct, frozen=True):
@@ -72,7 +73,8 @@ def mock(
     argv = [*PYTHON, f"mocks.{role}", "--run", str(run.path), "--epoch", str(epoch)]
     argv += ["--port", str(port), "--port-file", str(port_file), "--writer", role]
     argv += ["--signal-fd", str(signal_fd)] if signal_fd is not None else []
-    return Command(argv, {"ORDERJAM_UPSTREAMS": msgspec.json.encode(own).decode()})
+    # On loopback, and nobody's but the harness's: a token in the user's environment is for his `mocks up`.
+    return Command(argv, {"ORDERJAM_UPSTREAMS": msgspec.json.encode(own).decode(), TOKEN_VARIABLE: ""})
 
 
 def channels(role: str, plan: Plan, keys: Secrets, url: str) -> dict[str, dict[str, str]]:
