@@ -17,7 +17,7 @@ class PaymentMock(Upstreams):
     def _open(self) -> None:
         self.trades = Trades(self.clock, self.append)
         self.notices: Notices[Trade] = Notices(
-            self.clock, self.append, self.injector, self.send, self.tasks, self.secrets
+            self.clock, self.append, self.injector, self.send, self.tasks, self.secrets, signal=self.signal
         )
 
     def _instance(self, name: str, upstream: UpstreamPlan, keys: Keys) -> Epay:

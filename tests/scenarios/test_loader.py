@@ -72,10 +72,15 @@ def test_a_good_scenario_becomes_the_plan_it_says(tmp_path: Path) -> None:
         (
             "at: payment>shop",
             "at: shop>payment",
-            "faults[0].at: notice_lost is not legal at shop>payment; legal: payment>shop",
+            "faults[0].at: notice_lost is not legal at shop>payment; legal: payment>shop, game>shop",
         ),
         ("at: payment>shop", "at: payment>shp", "no hop 'payment>shp'; did you mean 'payment>shop'?"),
         ("at: payment>shop", "at: payment>shop/alipay", "no upstream 'alipay'"),
+        (
+            "fault: notice_lost, at: payment>shop",
+            "fault: weak_net, operation: pay, at: buyer>shop",
+            "faults[0].at: weak_net at buyer>shop: operation pay is legal at buyer>payment",
+        ),
         ("rate: 30%", "rate: 130%", "faults[0].rate: '130%' is not legal here; legal: a share"),
         ("rate: 30%", "rte: 30%", "faults[0].rte: unknown key 'rte' of fault notice_lost; did you mean 'rate'?"),
         ("first: 2", "first: 0", "faults[0].first: 0 is not legal here"),
@@ -167,6 +172,14 @@ def test_profiles_with_switches_are_legal(tmp_path: Path, profile: str) -> None:
 
 def test_set_reaches_a_fault_by_its_id(tmp_path: Path) -> None:
     assert resolved(tmp_path, GOOD, sets=(("faults.lost.rate", "50%"),)).faults[0].rate == 0.5
+
+
+def test_a_shape_of_its_own_takes_the_place_of_the_bases_load_and_of_its_cut(tmp_path: Path) -> None:
+    (tmp_path / "base.yaml").write_text(GOOD + "ci: {compress: 30, load: {rate: 50/s}}\n", encoding="utf-8")
+    spike = "extends: base\nabout: mine\nload: {shape: curve, points: [[0 s, 5/s], [10 s, 7/s]]}\n"
+    assert resolved(tmp_path, spike).load.orders == 60
+    assert resolved(tmp_path, spike, ci=True).compress == 30
+    assert resolved(tmp_path, "extends: base\nabout: mine\n", ci=True).load.points[0][1] == 50
 
 
 def test_extends_lays_a_scenario_over_its_base_and_a_circle_is_refused(tmp_path: Path) -> None:
