@@ -14,6 +14,7 @@ import msgspec
 
 from faults.decide import Decider, Exchange
 from faults.verdict import (
+    NOTHING,
     Capacity,
     Delay,
     Early,
@@ -185,6 +186,11 @@ class Injector:
         return self._decider.in_force(self.clock.t())
 
     @property
+    def is_live(self) -> bool:
+        """Whether faults may strike now."""
+        return self._decider.is_live(self.clock.t())
+
+    @property
     def lease_s(self) -> float:
         """Wire seconds until faults end by themselves."""
         return max(0.0, (self._decider.lease_until_t - self.clock.t()) / SECOND_NS)
@@ -216,7 +222,7 @@ class Injector:
         """Waits for a fault until then, until `others` are released, or until faults are off (healed, lease over). The
         wire ms it took."""
         began_t = self.clock.t()
-        while self.clock.t() < until_t and self._decider.is_live(self.clock.t()):
+        while self.clock.t() < until_t and self.is_live:
             try:
                 async with asyncio.timeout(None) as scope:
                     self._waiting.add(scope)
@@ -245,9 +251,11 @@ class Injector:
         return await self._effect(_Case(call, exchange, verdict, early, set()))
 
     async def _effect(self, case: _Case) -> Reply | None:
-        verdict, note = case.verdict, partial(self._note, case)
         if (full := await self._in_line(case)) is not None:
             return full
+        if not self.is_live:
+            case.verdict, case.early = NOTHING, None
+        verdict, note = case.verdict, partial(self._note, case)
         if found := first(verdict, Refuse):
             note(found[0], f"answered HTTP {found[1].status}")
             return Reply(found[1].status, body=b"unavailable\n")
@@ -346,6 +354,8 @@ class Injector:
     async def _sent(self, case: _Case, reply: Reply) -> Reply | None:
         verdict, note = case.verdict, partial(self._note, case)
         await self.delay(verdict, case.exchange, case.call.subject.o, "answered")
+        if not self.is_live:
+            return reply
         if hang := first(verdict, Hang):
             note(hang[0], "answer withheld")
             await self.wait_while_live(self.clock.t() + int(hang[1].s * SECOND_NS))

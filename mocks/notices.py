@@ -15,7 +15,7 @@ import msgspec
 from yarl import URL
 
 from faults.decide import Exchange
-from faults.verdict import Kill, Lose, Repeat, Strike, Together, Variant, Verdict
+from faults.verdict import NOTHING, Kill, Lose, Repeat, Strike, Together, Variant, Verdict
 from ledger.clock import SECOND_NS, Clock
 from ledger.events import NoticeAnswered, NoticeSent
 from ledger.states import Hop, Operation
@@ -193,6 +193,8 @@ class Notices(Generic[T]):
         await injector.delay(verdict, exchange, trade.o, "left")
         if n == 1:
             await self._gather(trade, verdict, exchange)
+        if not injector.is_live:
+            verdict = NOTHING
         if lost := verdict.first(Lose):
             injector.struck(lost, exchange, trade.o, "notice lost")
             await self._lose(trade, line, n)

@@ -375,6 +375,17 @@ async def test_healing_ends_every_wait_at_once(world: MakeWorld, fault: str) -> 
         assert len(struck(w)) == 3
 
 
+@pytest.mark.parametrize("first", ["slow", "capacity"])
+async def test_what_would_come_after_a_wait_that_healing_ended_does_not_come(world: MakeWorld, first: str) -> None:
+    params: dict[str, Any] = {"ms": 8000} if first == "slow" else {"at_once": 1, "takes": "8 s"}
+    async with world(a_fault("wait", first, params=params), a_fault("cut", "lose_answer")) as w:
+        call = create(w.load())
+        await w.move_to_s(1)
+        w.mock.injector.begin(Phase.HEAL)
+        assert await call is not None
+        assert [s.fault for s in w.found(Struck)] == ["wait"]
+
+
 async def test_a_lease_that_runs_out_ends_hangs_and_stops_faults(world: MakeWorld) -> None:
     async with world(a_fault("stuck", "hang", params={"lasts": "60 s"})) as w:
         call = create(w.load())

@@ -205,6 +205,17 @@ async def test_healing_lets_a_late_notice_go(world: MakeWorld) -> None:
         assert [s.changed for s in w.found(Struck)] == ["left 2000 ms later"]
 
 
+async def test_a_notice_that_was_late_when_faults_ended_leaves_as_it_should(world: MakeWorld) -> None:
+    faults = [a_fault("late", "notice_late", SHOP, params={"by": "8 s"}), a_fault("lost", "notice_lost", SHOP)]
+    async with world(*faults) as w:
+        await w.load().paid()
+        await w.move_to_s(2)
+        w.mock.injector.begin(Phase.HEAL)
+        await w.settle()
+        assert outcomes(w) == ["accepted"]
+        assert [s.fault for s in w.found(Struck)] == ["late"]
+
+
 async def test_notice_faults_that_meet_take_effect_in_the_fixed_order(world: MakeWorld) -> None:
     faults = [
         a_fault("twice", "notice_repeat", SHOP),
