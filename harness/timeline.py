@@ -37,9 +37,10 @@ class MockStatus(msgspec.Struct, frozen=True):
 
 
 class Timeline:
-    """Announces phases and keeps the heartbeat. Writes the harness's journals."""
+    """Announces phases and keeps the heartbeat. Writes the harness's journals. `token`: what /_admin wants, if any."""
 
-    def __init__(self, clock: RunClock, journal: Voice, state: Path, children: Children) -> None:
+    def __init__(self, clock: RunClock, journal: Voice, state: Path, children: Children, token: str = "") -> None:
+        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self.clock = clock
         self.journal = journal
         self.state = state
@@ -90,7 +91,7 @@ class Timeline:
     async def _post(self, mock: str, path: str, body: bytes) -> Any:
         """The mock's answer; None where it did not give one: its death is told by whoever watches it."""
         if self._http is None:
-            self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=LEASE_S / 3))
+            self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=LEASE_S / 3), headers=self._headers)
         try:
             async with self._http.post(self.mocks[mock] + path, data=body) as reply:
                 return msgspec.json.decode(await reply.read())

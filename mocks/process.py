@@ -38,6 +38,7 @@ def _arguments(role: str) -> argparse.Namespace:
     parser.add_argument("--port", default=0, type=int, help="0 takes a free one (default)")
     parser.add_argument("--port-file", type=Path, help="gets the port as soon as connections are accepted")
     parser.add_argument("--writer", default=role, help="name of its journals (default: %(default)s)")
+    parser.add_argument("--by-hand", action="store_true", help="PUT /_admin/faults may switch faults while it runs")
     parser.add_argument("--signal-fd", type=int, help="pipe that is told of struck notices that were acknowledged")
     return parser.parse_args()
 
@@ -63,6 +64,7 @@ async def _run(kind: type[Upstreams], args: argparse.Namespace, plan: Plan, toke
                 send=sender(session),
                 tasks=tasks,
                 token=token,
+                by_hand=args.by_hand,
                 signal=Tripwire(args.signal_fd) if args.signal_fd is not None else None,
             )
             server = Server(mock, Unmatcher(voice.append, clock, mock.routes(), mock.secrets))

@@ -7,6 +7,7 @@ from typing import ClassVar, Protocol
 
 import msgspec
 
+from faults.byhand import ByHand
 from faults.decide import Decider
 from ledger.clock import Clock
 from mocks.admin import PREFIX, Admin
@@ -88,11 +89,13 @@ class Upstreams(ABC):
         tasks: asyncio.TaskGroup,
         token: str | None = None,
         signal: Signal | None = None,
+        by_hand: bool = False,
     ) -> None:
         self.plan, self.clock, self.wall_ns = plan, clock, wall_ns
         self.append, self.send, self.tasks, self.signal = append, send, tasks, signal
         self.secrets = tuple(k.key for k in keys.values()) + ((token,) if token else ())
-        self.injector = Injector(Decider(plan), clock, append)
+        decider = Decider(plan)
+        self.injector = Injector(decider, clock, append)
         self.lag = Lag()
         self._open()
         self._instances: dict[str, Instance] = {}
@@ -101,7 +104,8 @@ class Upstreams(ABC):
                 way_out = nearest(upstream.dialect, self.dialects)
                 raise SetupError(f"upstreams.{name}: the {self.role} mock speaks no {upstream.dialect!r}{way_out}")
             self._instances[name] = self._instance(name, upstream, keys[name])
-        self._admin = Admin(self, self.injector, self.lag, plan.faults, token)
+        switched = ByHand(plan, self.role, decider) if by_hand else None
+        self._admin = Admin(self, self.injector, self.lag, plan.faults, token, switched)
 
     def routes(self) -> Iterable[str]:
         return [route for instance in self._instances.values() for route in instance.routes()] + self._admin.routes()

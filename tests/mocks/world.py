@@ -95,7 +95,9 @@ def an_order(n: int = 1, **changed: str) -> dict[str, str]:
 class Around(Generic[M]):
     """A mock and all around it: every instance has the same merchant."""
 
-    def __init__(self, kind: type[M], plan: Plan, tasks: asyncio.TaskGroup, token: str | None = None) -> None:
+    def __init__(
+        self, kind: type[M], plan: Plan, tasks: asyncio.TaskGroup, token: str | None = None, by_hand: bool = False
+    ) -> None:
         self.clock = ManualClock()
         self.events: list[Event] = []
         self.letters: list[Letter] = []
@@ -109,6 +111,7 @@ class Around(Generic[M]):
             send=self._send,
             tasks=tasks,
             token=token,
+            by_hand=by_hand,
         )
 
     async def _send(self, letter: Letter) -> Heard:
@@ -146,8 +149,8 @@ class Around(Generic[M]):
 class World(Around[PaymentMock]):
     """The payment mock and all around it."""
 
-    def __init__(self, plan: Plan, tasks: asyncio.TaskGroup, token: str | None) -> None:
-        super().__init__(PaymentMock, plan, tasks, token)
+    def __init__(self, plan: Plan, tasks: asyncio.TaskGroup, token: str | None, by_hand: bool = False) -> None:
+        super().__init__(PaymentMock, plan, tasks, token, by_hand)
 
     def load(self) -> "World":
         self.begin_load()
@@ -190,10 +193,12 @@ MakeWorld = Callable[..., AbstractAsyncContextManager[World]]
 
 
 @asynccontextmanager
-async def make_world(*faults: FaultPlan, token: str | None = None, **plan: Any) -> AsyncIterator[World]:
+async def make_world(
+    *faults: FaultPlan, token: str | None = None, by_hand: bool = False, **plan: Any
+) -> AsyncIterator[World]:
     """A world; what still waits in it at the end is cancelled."""
     async with asyncio.TaskGroup() as tasks:
-        made = World(a_plan(*faults, **plan), tasks, token)
+        made = World(a_plan(*faults, **plan), tasks, token, by_hand)
         yield made
         made.mock.injector.release()
         made.mock.notices.forget()
