@@ -282,6 +282,7 @@ async def test_a_shop_that_is_down_is_stopped_once_it_is_up(tmp_path: Path) -> N
 def shops(tmp_path: Path) -> sqlite3.Connection:
     """The shop's own connection, which never waits."""
     own = sqlite3.connect(tmp_path / "shop.db", timeout=0, isolation_level=None)
+    own.execute("PRAGMA journal_mode=WAL")  # so that giving a lock back never waits for who asks for it
     own.execute("CREATE TABLE jobs (id INTEGER PRIMARY KEY, contact TEXT)")
     return own
 
