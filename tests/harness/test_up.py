@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shlex
 import signal
 import socket
@@ -25,6 +26,7 @@ from ledger import journal
 from ledger.events import Captured, NoticeAnswered, Struck
 from ledger.journal import Wholeness
 from ledger.rundir import RunDir
+from targets import webshop
 from tests.mocks.running import Shop, a_shop
 from tests.mocks.world import signed
 from tests.whole_run import ORDERJAM, children_of
@@ -235,6 +237,28 @@ def test_ports_stay_the_same_and_a_scenario_is_in_force_from_the_start(tmp_path:
             code, said = here.end()
             assert code == 0
             assert "warning: compress 15" in said
+
+
+def test_every_role_has_its_process_and_a_fault_goes_to_the_one_at_its_hop(tmp_path: Path) -> None:
+    text = webshop.find("cardshop").read_text(encoding="utf-8")
+    (tmp_path / "mine.yaml").write_text(
+        re.sub(r"dialects: \[.*\]", "dialects: [epay, sharedstore, topup]", text), encoding="utf-8"
+    )
+    with up(tmp_path, "--target", "mine.yaml") as here:
+        urls = here.known()["mocks"]
+        assert list(urls) == ["payment", "supplier", "game"]
+        assert here.fault("add", "notice_lost", "--at", "game>shop").returncode == 0
+        assert here.fault("add", "refuse", "--at", "shop>supplier/store").returncode == 0
+        in_force = {role: json.loads(ask(f"{url}/_admin/health"))["faults"] for role, url in urls.items()}
+        assert in_force == {"payment": [], "supplier": ["refuse"], "game": ["notice_lost"]}
+        with pytest.raises(HTTPError, match="503"):
+            ask(f"{urls['supplier']}/store/shared/commodity/items", {})
+        assert here.listed()["refuse"]["struck"] == 1
+        only = here.fault("add", "slow", "--at", "shop>game", "ms=1", "--mocks", urls["payment"])
+        assert "no mock of role game was asked; asked: payment" in only.stderr
+        assert here.fault("remove", "refuse").returncode == 0
+        assert list(here.listed()) == ["refuse", "notice_lost"]
+        assert here.end()[0] == 0
 
 
 def test_killed_with_9_it_leaves_no_process_and_the_next_one_starts(tmp_path: Path) -> None:
