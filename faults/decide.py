@@ -63,10 +63,11 @@ class Decider:
     """Decides for one process, from the plan, the phase it was told and the lease it holds.
 
     Faults are in force while the phase is load and the lease has not run out; `t` is always the caller's clock.
-    `layers`: whose faults it decides about; a mock those of the application, the driver those of the buyer.
+    `layers`: whose faults it decides about. A mock: those of the application, and those of the house that wait for the
+    shop to acknowledge a notice; the driver: those of the buyer.
     """
 
-    def __init__(self, plan: Plan, layers: Collection[str] = ("application",)) -> None:
+    def __init__(self, plan: Plan, layers: Collection[str] = ("application", "house")) -> None:
         self._plan = plan
         self._schedule = Schedule(plan.load, plan.seed)
         self._planned = [_armed(fault) for fault in plan.faults if fault.layer in layers]

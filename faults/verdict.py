@@ -285,8 +285,7 @@ class LoseJobs(msgspec.Struct, frozen=True):
 
 
 class LockDatabase(msgspec.Struct, frozen=True):
-    """Hold the database's write lock for `held_s` of every `every_s` wire seconds while the window lasts; `every_s` 0:
-    once, when it begins."""
+    """Hold the database's write lock for `held_s` of every `every_s` wire seconds while the window lasts."""
 
     held_s: float
     every_s: float

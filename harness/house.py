@@ -46,8 +46,9 @@ def house_faults(plan: Plan) -> list[HouseFault]:
     for fault in plan.faults:
         if fault.layer == "house":
             entry = catalog()[fault.fault]
-            assert entry.effect is not None
-            effect = entry.effect(msgspec.convert(fault.params, entry.params, dec_hook=from_text))
+            params = msgspec.convert(fault.params, entry.params, dec_hook=from_text)
+            # What is drawn for each notice, the payment mock draws; it tells with the acknowledgement.
+            effect = entry.effect(params) if entry.effect else entry.drawn(params, 0.0) if entry.drawn else None
             assert isinstance(effect, HouseEffect)
             found.append(HouseFault(fault, effect))
     return found
@@ -159,12 +160,11 @@ class House:
                 await self._kill(fault, effect, None, n)
 
     async def _kill_after_acks(self, fault: HouseFault, effect: Kill, end_t: int) -> None:
-        assert effect.after_ack_s is not None
         queue, killed = self._tripped[fault.plan.id], 0
         while not queue.empty():  # told before its window
             queue.get_nowait()
         while killed < effect.times and (tripped := await self._before(end_t, queue.get())):
-            if effect.after_ack_s and not await self._until(self._clock.t() + _ns(effect.after_ack_s)):
+            if tripped.after_ack_s and not await self._until(self._clock.t() + _ns(tripped.after_ack_s)):
                 return
             killed += await self._kill(fault, effect, tripped.o, tripped.attempt)
             while not queue.empty():  # acknowledged by the shop that is dead
@@ -220,12 +220,11 @@ class House:
 
     # --- locked --------------------------------------------------------------------------------------------------
     async def _lock(self, fault: HouseFault, effect: LockDatabase, end_t: int) -> None:
-        """One hold in each `every_s`; where it is held for as long, one hold to the end."""
+        """One hold in each `every_s`; one to the end where it lasts as long, a single one where that is 0."""
         assert self._database is not None
-        n, due_t, every_ns = 1, self._clock.t(), _ns(effect.every_s)
-        always = effect.held_s >= effect.every_s
-        while await self._until(due_t) and due_t < end_t:
-            held_ns = end_t - due_t if always else _ns(effect.held_s)
+        n, due_t = 1, self._clock.t()
+        while due_t < end_t and await self._until(due_t):
+            held_ns = end_t - due_t if effect.held_s >= effect.every_s > 0 else _ns(effect.held_s)
             async with self._database.write_lock(at_most_s=held_ns / SECOND_NS + LEASE_S) as taken:
                 if not await self._before(end_t, taken.wait()):
                     self._show(f"{fault.plan.id}: the write lock could not be had")
@@ -233,7 +232,9 @@ class House:
                 with self._forced(fault):
                     self._struck(fault, "write lock taken", attempt=n)
                     await self._until(min(end_t, self._clock.t() + held_ns))
-            n, due_t = n + 1, max(due_t + every_ns, self._clock.t())
+            if not effect.every_s:
+                return
+            n, due_t = n + 1, max(due_t + _ns(effect.every_s), self._clock.t())
 
     # --- waiting, and saying so ----------------------------------------------------------------------------------
     async def _until(self, t: int) -> bool:

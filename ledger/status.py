@@ -7,9 +7,10 @@ class DriverStatus(msgspec.Struct):
     """How far a driver process is. Its counts leave the warm-up out; `lag_ms` and `late_p99_ms` are wire time.
 
     `planned`, `sent`, `unsent` and `placed` are planned orders; `again` further orders of the same wish that the shop
-    took, which all counts after it hold as well. `open` are paid and not ended, `overdue` those of them that show one
-    unfinished state for longer than they may, `lost` those paid whose page ended without goods or refund. `errors` are
-    requests without a good answer. `faults`: the ids of the buyer faults in force.
+    took, which all counts after it hold as well. `open` are paid, or perhaps paid (nobody heard the answer to the
+    payment), and not ended; `overdue` those paid that show one unfinished state for longer than they may; `lost` those
+    paid whose page has ended without goods or refund, until it shows either. `errors` are requests without a good
+    answer. `faults`: the ids of the buyer faults in force.
     """
 
     ready: bool = False

@@ -6,16 +6,18 @@ from contextlib import suppress
 import msgspec
 
 from faults.decide import Exchange
-from faults.verdict import Strike
+from faults.verdict import Kill, Strike
 
 
 class Tripped(msgspec.Struct, frozen=True):
-    """One line of the pipe, as JSON: the fault, and whose notice it was."""
+    """One line of the pipe, as JSON: the fault, whose notice it was, and in how many wire seconds the shop is to be
+    killed, as drawn for this notice."""
 
     fault: str
     o: str | None
     hop: str
     attempt: int
+    after_ack_s: float
 
 
 class Tripwire:
@@ -27,6 +29,8 @@ class Tripwire:
         self._fd = fd
 
     def __call__(self, strike: Strike, exchange: Exchange, o: str | None) -> None:
-        line = msgspec.json.encode(Tripped(strike.fault_id, o, exchange.hop, exchange.attempt)) + b"\n"
+        assert isinstance(strike.effect, Kill)
+        after_ack_s = strike.effect.after_ack_s or 0.0
+        line = msgspec.json.encode(Tripped(strike.fault_id, o, exchange.hop, exchange.attempt, after_ack_s)) + b"\n"
         with suppress(BlockingIOError, BrokenPipeError):
             os.write(self._fd, line)

@@ -103,7 +103,14 @@ def _with_bases(path: Path, depth: int) -> Document:
         base = _with_bases(beside if beside.is_file() else find(base_name), depth + 1)
     except DocumentError as error:
         raise found.error(("extends",), str(error)) from None
-    return Document(found.source, document.merged(base.value, found.value), {**base.lines, **found.lines})
+    below = _without_load(base.value) if "shape" in (found.value.get("load") or {}) else base.value
+    return Document(found.source, document.merged(below, found.value), {**base.lines, **found.lines})
+
+
+def _without_load(base: Mapping[str, Any]) -> dict[str, Any]:
+    """The base of a scenario that names its own shape of load: the keys of one shape mean nothing to another."""
+    cut = {key: value for key, value in (base.get("ci") or {}).items() if key != "load"}
+    return {**{key: value for key, value in base.items() if key != "load"}, "ci": cut}
 
 
 def _laid_over(found: Document, over: Mapping[str, Any], at: tuple[str, ...]) -> Document:

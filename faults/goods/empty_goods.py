@@ -8,7 +8,7 @@ from plan.faults import Label
 FAULT = Fault(
     name="empty_goods",
     label=Label("delivered without goods", "发货内容为空"),
-    hops=(Hop.SHOP_SUPPLIER, Hop.SHOP_GAME),
+    hops=(Hop.SHOP_SUPPLIER,),
     operations=(Operation.BUY,),
     params=NoParams,
     effect=lambda p: Goods(Outcome.EMPTY),

@@ -8,7 +8,7 @@ from plan.faults import Label
 FAULT = Fault(
     name="sold_out",
     label=Label("sold out after payment", "付款后售罄"),
-    hops=(Hop.SHOP_SUPPLIER, Hop.SHOP_GAME),
+    hops=(Hop.SHOP_SUPPLIER,),
     operations=(Operation.BUY,),
     params=NoParams,
     effect=lambda p: Goods(Outcome.SOLD_OUT),

@@ -8,6 +8,9 @@ from ledger.states import Hop, Operation
 from plan.faults import Label
 from plan.units import WireTime, by_default
 
+ONCE_S = 86_400.0
+"""No load lasts a day, so the lock is held once."""
+
 
 class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """`held`: wire time for which the lock is held, once, from the beginning of the window on."""
@@ -25,7 +28,7 @@ FAULT = Fault(
     hops=(Hop.SHOP_DB,),
     operations=(Operation.HOUSE,),
     params=Params,
-    effect=lambda p: LockDatabase(p.held, 0.0),
+    effect=lambda p: LockDatabase(p.held, ONCE_S),
     layer="house",
     needs="lock",
     cause=Cause.DATABASE,
