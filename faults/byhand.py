@@ -36,8 +36,8 @@ class ByHand:
         self._stretches: list[Stretch] = []
 
     def replace(self, body: bytes, t: int, struck: Mapping[str, int]) -> bool:
-        """Takes the faults of a request in place of those in force; whether one of these has thereby ended. One that was
-        in force just so goes on, with its new lease. DocumentError for the first flaw, and nothing is changed then."""
+        """Takes the faults of a request in place of those in force; whether one of these has ended by that. One that
+        was in force just so goes on, with its new lease. DocumentError for the first flaw; nothing is changed then."""
         wanted = self._read(body)
         going_on = {s.fault.id: s for s in self._stretches if t < s.until_t}
         for found in wanted:
