@@ -57,7 +57,8 @@ class Timeline:
         for name in self.mocks:
             await self._post(name, "/_admin/phase", told)
         write_atomically(self.state / "phase.json", told)
-        self.journal.append(PhaseBegan(t=self.clock.t(), phase=phase, l0_t=self.l0_t, note=note))
+        wall_ns = self.clock.epoch.wall_ns
+        self.journal.append(PhaseBegan(t=self.clock.t(), phase=phase, l0_t=self.l0_t, note=note, wall_ns=wall_ns))
         self.journal.flush()
 
     async def beat(self) -> None:
