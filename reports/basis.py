@@ -24,7 +24,8 @@ EPS_S = 2.0
 
 class Times(msgspec.Struct, frozen=True):
     """The frame of a run: start of load, heal (NaN if never), end of the observation, and whether it came so far that
-    the harness collected. `stopped`: why the load ended early, in the harness's words, else empty."""
+    the harness collected. `stopped`: why the load ended early, in the harness's words, else empty;
+    `wall_ns`: the wall clock at the beginning of the axis, if somebody wrote it down."""
 
     l0_t: float
     heal_t: float
@@ -32,6 +33,7 @@ class Times(msgspec.Struct, frozen=True):
     is_complete: bool
     collect_note: str
     stopped: str
+    wall_ns: float | None
     phases: list[tuple[str, float, float, str]]
 
     @classmethod
@@ -48,6 +50,7 @@ class Times(msgspec.Struct, frozen=True):
             is_complete=collect_t is not None,
             collect_note=notes.get(Phase.COLLECT, ""),
             stopped=notes.get(Phase.HEAL, ""),
+            wall_ns=stories.wall_ns(),
             phases=phases,
         )
 

@@ -16,9 +16,11 @@ SUPPLIER = "supplier"
 SOURCES = (SUPPLIER, "game")
 
 SHOWN_SQL = """CREATE TABLE shown AS SELECT i, g, min(t) FILTER (on_page) AS page_t FROM (
-  SELECT i, k = 'seen' AS on_page, t, unnest(from_json(goods, '["VARCHAR"]')) AS g FROM told
+  SELECT i, k = 'seen' AS on_page, CASE WHEN last_old_t <= t THEN (last_old_t + t) / 2 ELSE t END AS t,
+    unnest(from_json(goods, '["VARCHAR"]')) AS g FROM told
   WHERE k IN ('seen', 'booked') AND json_type(goods) = 'ARRAY') GROUP BY i, g"""
-"""Every good that stands on an order's page or in the books, and when its page first showed it."""
+"""Every good that stands on an order's page or in the books, and when its page first showed it: in the middle between
+the polls, as all changes."""
 
 _HAD_SQL = """WITH sales AS (
   SELECT i, json_extract_string(goods, '$') AS g, min(t) AS sale_t FROM told WHERE k = 'goods_sold' GROUP BY i, g)

@@ -237,7 +237,9 @@ def _quoted(path: Path) -> str:
 def _plain(column: Any) -> npt.NDArray[Any]:
     if column.dtype.kind in "iufb":
         return _floats(column)
-    return np.asarray(np.ma.filled(column.astype(object), None))
+    texts = np.ma.getdata(column).astype(object)
+    texts[np.ma.getmaskarray(column)] = None  # filled(None) would write numpy's own "?"
+    return np.asarray(texts)
 
 
 def _floats(column: Any) -> Floats:
