@@ -36,6 +36,11 @@ _CAPTIONS = {
         "given by a time window; grey: given by orders or rate).",
         "尚未完结的已付订单，按页面显示的状态堆叠。上方条带：各故障生效的时段（橙色按时间窗，灰色按订单或比例）。",
     ),
+    "honesty": (
+        "For how long pages agreed with the truth, from payment until the page had ended and said what is true. False "
+        "progress: the page says submitted or recharging while no upstream is at work for the goods.",
+        "从付款到页面给出真实结局为止，页面与事实一致的时长。虚假进度：页面显示已提交或充值中，而没有任何上游在处理。",
+    ),
     "latency": (
         "Answer times as the driver saw them, by kind of request; grey: faults given by a time window.",
         "压测端看到的响应时间，按请求种类；灰色区域为按时间窗设定的故障。",
@@ -45,6 +50,7 @@ _TITLES = {
     "gates": ("Gates", "门限"),
     "survival": ("Time from payment to the end", "从付款到完结的时间"),
     "open_orders": ("Open orders over time", "未完结订单随时间变化"),
+    "honesty": ("Status honesty", "状态是否属实"),
     "latency": ("Answer times", "响应时间"),
 }
 
@@ -105,8 +111,9 @@ def _parameters(fault: FaultPlan) -> str:
     if fault.first is not None:
         parts.append(f"first {fault.first}")
     parts += [f"{name} {', '.join(values)}" for name, values in sorted(fault.select.items())]
-    if fault.window:
-        parts.append(f"window {fault.window.text()}")
+    parts += [f"{name} {span.text()}" for name, span in (("window", fault.window), ("rolling", fault.rolling)) if span]
+    if fault.upstream:
+        parts.append(f"upstream {fault.upstream}")
     return " · ".join(parts)
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from ledger.rundir import write_atomically
 from reports.findings import Findings, GateResult
-from reports.write.words import SHAPES, VERDICT_EN, in_unit, interval, seconds
+from reports.write.words import SHAPES, VERDICT_EN, in_unit, interval, percent, seconds
 
 WORST = 5
 
@@ -17,12 +17,16 @@ def write(findings: Findings, path: Path) -> None:
         f" · compress {findings.compress:g} (durations are business time)",
         "",
     ]
+    if findings.stopped:
+        lines += [f"**The load was stopped early:** {_plain(findings.stopped)}", ""]
     if not findings.claims.ok:
         lines += ["**Claims less than usual:**", "", *(f"- {_plain(r)}" for r in findings.claims.reasons), ""]
     if findings.gates:
         lines += ["| gate | verdict | found | 95 % bounds | why |", "|---|---|---|---|---|"]
         lines += [_gate_row(gate) for gate in findings.gates]
         lines.append("")
+    if told := _beside(findings):
+        lines += [told, ""]
     if findings.worst:
         lines += ["| worst orders | state | stuck | since payment | struck by |", "|---|---|---|---|---|"]
         lines += [
@@ -35,6 +39,20 @@ def write(findings: Findings, path: Path) -> None:
     if findings.replay:
         lines += ["", f"Replay: `{_plain(findings.replay)}`"]
     write_atomically(path, ("\n".join(lines) + "\n").encode())
+
+
+def _beside(findings: Findings) -> str:
+    """What is counted beside the gates, where it is worth a word."""
+    names = {
+        "goods.bought_twice": "bought twice upstream",
+        "goods.charged_undelivered": "charged upstream and not delivered",
+        "intents.paid_twice": "paid twice for one wish",
+    }
+    parts = [f"{found.k} {names[name]}" for name, found in findings.counted.items() if found.k]
+    share = findings.measures["honesty.false_progress"].value
+    if share:
+        parts.append(f"{percent(share)} of order-time false progress")
+    return f"Also: {' · '.join(parts)}." if parts else ""
 
 
 def _gate_row(gate: GateResult) -> str:
