@@ -71,8 +71,6 @@ def _of_books(basis: Basis) -> list[Words]:
 def _remarks(basis: Basis) -> list[Words]:
     remarks = []
     paid, vouched = basis.orders.paid, basis.orders.is_vouched
-    if stopped := basis.times.stopped:
-        remarks.append(Words(f"the load was stopped early: {stopped}", f"负载提前停止：{stopped}"))
     if not vouched.any():
         remarks.append(
             Words(

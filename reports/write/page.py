@@ -27,9 +27,10 @@ _CAPTIONS = {
     ),
     "survival": (
         "Share of paid orders still open so long after the money was taken (Kaplan–Meier, log-log 95 % band). Orders "
-        "open at the end count as open for as long as they were followed, never as ended. Linear below 1 %.",
+        "open at the end count as open for as long as they were followed, never as ended. Dashed: "
+        "not yet asked for at an upstream. Linear below 1 %.",
         "扣款之后仍未完结的已付订单比例（Kaplan–Meier，log-log 95% 置信带）。"
-        "结束时仍未完结的订单按已跟踪的时长计，绝不当作已完结。1% 以下为线性刻度。",
+        "结束时仍未完结的订单按已跟踪的时长计，绝不当作已完结。虚线：尚未向上游要货。1% 以下为线性刻度。",
     ),
     "open_orders": (
         "Paid orders that had not ended, by what the page showed. Bars above: when each fault was in force (orange: "

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from ledger.rundir import write_atomically
 from reports.findings import Findings, GateResult
-from reports.write.words import SHAPES, VERDICT_EN, in_unit, interval, percent, seconds
+from reports.write.words import SHAPES, VERDICT_EN, found, interval, percent, seconds
 
 WORST = 5
 
@@ -48,7 +48,7 @@ def _beside(findings: Findings) -> str:
         "goods.charged_undelivered": "charged upstream and not delivered",
         "intents.paid_twice": "paid twice for one wish",
     }
-    parts = [f"{found.k} {names[name]}" for name, found in findings.counted.items() if found.k]
+    parts = [f"{one.k} {names[name]}" for name, one in findings.counted.items() if one.k]
     share = findings.measures["honesty.false_progress"].value
     if share:
         parts.append(f"{percent(share)} of order-time false progress")
@@ -61,7 +61,7 @@ def _gate_row(gate: GateResult) -> str:
         bounds = ""
     return (
         f"| `{_plain(gate.text)}` | {SHAPES[gate.verdict]} {VERDICT_EN[gate.verdict]}"
-        f" | {in_unit(gate.value, gate.unit)} | {bounds} | {_plain(gate.why.en)} |"
+        f" | {found(gate.value, gate.bound_lo, gate.unit)} | {bounds} | {_plain(gate.why.en)} |"
     )
 
 

@@ -13,7 +13,7 @@ HONESTY_WORDS = {
     "honest": ("honest", "属实"),
     "late": ("late: truth is ahead", "滞后：事实已在前"),
     "optimistic": ("optimistic: done too soon", "乐观：提前显示完成"),
-    "pessimistic": ("pessimistic: failed too soon", "悲观：误报失败"),
+    "pessimistic": ("pessimistic: failed, money or goods kept", "悲观：显示失败而钱货未清"),
     "regressive": ("regressive: left an end", "倒退：离开终态"),
     "false_progress": ("false progress", "虚假进度"),
     "unread": ("page not read", "页面未读到"),
@@ -112,6 +112,11 @@ def in_unit(value: float | None, unit: str) -> str:
         case Unit.BUSINESS_S:
             return seconds(value)
     return number(value)
+
+
+def found(value: float | None, bound_lo: float | None, unit: str) -> str:
+    """A value with its unit; where it could not be estimated, what it surely exceeds."""
+    return f"> {in_unit(bound_lo, unit)}" if value is None and bound_lo is not None else in_unit(value, unit)
 
 
 def interval(lo: float | None, hi: float | None, unit: str) -> str:
