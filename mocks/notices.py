@@ -32,11 +32,12 @@ ACCEPTED, REFUSED, ERROR, UNANSWERED = "accepted", "refused", "error", "unanswer
 
 
 class Letter(msgspec.Struct, frozen=True):
-    """A notice as it goes out: a complete, quoted URL, and a form body for those dialects that post."""
+    """A notice as it goes out: a complete, quoted URL, and for those dialects that post a body and its headers."""
 
     method: str
     url: str
     body: bytes | None = None
+    headers: Fields = {}
 
 
 class Heard(msgspec.Struct, frozen=True):
@@ -347,8 +348,9 @@ def sender(session: aiohttp.ClientSession) -> Send:
 
     async def send(letter: Letter) -> Heard:
         try:
+            url = URL(letter.url, encoded=True)
             async with session.request(
-                letter.method, URL(letter.url, encoded=True), data=letter.body, allow_redirects=False
+                letter.method, url, data=letter.body, headers=letter.headers, allow_redirects=False
             ) as reply:
                 body = bytearray()
                 async for chunk in reply.content.iter_chunked(_BODY_MAX):

@@ -4,7 +4,7 @@ import asyncio
 import difflib
 import socket
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import aclosing
 from http import HTTPStatus
 from typing import Protocol, TypeAlias
@@ -35,7 +35,7 @@ _MULTIPART = "multipart/form-data"
 class Asked(msgspec.Struct):
     """A request as values. `path` is as sent, without the query; `form` is set where the body was multipart.
 
-    `order_key` is what a buyer of ours said of itself.
+    `order_key` is what a buyer of ours said of itself; `headers` are all, their names in any case.
     """
 
     method: str
@@ -47,6 +47,7 @@ class Asked(msgspec.Struct):
     authorization: str = ""
     order_key: str = ""
     form: Fields | None = None
+    headers: Mapping[str, str] = {}
 
     def query_fields(self) -> Fields:
         return read_fields(self.query.encode("utf-8", "surrogateescape"))
@@ -254,6 +255,7 @@ async def _read(request: web.BaseRequest) -> Asked:
     asked = Asked(request.method, path, query, b"", headers.get("Host", ""), headers.get("Accept", ""))
     asked.authorization = headers.get("Authorization", "")
     asked.order_key = headers.get(KEY_HEADER, "")
+    asked.headers = headers
     if request.can_read_body:
         if headers.get("Content-Type", "").startswith(_MULTIPART):
             asked.form = {name: value for name, value in (await request.post()).items() if isinstance(value, str)}

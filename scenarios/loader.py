@@ -8,8 +8,9 @@ from typing import Any
 import msgspec
 import yaml
 
+from faults import read as reading
 from faults.catalog import Fault, catalog
-from ledger.states import Hop
+from faults.read import Around
 from plan import document
 from plan.arrivals import Arrivals, Schedule, arrivals
 from plan.document import Document, DocumentError, nearest
@@ -18,7 +19,7 @@ from plan.gates import Abort, Gate, parse_abort, parse_gate
 from plan.orders import Mix
 from plan.run import SCHEMA, Plan, TargetPlan, UpstreamPlan, stuck_after
 from plan.units import BusinessTime, Rate, Share, WireTime, from_text
-from scenarios.schema import COMMON, FaultDoc, ScenarioDoc, UpstreamDoc
+from scenarios.schema import ScenarioDoc, UpstreamDoc
 
 ROLES = {"epay": "payment", "sharedstore": "supplier", "topup": "game"}
 """Which role each dialect plays."""
@@ -99,7 +100,14 @@ def _with_bases(path: Path, depth: int) -> Document:
         base = _with_bases(beside if beside.is_file() else find(base_name), depth + 1)
     except DocumentError as error:
         raise found.error(("extends",), str(error)) from None
-    return Document(found.source, document.merged(base.value, found.value), {**base.lines, **found.lines})
+    below = _without_load(base.value) if "shape" in (found.value.get("load") or {}) else base.value
+    return Document(found.source, document.merged(below, found.value), {**base.lines, **found.lines})
+
+
+def _without_load(base: Mapping[str, Any]) -> dict[str, Any]:
+    """The base of a scenario that names its own shape of load: the keys of one shape mean nothing to another."""
+    cut = {key: value for key, value in (base.get("ci") or {}).items() if key != "load"}
+    return {**{key: value for key, value in base.items() if key != "load"}, "ci": cut}
 
 
 def _laid_over(found: Document, over: Mapping[str, Any], at: tuple[str, ...]) -> Document:
@@ -162,7 +170,9 @@ def resolve(path: Path, target_file: Path, words: Vocabulary, changes: Changes) 
         raise found.error(("compress",), f"{doc.compress:g} is not legal here; legal: {legal}")
     upstreams = _upstreams(found, doc.upstreams, words)
     mix = _mix(found, doc, words, upstreams)
-    faults = tuple(_fault(found, i, raw, mix, upstreams, load, words) for i, raw in enumerate(doc.faults))
+    roles = {name: upstream.role for name, upstream in upstreams.items()}
+    around = Around(roles, mix, float(load.points[-1][0]), words.house)
+    faults = tuple(reading.read(found, ("faults", i), raw, around) for i, raw in enumerate(doc.faults))
     plan = Plan(
         schema=SCHEMA,
         scenario=path.stem,
@@ -311,95 +321,6 @@ def _of_buyers(mix: Mix, faults: Sequence[FaultPlan]) -> tuple[FaultPlan, ...]:
             )
         )
     return tuple(found)
-
-
-def _fault(
-    found: Document,
-    i: int,
-    raw: dict[str, Any],
-    mix: Mix,
-    upstreams: Mapping[str, UpstreamPlan],
-    load: Arrivals,
-    words: Vocabulary,
-) -> FaultPlan:
-    at = ("faults", i)
-    name = str(raw.get("fault", ""))
-    fault = catalog().get(name)
-    if fault is None:
-        raise found.error((*at, "fault"), f"no fault {name!r}{nearest(name, catalog())}")
-    own = {key: value for key, value in raw.items() if key not in COMMON}
-    legal = COMMON | fault.units().keys()
-    for key in own:
-        if key not in legal:
-            raise found.error((*at, key), f"unknown key {key!r} of fault {name}{nearest(key, legal)}")
-    doc = document.convert(found, FaultDoc, {k: v for k, v in raw.items() if k in COMMON}, at)
-    params = document.convert(found, fault.params, own, at)
-    if fault.needs and fault.needs not in words.house:
-        offered = ", ".join(words.house) or "nothing"
-        raise found.error((*at, "fault"), f"{name} needs {fault.needs!r} of the target's house, which offers {offered}")
-    hop, upstream = _hop(found, at, doc.at, fault, upstreams)
-    if fault.misplaced is not None and (why := fault.misplaced(params, hop)):
-        raise found.error((*at, "at"), f"{name} at {hop}: {why}")
-    select = {row: [names] if isinstance(names, str) else names for row, names in doc.select.items()}
-    _check_select(found, at, select, mix)
-    if doc.first is not None and doc.first < 1:
-        raise found.error((*at, "first"), f"{doc.first} is not legal here; legal: 1 or more attempts")
-    end_s = float(load.points[-1][0])
-    if doc.window is not None and doc.window.low >= end_s:
-        raise found.error(
-            (*at, "window"),
-            f"begins at {WireTime(doc.window.low).text()}, after the load has ended "
-            f"({WireTime(round(end_s, 3)).text()})",
-        )
-    if doc.rolling is not None and doc.window is not None:
-        raise found.error((*at, "rolling"), "a rolling upgrade has no window; legal: one of the two")
-    return FaultPlan(
-        id=doc.id,
-        fault=name,
-        hops=(hop,),
-        label=fault.label,
-        cause=str(fault.cause),
-        params=own,
-        upstream=upstream,
-        rate=doc.rate,
-        orders=doc.orders,
-        select=select,
-        first=doc.first,
-        window=doc.window,
-        rolling=doc.rolling,
-        layer=fault.layer,
-        by_exposure=fault.by_exposure,
-        lengthens=BusinessTime(fault.lengthens(params) if fault.lengthens else 0.0),
-    )
-
-
-def _hop(
-    found: Document, at: tuple[str, int], text: str, fault: Fault[Any], upstreams: Mapping[str, UpstreamPlan]
-) -> tuple[Hop, str | None]:
-    word, slash, upstream = text.partition("/")
-    place = (*at, "at")
-    if word not in list(Hop):
-        raise found.error(place, f"no hop {word!r}{nearest(word, list(Hop))}")
-    hop = Hop(word)
-    if hop not in fault.hops:
-        raise found.error(place, f"{fault.name} is not legal at {hop}; legal: {', '.join(fault.hops)}")
-    if slash and upstream not in upstreams:
-        raise found.error(place, f"no upstream {upstream!r}{nearest(upstream, upstreams)}")
-    if slash and upstreams[upstream].role not in word.split(">"):
-        raise found.error(place, f"{upstream!r} plays {upstreams[upstream].role}, which is no end of {word}")
-    return hop, upstream or None
-
-
-def _check_select(found: Document, at: tuple[str, int], select: dict[str, list[str]], mix: Mix) -> None:
-    rows = ("product", "channel", "region", "buyer")
-    for row, names in select.items():
-        if row not in rows:
-            raise found.error((*at, "select", row), f"unknown key {row!r}{nearest(row, rows)}")
-        for name in names:
-            if name not in getattr(mix, row):
-                raise found.error(
-                    (*at, "select", row), f"no {row} {name!r} in the mix{nearest(name, getattr(mix, row))}"
-                )
 
 
 def _gates(found: Document, texts: list[str]) -> tuple[Gate, ...]:

@@ -5,11 +5,12 @@ from typing import Any, Literal
 import msgspec
 
 from faults.catalog import catalog
+from faults.read import FaultDoc
 from ledger.states import State
 from plan.arrivals import AnyShape
 from plan.orders import Delay
 from plan.run import Evidence
-from plan.units import BusinessTime, Share, ShareRange, Window, WireTime, by_default, schema_of
+from plan.units import BusinessTime, Share, WireTime, by_default, schema_of
 
 
 class MixDoc(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -35,20 +36,6 @@ class UpstreamDoc(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     takes: WireTime = by_default(WireTime(0.2))
 
 
-class FaultDoc(msgspec.Struct, frozen=True):
-    """What every fault of a scenario may say; its own parameters stand beside these keys."""
-
-    id: str
-    fault: str
-    at: str
-    rate: Share = by_default(Share(1.0))
-    orders: ShareRange | None = None
-    select: dict[str, list[str] | str] = {}
-    first: int | None = None
-    window: Window | None = None
-    rolling: Window | None = None
-
-
 class ScenarioDoc(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A scenario file. `extends` names a base; `ci` says what changes in the short cut; `business_time` sets
     limits of the target that are business time, by their names in the target file."""
@@ -72,9 +59,6 @@ class ScenarioDoc(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     gates: list[str] = []
     abort_when: list[str] = []
     ci: dict[str, Any] = {}
-
-
-COMMON = frozenset(f.encode_name for f in msgspec.structs.fields(FaultDoc))
 
 
 def json_schema() -> dict[str, Any]:

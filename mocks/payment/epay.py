@@ -12,18 +12,18 @@ from functools import partial
 from html import escape
 from urllib.parse import quote, urlencode
 
-import msgspec
-
 from faults.verdict import Variant
 from ledger.clock import SECOND_NS, Clock
 from ledger.events import TradeRefused, Unmatched
 from ledger.money import Fen, MoneyError, parse_yuan, yuan
 from ledger.states import Code, Hop, Operation
 from mocks.apply import HTML, Append, Call, Fields, Injector, Place, Reply, Schema, Subject
+from mocks.loopback import is_loopback
 from mocks.notices import Heard, Letter, Notices
 from mocks.payment.cashier import Cashier
 from mocks.payment.trades import AmountDiffers, NotPaid, Order, TooMuch, Trade, Trades
 from mocks.server import Answer, Asked, NoRoute, readable
+from mocks.upstreams import Keys
 from plan.orders import find_key
 
 FILES = ("submit.php", "mapi.php", "api.php", "cashier.php")
@@ -51,10 +51,6 @@ differently; V2 of the protocol says 0 for done and 1 for a refusal."""
 
 _METHODS = frozenset({"GET", "POST"})
 _UNSIGNED = frozenset({"sign", "sign_type"})
-_BYTE = r"(?:25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])"
-_LOOPBACK = re.compile(
-    rf"https?://(?:127(?:\.{_BYTE}){{3}}|localhost|\[::1\])(?::[0-9]{{1,5}})?(?:[/?#][^\s\x00-\x20]*)?", re.I
-)
 _ORDER_NO = re.compile(r"[A-Za-z0-9._|-]{1,64}", re.ASCII)
 _WAY = re.compile(r"[A-Za-z0-9._-]{1,32}", re.ASCII)
 _URL_SAFE = "%:/?#[]@!$&'()*+,;=~-._"
@@ -62,16 +58,6 @@ _BEIJING = timedelta(hours=8)
 
 BAD_SIGNATURE = "签名校验失败，请返回重试！"
 _LOCAL_ONLY = "回调地址只允许本机（127.0.0.0/8、::1、localhost）"
-
-
-class Keys(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A merchant's identity. Never printed."""
-
-    pid: str
-    key: str
-
-    def __repr__(self) -> str:
-        return f"Keys({self.pid!r}, ***)"
 
 
 class Refusal(Exception):
@@ -91,11 +77,6 @@ def signature(fields: Fields, key: str, variant: Variant | None = None) -> str:
     charset, errors = ("gbk", "replace") if variant is Variant.CHARSET_GBK else ("utf-8", "surrogateescape")
     digest = hashlib.md5(text.encode(charset, errors), usedforsecurity=False).hexdigest()
     return digest.upper() if variant is Variant.CASE else digest
-
-
-def is_loopback(url: str) -> bool:
-    """Whether the address is one that this mock may contact, or send a buyer to."""
-    return _LOOPBACK.fullmatch(url) is not None
 
 
 def source(asked: Asked) -> Fields:

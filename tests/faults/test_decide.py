@@ -426,3 +426,41 @@ def test_a_mock_decides_about_acknowledged_kills_and_the_driver_about_buyers_onl
     }
     assert len(waits) == 50
     assert all(wait is not None and 0 <= wait < 0.05 for wait in waits)
+
+
+# --- by hand -----------------------------------------------------------------------------------------------------
+def test_a_fault_armed_by_hand_strikes_beside_those_of_the_plan_until_its_own_end(
+    make_plan: MakePlan, make_fault: MakeFault
+) -> None:
+    decider = live(make_plan(make_fault("planned")))
+    end_t = L0_T + 3 * SECOND_NS
+    decider.arm_by_hand([(make_fault("by_hand"), end_t)])
+    assert decider.in_force(end_t - 1) == ["planned", "by_hand"]
+    assert [s.fault_id for s in decider.verdict(notice(1), end_t - 1).strikes] == ["planned", "by_hand"]
+    assert [s.fault_id for s in decider.verdict(notice(1), end_t).strikes] == ["planned"]
+    assert decider.in_force(end_t) == ["planned"]
+
+
+def test_arming_takes_the_place_of_what_was_armed_before(make_plan: MakePlan, make_fault: MakeFault) -> None:
+    decider = live(make_plan())
+    end_t = L0_T + 9 * SECOND_NS
+    assert struck(decider, [1]) == set()
+    decider.arm_by_hand([(make_fault("one"), end_t)])
+    assert [s.fault_id for s in decider.verdict(notice(1), L0_T).strikes] == ["one"]
+    decider.arm_by_hand([(make_fault("two", rate=Share(0.5)), end_t)])
+    some = struck(decider, range(400))
+    assert 150 < len(some) < 250
+    assert some == struck(live(make_plan(make_fault("two", rate=Share(0.5)))), range(400)), "as a plan would strike"
+    decider.arm_by_hand([])
+    assert struck(decider, range(9)) == set()
+
+
+def test_what_was_armed_by_hand_ends_with_the_heartbeat_too(make_plan: MakePlan, make_fault: MakeFault) -> None:
+    decider = live(make_plan())
+    decider.arm_by_hand([(make_fault(), L0_T + 3600 * SECOND_NS)])
+    lease_t = L0_T + int(LEASE_S * SECOND_NS)
+    assert decider.verdict(notice(1), lease_t - 1)
+    assert decider.verdict(notice(1), lease_t) is NOTHING
+    decider.renew(lease_t)
+    decider.begin(Phase.HEAL)
+    assert decider.verdict(notice(1), lease_t) is NOTHING

@@ -174,6 +174,14 @@ def test_set_reaches_a_fault_by_its_id(tmp_path: Path) -> None:
     assert resolved(tmp_path, GOOD, sets=(("faults.lost.rate", "50%"),)).faults[0].rate == 0.5
 
 
+def test_a_shape_of_its_own_takes_the_place_of_the_bases_load_and_of_its_cut(tmp_path: Path) -> None:
+    (tmp_path / "base.yaml").write_text(GOOD + "ci: {compress: 30, load: {rate: 50/s}}\n", encoding="utf-8")
+    spike = "extends: base\nabout: mine\nload: {shape: curve, points: [[0 s, 5/s], [10 s, 7/s]]}\n"
+    assert resolved(tmp_path, spike).load.orders == 60
+    assert resolved(tmp_path, spike, ci=True).compress == 30
+    assert resolved(tmp_path, "extends: base\nabout: mine\n", ci=True).load.points[0][1] == 50
+
+
 def test_extends_lays_a_scenario_over_its_base_and_a_circle_is_refused(tmp_path: Path) -> None:
     (tmp_path / "base.yaml").write_text(GOOD, encoding="utf-8")
     plan = resolved(tmp_path, "extends: base\nabout: mine\nload: {orders: 20}\n")
