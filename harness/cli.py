@@ -29,6 +29,7 @@ from plan import document
 from plan import run as plans
 from plan.document import DocumentError
 from plan.run import Made, Plan
+from plan.stubs import read as read_stubs
 from plan.units import to_text
 from scenarios import loader
 from scenarios.schema import json_schema
@@ -247,15 +248,18 @@ def _fault_row(name: str) -> dict[str, str]:
 
 @app.command(epilog="Examples: `orderjam check scenarios/my.yaml` · `orderjam check targets/myshop.yaml`")
 def check(
-    file: Annotated[Path, typer.Argument(help="A scenario or target file.")],
+    file: Annotated[Path, typer.Argument(help="A scenario, target or stubs file.")],
     as_json: AsJson = False,
 ) -> None:
-    """Checks a scenario or target file without starting anything."""
+    """Checks a scenario, target or stubs file without starting anything."""
     value = document.read_file(file).value
     if "place" in value and "poll" in value:
         target = webshop.load(file)
         notes = [] if target.key_in else ["no key_in: exchanges are keyed by the shop's order number, not repeatable"]
         notes += [] if target.books else ["no books: what needs the shop's own table is not evaluated"]
+    elif "stubs" in value:
+        read_stubs(file)
+        notes = []
     else:
         notes = loader.warnings(resolve(file, loader.Changes()))
     if as_json:

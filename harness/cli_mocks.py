@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
+import msgspec
 import psutil
 import typer
 import yaml
@@ -17,12 +18,13 @@ from harness.hand import FILE, Added, Hand, Known, Said, find, known_in, remembe
 from harness.run import Exit
 from harness.saved import as_scenario
 from harness.up import Standing, Up, UpOptions, plan_of
-from harness.wiring import TOKEN_VARIABLE, roles
+from harness.wiring import STUB, TOKEN_VARIABLE, roles
 from ledger.rundir import RunDir
 from ledger.states import Hop
 from mocks.loopback import is_loopback_host
 from plan import run as plans
-from plan.run import Plan
+from plan.run import Plan, UpstreamPlan
+from plan.stubs import read as read_stubs
 from plan.units import WireTime
 from scenarios import loader
 from targets import webshop
@@ -47,7 +49,7 @@ def _group() -> None:
 
 @mocks.command(
     epilog="Examples: `orderjam mocks up` · `orderjam mocks up --port-base 4100 --env-file .env` · "
-    "`orderjam mocks up --scenario notice_lost`"
+    "`orderjam mocks up --scenario notice_lost` · `orderjam mocks up --stubs stubs.yaml`"
 )
 def up(
     scenario: Annotated[
@@ -58,6 +60,9 @@ def up(
     port_base: Annotated[
         int | None, typer.Option(min=1, max=PORTS_MAX, help="Payment listens here, supplier and game on the next two.")
     ] = None,
+    stubs: Annotated[
+        Path | None, typer.Option(help="One more upstream that answers what this YAML file says (docs/mocks_up.md).")
+    ] = None,
     env_file: Annotated[Path | None, typer.Option(help="Write the .env of the shop here, for your eyes only.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite --env-file.")] = False,
     out: Out = OUT,
@@ -66,6 +71,7 @@ def up(
     options = UpOptions(host, port_base, os.environ.get(TOKEN_VARIABLE, ""))
     _check_place(options, env_file, force=force, out=out)
     plan, shop = _plan(scenario, target)
+    plan = plan if stubs is None else _with_stubs(plan, stubs)
     if (port := options.taken(roles(plan))) is not None:
         refuse(f"port {port} cannot be listened on at {host}; legal: free ones of this machine")
     folder = RunDir.create(out, "mocks", plan.seed)
@@ -111,6 +117,13 @@ def _plan(scenario: str | None, target: str | None) -> tuple[Plan, Target]:
     return plan, webshop.load(Path(plan.target.file))
 
 
+def _with_stubs(plan: Plan, file: Path) -> Plan:
+    if STUB in plan.upstreams:
+        refuse(f"--stubs {file}: the scenario has an upstream {STUB!r} already")
+    more = UpstreamPlan(loader.ROLES[STUB], STUB, file=str(file.resolve()), stubs=read_stubs(file))
+    return msgspec.structs.replace(plan, upstreams={**plan.upstreams, STUB: more})
+
+
 def _warn(plan: Plan) -> None:
     others = [fault.id for fault in plan.faults if fault.layer != "application"]
     if others:
@@ -131,7 +144,7 @@ def _faults() -> None:
 )
 def add(
     name: Annotated[str, typer.Argument(help="Name of the fault (`orderjam list faults`).")],
-    params: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Its own parameters.")] = None,
+    params: Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Its own parameters.")] = None,
     at: Annotated[
         str | None,
         typer.Option(help="Hop, such as 'shop>payment/cheap'; not needed where only one is legal here."),

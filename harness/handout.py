@@ -21,8 +21,10 @@ def page(plan: Plan, target: Target, standing: Standing, run: Path) -> str:
     for role, url in standing.urls.items():
         lines.append(f"{role:<9} process {standing.pids[role]}, {url}/_admin/health  trades  faults")
         for name, at in wiring.channels(role, plan, standing.secrets, url).items():
-            dialect = plan.upstreams[name].dialect
-            lines.append(f"  {name:<12} {dialect:<12} {at['url']}  pid {at['pid']}  key {at['key']}")
+            upstream = plan.upstreams[name]
+            identity = "" if upstream.stubs else f"  pid {at['pid']}  key {at['key']}"
+            lines.append(f"  {name:<12} {upstream.dialect:<12} {at['url']}{identity}")
+            lines += [f"    {stub.method} {at['url'].rstrip('/')}{stub.path}" for stub in upstream.stubs]
     lines += ["", *_buying(plan, standing)]
     if faults := [f"{fault.id} ({fault.fault})" for fault in plan.faults if fault.layer == "application"]:
         lines += ["", f"in force from the start, as the scenario says: {', '.join(faults)}"]
@@ -57,7 +59,8 @@ def env(plan: Plan, target: Target, standing: Standing) -> str:
     lines = ["# made by `orderjam mocks up`; the keys are new each time"]
     for role, url in standing.urls.items():
         for name, at in wiring.channels(role, plan, standing.secrets, url).items():
-            lines += [_line(f"{name}_{field}".upper(), text) for field, text in at.items()]
+            told = {"url": at["url"]} if plan.upstreams[name].stubs else at
+            lines += [_line(f"{name}_{field}".upper(), text) for field, text in told.items()]
     values = wiring.shop_values(plan, standing.secrets, standing.urls)
     lines.append(f"# as the target {plan.target.name} reads them")
     templates = target.start.env.items()
@@ -74,4 +77,4 @@ def _speaks_of_upstreams(template: str) -> bool:
 
 
 def _line(name: str, text: str) -> str:
-    return f"{name}={text}" if text.replace("_", "").isalnum() else f"{name}={shlex.quote(text)}"
+    return f"{name}={shlex.quote(text)}"

@@ -93,9 +93,9 @@ def _is_path(name: str) -> bool:
 
 
 def _upstream(upstream: UpstreamPlan) -> dict[str, Any]:
-    """As a scenario writes it: its dialect says its role, and what is as by default goes without saying."""
+    """As a scenario writes it: its dialect says its role, its file its stubs, and the usual goes without saying."""
     plain: dict[str, Any] = msgspec.to_builtins(upstream, enc_hook=to_text)
-    usual = msgspec.to_builtins(UpstreamPlan(upstream.role, ""), enc_hook=to_text)
+    usual = msgspec.to_builtins(UpstreamPlan(upstream.role, "", stubs=upstream.stubs), enc_hook=to_text)
     return {key: value for key, value in plain.items() if value != usual[key]}
 
 

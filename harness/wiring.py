@@ -17,6 +17,7 @@ from targets.webshop import Target, filled
 
 MERCHANT_FIRST = 1001
 TOKEN_VARIABLE = "ORDERJAM_ADMIN_TOKEN"
+STUB = "stub"
 
 
 class Keys(msgspec.Struct, frozen=True):
@@ -96,13 +97,18 @@ def shop_values(plan: Plan, keys: Secrets, urls: Mapping[str, str]) -> dict[str,
         for name, values in instances.items()
         for field, text in values.items()
     }
+    # A shop must not take an upstream that its user wrote down for one that speaks its own dialect.
+    spoken = {
+        role: {name: at for name, at in instances.items() if plan.upstreams[name].dialect != STUB}
+        for role, instances in by_role.items()
+    }
     return {
         "python": PYTHON[0],
         "profile": plan.target.profile,
         "admin_token": keys.admin_token,
-        "payment_channels": msgspec.json.encode(by_role.get("payment", {})).decode(),
-        "supplier_channels": msgspec.json.encode(by_role.get("supplier", {})).decode(),
-        "game_servers": msgspec.json.encode(by_role.get("game", {})).decode(),
+        "payment_channels": msgspec.json.encode(spoken.get("payment", {})).decode(),
+        "supplier_channels": msgspec.json.encode(spoken.get("supplier", {})).decode(),
+        "game_servers": msgspec.json.encode(spoken.get("game", {})).decode(),
         **flat,
     }
 

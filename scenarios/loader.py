@@ -11,18 +11,21 @@ import yaml
 from faults import read as reading
 from faults.catalog import Fault, catalog
 from faults.read import Around
-from plan import document
+from plan import document, stubs
 from plan.arrivals import Arrivals, Schedule, arrivals
 from plan.document import Document, DocumentError, nearest
 from plan.faults import FaultPlan
 from plan.gates import Abort, Gate, parse_abort, parse_gate
 from plan.orders import Mix
 from plan.run import SCHEMA, Plan, TargetPlan, UpstreamPlan, stuck_after
+from plan.stubs import Stub
 from plan.units import BusinessTime, Rate, Share, WireTime, from_text
 from scenarios.schema import ScenarioDoc, UpstreamDoc
 
-ROLES = {"epay": "payment", "sharedstore": "supplier", "topup": "game"}
+ROLES = {"epay": "payment", "sharedstore": "supplier", "topup": "game", "stub": "supplier"}
 """Which role each dialect plays."""
+STUB = "stub"
+"""The dialect that a user writes down; every target may be given one."""
 POLLS_A_THRESHOLD = 10
 POLL_S_MIN, POLL_S_MAX = 0.05, 1.0
 THRESHOLD_S_MIN = 0.5
@@ -168,7 +171,7 @@ def resolve(path: Path, target_file: Path, words: Vocabulary, changes: Changes) 
     if doc.compress < 1 or (doc.compress != 1 and not words.compressible):
         legal = "1 or more" if words.compressible else "1: this target's limits cannot be shortened"
         raise found.error(("compress",), f"{doc.compress:g} is not legal here; legal: {legal}")
-    upstreams = _upstreams(found, doc.upstreams, words)
+    upstreams = _upstreams(found, path.parent, doc.upstreams, words)
     mix = _mix(found, doc, words, upstreams)
     roles = {name: upstream.role for name, upstream in upstreams.items()}
     around = Around(roles, mix, float(load.points[-1][0]), words.house)
@@ -235,17 +238,21 @@ def _check_profile(place: str, profile: str, words: Vocabulary) -> None:
             raise DocumentError(f"{place}: no switch {switch!r} in this target{nearest(switch, words.switches)}")
 
 
-def _upstreams(found: Document, docs: dict[str, UpstreamDoc], words: Vocabulary) -> dict[str, UpstreamPlan]:
+def _upstreams(
+    found: Document, folder: Path, docs: dict[str, UpstreamDoc], words: Vocabulary
+) -> dict[str, UpstreamPlan]:
+    dialects = (*words.dialects, STUB)
     result: dict[str, UpstreamPlan] = {}
     for name, doc in docs.items():
         if not name.isidentifier() or not name.isascii():
             raise found.error(("upstreams", name), f"{name!r} is no name; legal: letters, digits and _")
-        if doc.dialect not in ROLES or doc.dialect not in words.dialects:
-            legal = [d for d in words.dialects if d in ROLES]
+        if doc.dialect not in ROLES or doc.dialect not in dialects:
+            legal = [d for d in dialects if d in ROLES]
             raise found.error(
                 ("upstreams", name, "dialect"), f"no dialect {doc.dialect!r}{nearest(doc.dialect, legal)}"
             )
         _check_stock(found, name, doc, words)
+        file, said = _stubs(found, folder, name, doc)
         result[name] = UpstreamPlan(
             ROLES[doc.dialect],
             doc.dialect,
@@ -254,8 +261,23 @@ def _upstreams(found: Document, docs: dict[str, UpstreamDoc], words: Vocabulary)
             doc.stock,
             doc.on_repeat,
             doc.takes,
+            file,
+            said,
         )
     return result
+
+
+def _stubs(found: Document, folder: Path, name: str, doc: UpstreamDoc) -> tuple[str, tuple[Stub, ...]]:
+    """The stubs file of an upstream (beside the scenario, or as the path says) and what it holds."""
+    at = ("upstreams", name, "file")
+    if (doc.dialect == STUB) != bool(doc.file):
+        raise found.error(at, f"an upstream of the dialect {STUB} needs a stubs file, and no other has one")
+    if not doc.file:
+        return "", ()
+    path = folder / doc.file if (folder / doc.file).is_file() else Path(doc.file)
+    if not path.is_file():
+        raise found.error(at, f"{doc.file!r}: no such file")
+    return str(path.resolve()), stubs.read(path)
 
 
 def _check_stock(found: Document, name: str, doc: UpstreamDoc, words: Vocabulary) -> None:

@@ -26,7 +26,7 @@ class MixDoc(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class UpstreamDoc(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A named instance of a mock. `ladder`: gaps between the attempts of a notice. A supplier's `stock` by product
     (none said: as many as are asked for); `on_repeat`, of a request number seen before: replay, reject or sell_again;
-    `takes`: how long a game server works on a top-up."""
+    `takes`: how long a game server works on a top-up; `file`: what an upstream of the dialect stub says."""
 
     dialect: str
     ladder: list[BusinessTime] = []
@@ -34,6 +34,7 @@ class UpstreamDoc(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     stock: dict[str, int] = {}
     on_repeat: Literal["replay", "reject", "sell_again"] = "replay"
     takes: WireTime = by_default(WireTime(0.2))
+    file: str = ""
 
 
 class ScenarioDoc(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

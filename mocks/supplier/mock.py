@@ -3,9 +3,10 @@
 from ledger.events import goods_hash
 from ledger.money import Fen
 from mocks.apply import Fields
+from mocks.stubs import Stubs
 from mocks.supplier.sharedstore import SharedStore
 from mocks.supplier.stock import Purchase, Shelf, Stock
-from mocks.upstreams import Keys, Upstreams
+from mocks.upstreams import Instance, Keys, Upstreams
 from plan.run import Plan, UpstreamPlan
 
 PRICE_SHARE = (95, 100)
@@ -16,12 +17,14 @@ class SupplierMock(Upstreams):
     """All suppliers of a process."""
 
     role = "supplier"
-    dialects = ("sharedstore",)
+    dialects = ("sharedstore", "stub")
 
     def _open(self) -> None:
         self.stock = Stock(self.plan.seed, self.clock, self.append)
 
-    def _instance(self, name: str, upstream: UpstreamPlan, keys: Keys) -> SharedStore:
+    def _instance(self, name: str, upstream: UpstreamPlan, keys: Keys) -> Instance:
+        if upstream.dialect == "stub":
+            return Stubs(name, upstream.stubs, clock=self.clock, injector=self.injector)
         self.stock.fill(name, Shelf(prices(self.plan), dict(upstream.stock), upstream.on_repeat))
         return SharedStore(name, keys, clock=self.clock, append=self.append, injector=self.injector, stock=self.stock)
 
