@@ -145,6 +145,7 @@ class Up:
                 await timeline.begin(Phase.PREPARE)
                 pids = await self._start(epoch, timeline)
                 await timeline.begin(Phase.LOAD, l0_t=timeline.clock.t())
+                await timeline.renew()  # before anybody is told that the faults are in force
                 await self._stand(timeline, lambda: ready(Standing(timeline.mocks, pids, self._secrets)))
                 await self._keep(timeline)
                 await timeline.begin(Phase.HEAL, note="ended by hand")
