@@ -37,6 +37,8 @@ class FaultDoc(msgspec.Struct, frozen=True):
 COMMON = frozenset(f.encode_name for f in msgspec.structs.fields(FaultDoc))
 NOT_BY_HAND = ("orders", "select", "window", "rolling")
 """Keys that speak of planned orders or of the load's time, which mocks that stand alone have not."""
+OF_ORDERS = ("rate", "orders", "select", "first", "rolling")
+"""Keys that tell some orders from others, which what is done to the shop itself cannot."""
 
 
 class Around(msgspec.Struct, frozen=True):
@@ -78,6 +80,9 @@ def read(found: Document, at: Path_, raw: dict[str, Any], around: Around) -> Fau
     hop, upstream = _hop(found, at, doc.at, fault, around.roles)
     if fault.misplaced is not None and (why := fault.misplaced(params, hop)):
         raise found.error((*at, "at"), f"{name} at {hop}: {why}")
+    for key in OF_ORDERS if hop in (Hop.SHOP, Hop.SHOP_DB) else ():
+        if key in raw:
+            raise found.error((*at, key), f"{name} at {hop} strikes the shop, whoever buys; legal: window")
     select = {row: [names] if isinstance(names, str) else names for row, names in doc.select.items()}
     _check_select(found, at, select, around.mix)
     _check_times(found, at, doc, around.end_s)

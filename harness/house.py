@@ -172,7 +172,7 @@ class House:
 
     async def _kill(self, fault: HouseFault, effect: Kill, o: str | None, attempt: int) -> bool:
         """Kills the shop and starts it again; whether it was there to be killed."""
-        if not self._shop.up.is_set():
+        if self._healed.is_set() or not self._shop.up.is_set():
             return False
         with self._forced(fault):
             await self._shop.kill()
@@ -190,25 +190,26 @@ class House:
             if not pids:
                 self._show(f"{fault.plan.id}: the shop runs no process {effect.processes!r}; nothing was stopped")
                 return
-            self._struck(fault, f"{effect.processes} stopped: {len(pids)} processes")
+            self._struck(fault, f"{effect.processes} stopped: {len(pids)} of its processes")
             await self._until(end_t)
 
     # --- jobs lost -----------------------------------------------------------------------------------------------
     async def _lose_jobs(self, fault: HouseFault, effect: LoseJobs, end_t: int) -> None:
         """While its workers stand still the queue grows; then jobs vanish from it."""
         end_t = min(end_t, self._clock.t() + _ns(effect.within_s))
-        lost: list[str] | None = None
         with self._forced(fault):
-            while lost is None and await self._before(end_t, self._shop.up.wait()):
+            while await self._before(end_t, self._shop.up.wait()):
                 lost = await self._lose_behind_stopped_workers(effect, end_t)
-                await self._until(self._clock.t() + (_ns(LOOK_EVERY_S) if lost is None else 0))
-        for n, words in enumerate(lost or [], 1):
-            self._struck(fault, "job lost", o=find_key(words), attempt=n)
-        if not lost:
-            self._show(f"{fault.plan.id}: no job was queued within {effect.within_s:g} s; none was lost")
+                for n, words in enumerate(lost or [], 1):
+                    self._struck(fault, "job lost", o=find_key(words), attempt=n)
+                if lost:
+                    return
+                await self._until(self._clock.t() + _ns(LOOK_EVERY_S))
+        self._show(f"{fault.plan.id}: no job was queued within {effect.within_s:g} s; none was lost")
 
     async def _lose_behind_stopped_workers(self, effect: LoseJobs, end_t: int) -> list[str] | None:
-        """None where the database is busy: a worker may have been stopped in the middle of a write, and must go on."""
+        """What was lost. None where the database is busy: a worker may have been stopped in the middle of a write, and
+        must go on first."""
         assert self._database is not None
         with self._shop.stopped(WORKER):
             while (waiting := await self._database.queued()) is not None:
@@ -244,6 +245,9 @@ class House:
 
     async def _before(self, end_t: int, wanted: Coroutine[Any, Any, Any]) -> Any:
         """What was wanted, None if time ran out or all was healed first."""
+        if self._healed.is_set() or self._clock.t() >= end_t:
+            wanted.close()
+            return None
         return await self._first(wanted, self._clock.wait_until(end_t), self._healed.wait())
 
     async def _first(self, *waits: Coroutine[Any, Any, Any]) -> Any:

@@ -162,7 +162,7 @@ class Acts:
         )
 
     def send_unheard(self, order: Order, ask: Ask, operation: Operation) -> bool:
-        """Whether the request left; its answer is never read."""
+        """Whether the request left; its answer is never read, so that it is in no count of answers."""
         why = self._wire.send_unheard(ask)
         self.fail(order, operation, 0, why or UNREAD)
         return not why

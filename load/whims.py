@@ -142,9 +142,9 @@ class _Life:
     def _enter(self, placing: _Found) -> _Told:
         """Fills the form in as this buyer does; his mistakes, each with what it changed."""
         mistakes: _Told = []
-        order = self._order
-        for wrong in placing.all(EnterWrong):
-            plan = self._whims.plan
+        order, plan = self._order, self._whims.plan
+        first_of_each = {wrong.what: wrong for wrong in reversed(placing.all(EnterWrong))}
+        for wrong in first_of_each.values():
             wish, who = enter_wrongly(wrong.what, plan.seed, plan.mix, order.wish, order.who)
             if changed := _difference(order, wish, who):
                 order = self._filled(order, wish, who)

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from faults.read import LEASE_BY_HAND_S, Around, at_of, read, read_by_hand, role_of, written
@@ -39,6 +40,22 @@ def test_a_fault_is_written_as_it_is_read(raw: dict[str, Any]) -> None:
     fault = read(found, (), raw, AROUND)
     assert written(fault) == raw
     assert read(found, (), written(fault), AROUND) == fault
+
+
+HOUSE = msgspec.structs.replace(AROUND, house=("kill", "web", "worker", "lock", "queue"))
+KILL = {"id": "k", "fault": "shop_kill", "at": "shop"}
+
+
+@pytest.mark.parametrize("key", ["rate", "orders", "select", "first", "rolling"])
+def test_what_is_done_to_the_shop_itself_cannot_be_for_some_orders(key: str) -> None:
+    value = {"rate": "5%", "orders": "0%..50%", "select": {"product": ["card_10"]}, "first": 1, "rolling": "1 s..2 s"}
+    acked = {**KILL, "at": "payment>shop", "after_ack": "0 ms..50 ms"}
+    for raw in (KILL, {"id": "l", "fault": "db_lock", "at": "shop>db"}):
+        with pytest.raises(DocumentError, match=f"{key}: .* strikes the shop, whoever buys; legal: window"):
+            read(Document("faults.yaml", raw, {}), (), {**raw, key: value[key]}, HOUSE)
+        assert read(Document("faults.yaml", raw, {}), (), {**raw, "window": "1 s..2 s"}, HOUSE).window is not None
+    if key != "rolling":
+        assert read(Document("faults.yaml", acked, {}), (), {**acked, key: value[key]}, HOUSE).layer == "house"
 
 
 def test_by_hand_a_fault_lasts_as_long_as_it_says_or_the_usual_time() -> None:

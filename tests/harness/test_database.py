@@ -16,6 +16,7 @@ from tests.harness.housed import HOUSE, until
 def shops(tmp_path: Path) -> sqlite3.Connection:
     """The shop's own connection, which never waits."""
     own = sqlite3.connect(tmp_path / "shop.db", timeout=0, isolation_level=None)
+    own.execute("PRAGMA journal_mode=WAL")  # so that giving a lock back never waits for who asks for it
     own.execute("CREATE TABLE jobs (id INTEGER PRIMARY KEY, contact TEXT)")
     own.executemany("INSERT INTO jobs (contact) VALUES (?)", [(f"b{n:08d}@buyers.example",) for n in range(5)])
     return own

@@ -94,8 +94,12 @@ class World:
     async def until_struck(self) -> None:
         """Moves the clock on until something is struck: what waits for the database does so in a thread."""
         while not self.struck:
-            await self.at((self.clock.t() - L0_T) / SECOND_NS + 0.1)
-            await asyncio.to_thread(lambda: None)
+            await self.on()
+
+    async def on(self) -> None:
+        """A tenth of a second later; the database's threads have their share of real time meanwhile."""
+        await self.at((self.clock.t() - L0_T) / SECOND_NS + 0.1)
+        await asyncio.sleep(0.005)
 
     async def strikes_are(self, n: int) -> None:
         await until(lambda: len(self.struck) == n)
@@ -237,7 +241,7 @@ async def test_processes_stand_still_for_the_window_or_all_of_the_load(
         assert world.house.in_force == ["broken"]
         await world.at(LOAD_S)
         assert world.shop.done == [("stop worker", from_s), ("go on worker", to_s)]
-        assert world.strikes == [(from_s, "worker stopped: 2 processes", None, 1)]
+        assert world.strikes == [(from_s, "worker stopped: 2 of its processes", None, 1)]
 
 
 async def test_healing_lets_them_go_on(tmp_path: Path) -> None:
@@ -278,6 +282,7 @@ async def test_a_shop_that_is_down_is_stopped_once_it_is_up(tmp_path: Path) -> N
 def shops(tmp_path: Path) -> sqlite3.Connection:
     """The shop's own connection, which never waits."""
     own = sqlite3.connect(tmp_path / "shop.db", timeout=0, isolation_level=None)
+    own.execute("PRAGMA journal_mode=WAL")  # so that giving a lock back never waits for who asks for it
     own.execute("CREATE TABLE jobs (id INTEGER PRIMARY KEY, contact TEXT)")
     return own
 
@@ -318,6 +323,35 @@ async def test_what_waits_when_the_time_is_over_is_lost_and_no_more(tmp_path: Pa
         await world.until_struck()
         assert [s.o for s in world.struck] == ["b00000007"]
         assert world.clock.t() - L0_T >= 13 * SECOND_NS
+
+
+async def test_a_queue_that_stays_empty_is_told_when_the_time_is_over(
+    tmp_path: Path, shops: sqlite3.Connection
+) -> None:
+    async with under_load(tmp_path, a_fault(LoseJobs(5, 3.0))) as world:
+        await world.at(10)
+        while not world.said:
+            await world.on()
+        await until(world.is_over)
+        assert world.said == ["broken: no job was queued within 3 s; none was lost"]
+        assert world.clock.t() - L0_T < 14 * SECOND_NS
+        assert world.shop.done[-1][0] == "go on worker"
+
+
+async def test_a_busy_database_lets_the_workers_go_on_before_it_is_asked_again(
+    tmp_path: Path, shops: sqlite3.Connection
+) -> None:
+    queue(shops, 1, 2)
+    async with under_load(tmp_path, a_fault(LoseJobs(2, 20.0))) as world:
+        shops.execute("BEGIN IMMEDIATE")
+        await world.at(10)
+        await until(lambda: len(world.shop.done) == 2)
+        assert [what for what, _ in world.shop.done] == ["stop worker", "go on worker"]
+        assert world.struck == []
+        shops.execute("COMMIT")
+        await world.on()
+        await until(lambda: world.struck)
+        assert [s.o for s in world.struck] == ["b00000001", "b00000002"]
 
 
 async def test_no_job_is_lost_from_an_empty_queue_nor_once_all_is_healed(

@@ -5,6 +5,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from aiohttp import web
 
@@ -12,13 +13,15 @@ from faults.catalog import catalog
 from ledger.clock import SECOND_NS
 from ledger.events import CancelAsked, PaidAtCashier, Placed, PollFailed, Requests, Seen, Sent, Struck
 from ledger.states import Code, Operation, State
-from load.acts import UNREAD
+from load.acts import UNREAD, Order
+from load.buyer import Buyers
 from load.people import person
 from load.whims import enter_wrongly
 from plan.faults import FaultPlan, Label
 from plan.orders import Delay, Mix, wish
 from plan.run import LEASE_S
 from plan.units import BusinessTime, Share, ShareRange
+from targets.storefront import Ask
 from tests.load.world import FakeShop, Load, make_plan
 
 slow = pytest.mark.slow
@@ -212,6 +215,16 @@ async def test_who_pays_late_pays_so_many_business_seconds_later(load: Load, sho
     for paid in of(events, PaidAtCashier):
         assert 0.6 <= (paid.t - placed[paid.o]) / SECOND_NS < 2.0
     assert struck(load) == [(key, "pays_late", "buyer>payment/epay", "pay", 1) for key in KEYS]
+
+
+@slow
+async def test_of_two_faults_that_mean_the_same_entry_the_first_wins(load: Load, shop: FakeShop) -> None:
+    twice = msgspec.structs.replace(a_fault("wrong_region"), id="once more")
+    plan = make_plan(orders=3, mix=two_of_each())
+    await play(load, shop, a_fault("wrong_region"), twice, mix=two_of_each())
+    meant = {f"b{n:08d}": wish(plan.seed, n, plan.mix).region for n in range(3)}
+    assert all({meant[str(form["contact"])[:9]], form["region"]} == {"cn", "eu"} for form in shop.forms)
+    assert {event.fault for event in load.struck()} == {"wrong_region"}
 
 
 @slow
@@ -423,3 +436,21 @@ def test_a_wrong_account_is_nobodys_and_still_tells_whose_order_it_is() -> None:
     entered, who = enter_wrongly("account", 7, two_of_each(), meant, person(7, meant.key))
     assert entered == meant
     assert who.account == "nobody-b00000042"
+
+
+@pytest.mark.parametrize(
+    ("layers", "armed"), [((), False), (("application", "house"), False), (("application", "buyer"), True)]
+)
+def test_only_a_plan_with_buyer_faults_decides_about_buyers(layers: tuple[str, ...], armed: bool) -> None:
+    faults = tuple(msgspec.structs.replace(a_fault("gives_up"), id=layer, layer=layer) for layer in layers)
+    nobody: Any = None
+    buyers = Buyers(make_plan(faults=faults), nobody, nobody, nobody, nobody, lambda: 0)
+    lives: list[str] = []
+    buyers.whims.buy = lambda order, due_t: lives.append("struck")  # type: ignore[method-assign]
+    buyers._buy = lambda order, due_t: lives.append("plain")  # type: ignore[method-assign]
+    for warm_up in (False, True):
+        meant = wish(7, 0, two_of_each(), warm_up=warm_up)
+        ask = Ask("place", "POST", "http://127.0.0.1:9/")
+        buyers.start(Order(meant, person(7, meant.key), ask, warm_up=warm_up), 0).join()
+    assert lives == (["struck", "plain"] if armed else ["plain", "plain"])
+    assert buyers.here == 0

@@ -56,7 +56,7 @@ def test_a_card_is_bought_from_the_running_supplier_and_no_trace_of_it_or_of_the
 
 def test_the_running_game_server_credits_once_and_tells_the_shop(tmp_path: Path) -> None:
     plan = a_game_plan(takes=0.05)
-    with a_shop(204) as shop, running(tmp_path, plan, role="game", ORDERJAM_UPSTREAMS=GAMES) as mock:
+    with a_shop(204, "") as shop, running(tmp_path, plan, role="game", ORDERJAM_UPSTREAMS=GAMES) as mock:
         body = a_top_up(notify_url=f"{shop.url}/notify/topup")
         for _ in range(2):
             assert json.loads(asked(mock, "POST", "/game/v1/topups", body, once="one"))["ok"] is True
@@ -70,7 +70,9 @@ def test_the_running_game_server_credits_once_and_tells_the_shop(tmp_path: Path)
             "succeeded",
             told["credit_id"],
         )
+        until = time.monotonic() + WITHIN_S
         while json.loads(mock.ask("/_admin/health"))["open_notices"]:
+            assert time.monotonic() < until
             time.sleep(0.01)
         code, said = mock.stop()
     assert (code, said) == (0, "")
