@@ -128,7 +128,7 @@ class Up:
                 Voice(self.run.events, "harness") as journal,
             ):
                 await self._with_children(epoch, journal, Path(state), ready)
-        except (ChildDied, JournalError, RunDirError, OSError) as error:
+        except (ChildDied, JournalError, RunDirError, HandError, OSError) as error:
             ended = Ended(Exit.BROKEN, str(error))
         try:
             self.run.seal()
@@ -182,7 +182,7 @@ class Up:
                 await self._stop.wait()
                 for task in beside:
                     task.cancel()
-        except* (ChildDied, JournalError, RunDirError) as errors:
+        except* (ChildDied, JournalError, RunDirError, HandError, OSError) as errors:
             raise _first(errors) from None
 
     async def _keep(self, timeline: Timeline) -> None:
