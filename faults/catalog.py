@@ -6,19 +6,30 @@ from collections.abc import Callable
 from enum import StrEnum
 from functools import cache
 from types import NoneType
-from typing import Any, Generic, TypeVar, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Generic, Literal, TypeAlias, TypeVar, get_args, get_origin, get_type_hints
 
 import msgspec
 
 from faults.verdict import Effect
 from ledger.states import Hop, Operation
 from plan.faults import Label
-from plan.units import BusinessTime, Duration, Rate, Share
+from plan.units import BusinessTime, Duration, Rate, Share, WireSpan
 
 P = TypeVar("P", bound=msgspec.Struct)
 
 FOLDERS = {"exchange": "", "notice": "", "signature": "sig.", "version": "ver.", "goods": "", "buyer": "", "house": ""}
 """Folder of the fault files, and what the names of its faults begin with."""
+
+TO_UPSTREAMS = (Hop.SHOP_PAYMENT, Hop.SHOP_SUPPLIER, Hop.SHOP_GAME)
+"""Where an upstream answers the shop."""
+TO_MOCKS = (Hop.SHOP_PAYMENT, Hop.BUYER_PAYMENT, Hop.SHOP_SUPPLIER, Hop.SHOP_GAME)
+"""Where a mock answers anybody."""
+NOTICES = (Hop.PAYMENT_SHOP, Hop.GAME_SHOP)
+"""Where an upstream tells the shop."""
+OF_AN_ORDER = (Operation.CREATE, Operation.QUERY, Operation.REFUND, Operation.VALIDATE, Operation.BUY)
+"""The requests of a shop that belong to one order."""
+
+Ms: TypeAlias = Annotated[float, msgspec.Meta(description="ms, wire time")]
 
 
 class Cause(StrEnum):
@@ -29,6 +40,7 @@ class Cause(StrEnum):
     SIGNATURE = "signature check fails"
     LOST_REQUEST = "request lost on the way"
     LOST_ANSWER = "upstream did it, answer lost"
+    RESET = "connection reset"
     LOST_NOTICE = "payment notice lost"
     REPEATED_NOTICE = "notice repeated"
     REFUSED = "upstream refuses"
@@ -61,7 +73,7 @@ class Fault(msgspec.Struct, Generic[P], frozen=True, kw_only=True):
     situation and multiplies the scenario's rate. `lengthens` gives the business seconds by which a struck buyer comes
     later. `imitates` and `source` say what of the real world this is. `by_exposure` marks those that look at what else
     happens at the same time, so that they strike others at another rate. `needs`: the part of a target's `house:`
-    without which it cannot be applied.
+    without which it cannot be applied. `misplaced` says what of the parameters cannot be at this hop, if anything.
     """
 
     name: str
@@ -80,34 +92,58 @@ class Fault(msgspec.Struct, Generic[P], frozen=True, kw_only=True):
     source: str
     layer: str = "application"
     needs: str = ""
+    misplaced: Callable[[P, Hop], str] | None = None
 
     def __post_init__(self) -> None:
         assert (self.effect is None) != (self.drawn is None), f"{self.name}: one of effect and drawn"
 
     def units(self) -> dict[str, str]:
         """For each parameter, what it is measured in; `business` and `wire` tell which time it is."""
-        kinds = get_type_hints(self.params)
-        return {f.encode_name: _unit(f.encode_name, kinds[f.name]) for f in msgspec.structs.fields(self.params)}
+        return _units(self.params)
 
 
 class NoParams(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """For faults that have nothing to set."""
 
 
-_UNITS = {Share: "share", Rate: "rate", int: "whole number", float: "number", str: "text", bool: "yes or no"}
+_UNITS = {
+    Share: "share",
+    Rate: "rate",
+    WireSpan: "wire time, or from..to",
+    int: "whole number",
+    float: "number",
+    str: "text",
+    bool: "yes or no",
+}
 
 
-def _unit(name: str, kind: Any) -> str:
-    if isinstance(kind, type) and issubclass(kind, Duration):
-        return "business time" if issubclass(kind, BusinessTime) else "wire time"
-    inner = [_unit("", part) for part in get_args(kind) if part is not NoneType]
-    if get_origin(kind) is list:
+def _units(params: type[msgspec.Struct]) -> dict[str, str]:
+    kinds = get_type_hints(params, include_extras=True)
+    return {f.encode_name: _unit(kinds[f.name]) for f in msgspec.structs.fields(params)}
+
+
+def _unit(kind: Any) -> str:
+    origin, parts = get_origin(kind), get_args(kind)
+    if origin is Annotated:
+        return str(kind.__metadata__[0].description)
+    if origin is Literal:
+        return " or ".join(map(str, parts))
+    if isinstance(kind, type) and not parts:
+        return _unit_of_type(kind)
+    inner = [_unit(part) for part in parts if part is not NoneType]
+    if origin is list:
         return f"list of {inner[0]}"
-    if get_origin(kind) is tuple:
-        return f"[{', '.join(inner)}]"
-    if inner:
-        return " or ".join(inner)
-    return "ms, wire time" if name == "ms" else _UNITS[kind]
+    return f"[{', '.join(inner)}]" if origin is tuple else " or ".join(inner)
+
+
+def _unit_of_type(kind: type[Any]) -> str:
+    if issubclass(kind, Duration):
+        return "business time" if issubclass(kind, BusinessTime) else "wire time"
+    if issubclass(kind, StrEnum):
+        return " or ".join(kind)
+    if issubclass(kind, msgspec.Struct):
+        return "{" + "; ".join(f"{name}: {unit}" for name, unit in _units(kind).items()) + "}"
+    return _UNITS[kind]
 
 
 @cache

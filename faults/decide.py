@@ -1,6 +1,6 @@
 """Whom a fault strikes: a pure function of seed, fault, order, hop, operation and attempt."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from typing import TypeAlias
 
 import msgspec
@@ -42,10 +42,17 @@ class Exchange(msgspec.Struct, frozen=True):
         return f"{self.hop}/{self.upstream}" if self.upstream else self.hop
 
 
+NEVER_T = 2**63 - 1
+
+
 class _Armed(msgspec.Struct, frozen=True):
     plan: FaultPlan
     fault: Fault[msgspec.Struct]
     params: msgspec.Struct
+    until_t: int = NEVER_T
+
+    def is_in_force(self, t: int, load_s: float) -> bool:
+        return t < self.until_t and self.plan.is_in_window(load_s)
 
 
 _Meant: TypeAlias = tuple[frozenset[str], float, float]
@@ -56,24 +63,33 @@ class Decider:
     """Decides for one process, from the plan, the phase it was told and the lease it holds.
 
     Faults are in force while the phase is load and the lease has not run out; `t` is always the caller's clock.
-    `layers`: whose faults it decides about; a mock those of the application, the driver those of the buyer.
+    `layers`: whose faults it decides about. A mock: those of the application, and those of the house that wait for the
+    shop to acknowledge a notice; the driver: those of the buyer.
     """
 
-    def __init__(self, plan: Plan, layers: Collection[str] = ("application",)) -> None:
+    def __init__(self, plan: Plan, layers: Collection[str] = ("application", "house")) -> None:
         self._plan = plan
         self._schedule = Schedule(plan.load, plan.seed)
-        self._armed = [_armed(fault) for fault in plan.faults if fault.layer in layers]
+        self._planned = [_armed(fault) for fault in plan.faults if fault.layer in layers]
         self._phase = Phase.PREPARE
         self._l0_t = 0
         self._lease_until_t = 0
+        self._arm(self._planned)
+
+    def _arm(self, armed: list[_Armed]) -> None:
+        self._armed = armed
         self._meant: dict[str, _Meant] = {}
         self._alike: dict[_Meant, _Meant] = {}
         self._at: dict[tuple[Hop, Operation, str | None], list[_Armed]] = {}
         own = [armed.plan for armed in self._armed]
         self._for_all = frozenset(f.id for f in own if f.orders is None and not f.select)
         self._for_some = tuple(f for f in own if f.id not in self._for_all)
-        self._rolls = any(armed.plan.rolling is not None for armed in self._armed)
+        self._rolls = any(fault.rolling is not None for fault in own)
         self._selects = any(fault.select for fault in own)
+
+    def arm_by_hand(self, faults: Iterable[tuple[FaultPlan, int]]) -> None:
+        """Beside the plan's own faults exactly these are in force from now on, each until its own t."""
+        self._arm([*self._planned, *(_armed(fault, until_t) for fault, until_t in faults)])
 
     def begin(self, phase: Phase, l0_t: int | None = None) -> None:
         """Takes the phase that the harness announced, and the start of load once it is known."""
@@ -93,6 +109,10 @@ class Decider:
         """Whether any fault may strike at t."""
         return self._phase is Phase.LOAD and self._l0_t <= t < self._lease_until_t
 
+    def load_s(self, t: int) -> float:
+        """Wire seconds since load began, as it was announced."""
+        return (t - self._l0_t) / SECOND_NS
+
     @property
     def lease_until_t(self) -> int:
         """When, on the run's axis, the faults end by themselves unless the harness renews."""
@@ -100,18 +120,18 @@ class Decider:
 
     def in_force(self, t: int) -> list[str]:
         """The ids of the faults that may strike at t."""
-        load_s = (t - self._l0_t) / SECOND_NS
-        return [a.plan.id for a in self._armed if self.is_live(t) and a.plan.is_in_window(load_s)]
+        load_s = self.load_s(t)
+        return [a.plan.id for a in self._armed if self.is_live(t) and a.is_in_force(t, load_s)]
 
     def verdict(self, exchange: Exchange, t: int) -> Verdict:
         """What is to be done to the exchange."""
         if not self._armed or not self.is_live(t):
             return NOTHING
-        load_s = (t - self._l0_t) / SECOND_NS
+        load_s = self.load_s(t)
         found = [
             Strike(armed.plan.id, self._effect(armed, exchange))
             for armed in self._armed_at(exchange)
-            if armed.plan.is_in_window(load_s) and self._strikes(armed, exchange)
+            if armed.is_in_force(t, load_s) and self._strikes(armed, exchange)
         ]
         return Verdict(tuple(found)) if found else NOTHING
 
@@ -189,6 +209,6 @@ def _is_at(armed: _Armed, hop: Hop, operation: Operation, upstream: str | None) 
     )
 
 
-def _armed(plan: FaultPlan) -> _Armed:
+def _armed(plan: FaultPlan, until_t: int = NEVER_T) -> _Armed:
     fault = catalog()[plan.fault]
-    return _Armed(plan, fault, msgspec.convert(plan.params, fault.params, dec_hook=from_text))
+    return _Armed(plan, fault, msgspec.convert(plan.params, fault.params, dec_hook=from_text), until_t)

@@ -42,7 +42,9 @@ def _default(field: msgspec.structs.FieldInfo) -> str:
     if field.required:
         return ""
     value = field.default if field.default is not msgspec.NODEFAULT else field.default_factory()
-    return f" ({value.text() if isinstance(value, Quantity) else 'optional' if value is None else value})"
+    if value is None or value == []:
+        return " (optional)"
+    return f" ({value.text() if isinstance(value, Quantity) else value})"
 
 
 def placed(page: str) -> str:

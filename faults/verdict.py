@@ -1,8 +1,9 @@
 """What is to be done to one exchange, as values. Which of them wins is fixed by their order.
 
-For a request and its answer: capacity, refuse → lose request, reset, page → check → act (goods, early) → mangle →
-sign → slow → hang, truncate, slow body → lose answer.
-For a notice: late → together → lost → mangle → sign → repeat → send.
+For a request and its answer: capacity, refuse → lose request, reset before, page or moved → check → act (goods, early)
+→ mangle → sign → slow → hang → lose answer, reset after → truncate → reset in mid-answer, slow body.
+For a notice: late → together → lost → mangle → sign → repeat → send → kill.
+Mangling has an order of its own: values (state, code, money, amount, types) before names (strip, drop, rename).
 """
 
 from enum import StrEnum
@@ -88,10 +89,17 @@ class FailCheck(msgspec.Struct, frozen=True):
     """Refuse the request as the dialect refuses a wrong signature."""
 
 
-class CheckAs(msgspec.Struct, frozen=True):
-    """Check the request's signature by another rule; a strike only where that rule gives another answer."""
+class OtherRule(msgspec.Struct, frozen=True):
+    """The upstream's own rule of signatures differs in this way: it checks requests by it, and signs its answers and
+    notices by it. A strike only where that rule gives another result."""
 
     variant: Variant
+
+
+class Moved(msgspec.Struct, frozen=True):
+    """Answer as if the path were another version's: 404, or 301 to a place that is none of this version either."""
+
+    status: int
 
 
 class Goods(msgspec.Struct, frozen=True):
@@ -101,7 +109,7 @@ class Goods(msgspec.Struct, frozen=True):
 
 
 class Early(msgspec.Struct, frozen=True):
-    """Do the work and send the notice before the request is answered."""
+    """Do the work and send the first notice of it before the request is answered. Decided at the hop of the notice."""
 
 
 class Delay(msgspec.Struct, frozen=True):
@@ -161,7 +169,8 @@ class Retype(msgspec.Struct, frozen=True):
 
 
 class ScaleMoney(msgspec.Struct, frozen=True):
-    """Amounts of money times this factor: fen where yuan belong, or yuan where fen do."""
+    """Amounts in the other unit: so many times as much where yuan belong (1000 for 10.00), so many times less where
+    whole fen do (10 for 1000)."""
 
     factor: float
 
@@ -198,7 +207,8 @@ class Repeat(msgspec.Struct, frozen=True):
 
 
 class Together(msgspec.Struct, frozen=True):
-    """Hold first notices until so many of one product are there, or `within_s` is over; then send all at once."""
+    """Hold first notices until so many of one product are there, or `within_s` wire seconds have passed since the first
+    of them; then send all at once."""
 
     n: int
     within_s: float
@@ -242,7 +252,7 @@ class EnterWrong(msgspec.Struct, frozen=True):
 
 
 class WeakNet(msgspec.Struct, frozen=True):
-    """The request is sent and its answer never read: `operation` place or pay."""
+    """The request is sent and its answer never read: of the `operation` place or pay, and of no other."""
 
     operation: str
 
@@ -286,9 +296,9 @@ BuyerEffect: TypeAlias = (
 )  # fmt: skip
 HouseEffect: TypeAlias = Kill | Pause | LoseJobs | LockDatabase
 Effect: TypeAlias = (
-    Capacity | Refuse | LoseRequest | Reset | Page | FailCheck | CheckAs | Goods | Early | Delay | SlowBody | Truncate
-    | Hang | LoseAnswer | Rename | Drop | ChangeState | FlipCode | Retype | ScaleMoney | Strip | AmountOff | SignAs
-    | Lose | Repeat | Together | BuyerEffect | HouseEffect
+    Capacity | Refuse | LoseRequest | Reset | Page | Moved | FailCheck | OtherRule | Goods | Early | Delay | SlowBody
+    | Truncate | Hang | LoseAnswer | Rename | Drop | ChangeState | FlipCode | Retype | ScaleMoney | Strip | AmountOff
+    | SignAs | Lose | Repeat | Together | BuyerEffect | HouseEffect
 )  # fmt: skip
 
 

@@ -4,13 +4,16 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import psutil
+
 PYTHON = [sys.executable, "-P", "-m"]
 STOP_WITHIN_S = 5.0
+GONE_WITHIN_S = 5.0
 LAST_LINES = 8
 
 
@@ -108,8 +111,12 @@ class Children:
         assert self._guard.stdin is not None
         self._guard.stdin.write(line.encode())
 
-    async def start(self, name: str, command: list[str], env: dict[str, str], cwd: Path | None = None) -> Child:
-        """Starts a child in a session of its own, its output in logs/NAME.log; ChildDied if it cannot be started."""
+    async def start(
+        self, name: str, command: list[str], env: dict[str, str], cwd: Path | None = None, pass_fds: Sequence[int] = ()
+    ) -> Child:
+        """Starts a child in a session of its own, its output in logs/NAME.log; ChildDied if it cannot be started.
+
+        `pass_fds`: the file descriptors that it inherits beside its output."""
         log = self._logs / f"{name}.log"
         with log.open("ab") as output:
             try:
@@ -120,6 +127,7 @@ class Children:
                     stdout=output,
                     stderr=output,
                     cwd=cwd,
+                    pass_fds=pass_fds,
                     start_new_session=True,
                 )
             except OSError as error:
@@ -134,11 +142,39 @@ class Children:
         await child.stop(within_s=within_s)
         self._tell_guard(f"- {child.pid}\n")
 
+    async def kill(self, child: Child) -> None:
+        """SIGKILL to its whole group, as in a crash; returns when no process of it runs. The child is forgotten then.
+
+        ChildDied if it had ended by itself before, or if something of it outlives the signal."""
+        child.expected = True
+        child.signal_group(signal.SIGKILL)
+        code = await child.process.wait()
+        if code != -signal.SIGKILL:
+            raise died(child)
+        loop = asyncio.get_running_loop()
+        until = loop.time() + GONE_WITHIN_S
+        while any(_running_in(child.pid)):
+            if loop.time() > until:
+                raise ChildDied(f"{child.name}: processes of its group still run {GONE_WITHIN_S:g} s after SIGKILL")
+            await asyncio.sleep(0.01)
+        self._children.remove(child)
+        self._tell_guard(f"- {child.pid}\n")
+
     async def watch(self, child: Child) -> None:
         """Returns when a child ends as expected; ChildDied when it does not."""
         await child.process.wait()
         if not child.expected:
             raise died(child)
+
+
+def _running_in(group: int) -> Iterator[int]:
+    """The processes of a group that still run; a zombie does not, whoever forgot to reap it."""
+    for process in psutil.process_iter(["status"]):
+        try:
+            if os.getpgid(process.pid) == group and process.info["status"] != psutil.STATUS_ZOMBIE:
+                yield process.pid
+        except ProcessLookupError:
+            continue
 
 
 def died(child: Child) -> ChildDied:

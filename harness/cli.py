@@ -1,4 +1,4 @@
-"""The command line: `orderjam run|report|order|list|check|verify|doctor`."""
+"""The command line: `orderjam run|report|order|list|check|verify|doctor`, and the groups `mocks` and `fault`."""
 
 import asyncio
 import platform
@@ -9,16 +9,18 @@ import sys
 from enum import StrEnum
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any, NoReturn
+from typing import Annotated
 
 import msgspec
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from faults.catalog import catalog
 from harness import doctor as machine
 from harness import live
+from harness.cli_common import OUT, AsJson, Out, print_json, print_rows, refuse, resolve, say, warn
+from harness.cli_mocks import fault, mocks
+from harness.hand import HandError
 from harness.run import Ended, Exit, Options, Run, port_is_free
 from ledger.clock import utc_now
 from ledger.journal import JournalError, Wholeness
@@ -27,6 +29,7 @@ from plan import document
 from plan import run as plans
 from plan.document import DocumentError
 from plan.run import Made, Plan
+from plan.stubs import read as read_stubs
 from plan.units import to_text
 from scenarios import loader
 from scenarios.schema import json_schema
@@ -42,68 +45,22 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=True,
 )
-OUT = Path("runs")
-
-Out = Annotated[Path, typer.Option("--out", help="Folder that holds the runs.")]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
+app.add_typer(mocks, name="mocks")
+app.add_typer(fault, name="fault")
 
 
 def main() -> None:
     """The console script. Every error of ours is one line on standard error."""
     try:
         app()
-    except (DocumentError, RunDirError) as error:
-        _say(f"orderjam: {error}")
+    except (DocumentError, RunDirError, HandError) as error:
+        say(f"orderjam: {error}")
         sys.exit(Exit.WRONG_USE)
     except JournalError as error:
-        _say(f"orderjam: {error}")
+        say(f"orderjam: {error}")
         sys.exit(Exit.BROKEN)
     except BrokenPipeError:
         sys.exit(Exit.PASSED)
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)
-
-
-def _print_json(value: Any) -> None:
-    print(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
-
-
-def _refuse(message: str) -> NoReturn:
-    _say(f"orderjam: {message}")
-    raise typer.Exit(Exit.WRONG_USE)
-
-
-def _vocabulary(target: webshop.Target) -> loader.Vocabulary:
-    return loader.Vocabulary(
-        products=tuple(target.sells.products),
-        regions=target.sells.regions,
-        dialects=target.sells.dialects,
-        profiles=target.profiles,
-        switches=tuple(target.switches),
-        compressible=target.compressible,
-        needs=target.sells.needs,
-        house=target.house.offers if target.house else (),
-        business_time=tuple(target.business_time),
-        prices=target.sells.products,
-    )
-
-
-def _resolve(path: Path, changes: loader.Changes) -> Plan:
-    """Reads the target that the scenario names first, and hands its vocabulary to the loader."""
-    found, doc = loader.read(path, changes)
-    beside = path.parent / doc.target
-    name = str(beside) if doc.target.endswith((".yaml", ".yml")) and beside.is_file() else doc.target
-    try:
-        target_file = webshop.find(name)
-    except DocumentError as error:
-        raise found.error(("target",), str(error)) from None
-    target = webshop.load(target_file)
-    plan = loader.resolve(path, target_file, _vocabulary(target), changes)
-    for name in (f for f in target.start.env if f in target.business_time):
-        raise DocumentError(f"{target_file}: {name} stands in start.env and in business_time; legal: one of them")
-    return plan
 
 
 def _git() -> str:
@@ -140,7 +97,7 @@ def _replay_words(scenario: str, changes: loader.Changes, plan: Plan, out: Path)
 def _sets(texts: list[str]) -> tuple[tuple[str, str], ...]:
     for text in texts:
         if "=" not in text:
-            _refuse(f"--set {text}: legal: --set key.key=value, such as --set load.rate=30/s")
+            refuse(f"--set {text}: legal: --set key.key=value, such as --set load.rate=30/s")
     return tuple((text.partition("=")[0], text.partition("=")[2]) for text in texts)
 
 
@@ -169,29 +126,24 @@ def run(
     """Plays a scenario against its shop and writes a report."""
     changes = loader.Changes(seed, profile, rate, duration, _sets(sets or []), ci, workers)
     path = loader.find(scenario)
-    plan = _resolve(path, changes)
+    plan = resolve(path, changes)
     plan = _made(plan, _replay_words(scenario, changes, plan, out))
     if dry_run:
-        _warn(plan)
-        _print_json(msgspec.to_builtins(plan, enc_hook=to_text)) if as_json else print(document.write(plan))
+        warn(plan)
+        print_json(msgspec.to_builtins(plan, enc_hook=to_text)) if as_json else print(document.write(plan))
         return
     if web is not None and not port_is_free(web):
-        _refuse(f"--web {web}: this port is in use on 127.0.0.1; legal: a free one")
+        refuse(f"--web {web}: this port is in use on 127.0.0.1; legal: a free one")
     folder = RunDir.create(out, plan.scenario, plan.seed)
     plans.save(plan, folder.plan)
-    _say(f"seed {plan.seed} · replay: {plan.made.replay}")
-    _warn(plan)
+    say(f"seed {plan.seed} · replay: {plan.made.replay}")
+    warn(plan)
     ended = asyncio.run(_play(plan, folder, Options(web=web, workers=workers)))
     raise typer.Exit(_conclude(plan, folder, ended, as_json=as_json))
 
 
-def _warn(plan: Plan) -> None:
-    for warning in loader.warnings(plan):
-        _say(f"warning: {warning}")
-
-
 async def _play(plan: Plan, folder: RunDir, options: Options) -> Ended:
-    playing = Run(plan, folder, options, _say)
+    playing = Run(plan, folder, options, say)
     async with asyncio.TaskGroup() as group:
         shown = group.create_task(live.show(playing, Console(stderr=True)), name="live screen")
         ended = await playing.play()
@@ -204,20 +156,20 @@ def _conclude(plan: Plan, folder: RunDir, ended: Ended, *, as_json: bool) -> int
     from reports import report as reports
 
     if ended.why:
-        _say(f"orderjam: {ended.why}")
+        say(f"orderjam: {ended.why}")
     findings = None
     try:
         folder.point_latest()
         findings = reports.build(RunDir.open(folder.path))
     except (RunDirError, JournalError, DocumentError, OSError) as error:
-        _say(f"orderjam: no report: {error}")
+        say(f"orderjam: no report: {error}")
     code = int(ended.code) if ended.code is not None else findings.exit_code if findings else int(Exit.BROKEN)
     if findings:
         if as_json:
-            _print_json(findings)
-        _say(findings.verdict.en)
-        _say(f"report: {folder.report}")
-    _say(f"seed {plan.seed} · replay: {plan.made.replay}")
+            print_json(findings)
+        say(findings.verdict.en)
+        say(f"report: {folder.report}")
+    say(f"seed {plan.seed} · replay: {plan.made.replay}")
     return code
 
 
@@ -232,9 +184,9 @@ def report(
     folder = RunDir.open(run_dir)
     findings = reports.build(folder)
     if as_json:
-        _print_json(findings)
-    _say(findings.verdict.en)
-    _say(f"report: {folder.report}")
+        print_json(findings)
+    say(findings.verdict.en)
+    say(f"report: {folder.report}")
 
 
 @app.command(epilog="Examples: `orderjam order runs/latest b00000042`")
@@ -249,7 +201,7 @@ def order(
     try:
         print(reports.order_story(folder, key))
     except KeyError:
-        _refuse(f"{run_dir}: no order {key!r} in this run; keys look like b00000042")
+        refuse(f"{run_dir}: no order {key!r} in this run; keys look like b00000042")
 
 
 class Listed(StrEnum):
@@ -279,9 +231,9 @@ def list_(
             folders = sorted(p for p in out.glob("*") if p.is_dir() and not p.is_symlink())
             rows = [{"run": str(p), "report": "yes" if (p / "report.html").is_file() else "no"} for p in folders]
     if as_json:
-        _print_json(rows)
+        print_json(rows)
         return
-    _print_rows(rows)
+    print_rows(rows)
 
 
 def _about(path: Path) -> str:
@@ -294,41 +246,34 @@ def _fault_row(name: str) -> dict[str, str]:
     return {"name": name, "at": ", ".join(fault.hops), "parameters": units, "imitates": fault.imitates}
 
 
-def _print_rows(rows: list[dict[str, str]]) -> None:
-    if not rows:
-        print("nothing yet")
-        return
-    table = Table(*rows[0], box=None, pad_edge=False)
-    for row in rows:
-        table.add_row(*row.values())
-    Console(width=None if sys.stdout.isatty() else 160).print(table)
-
-
 @app.command(epilog="Examples: `orderjam check scenarios/my.yaml` · `orderjam check targets/myshop.yaml`")
 def check(
-    file: Annotated[Path, typer.Argument(help="A scenario or target file.")],
+    file: Annotated[Path, typer.Argument(help="A scenario, target or stubs file.")],
     as_json: AsJson = False,
 ) -> None:
-    """Checks a scenario or target file without starting anything."""
+    """Checks a scenario, target or stubs file without starting anything."""
     value = document.read_file(file).value
     if "place" in value and "poll" in value:
         target = webshop.load(file)
         notes = [] if target.key_in else ["no key_in: exchanges are keyed by the shop's order number, not repeatable"]
         notes += [] if target.books else ["no books: what needs the shop's own table is not evaluated"]
+    elif "stubs" in value:
+        read_stubs(file)
+        notes = []
     else:
-        notes = loader.warnings(_resolve(file, loader.Changes()))
+        notes = loader.warnings(resolve(file, loader.Changes()))
     if as_json:
-        _print_json({"file": str(file), "ok": True, "warnings": notes})
+        print_json({"file": str(file), "ok": True, "warnings": notes})
         return
     for note in notes:
-        _say(f"warning: {note}")
+        say(f"warning: {note}")
     print(f"{file}: fine" + (f", {len(notes)} warnings" if notes else ""))
 
 
 @app.command(epilog="Examples: `orderjam schema > scenario.schema.json`")
 def schema() -> None:
     """Prints the JSON Schema of scenario files, for editors."""
-    _print_json(json_schema())
+    print_json(json_schema())
 
 
 @app.command(epilog="Examples: `orderjam verify runs/latest`")
@@ -339,7 +284,7 @@ def verify(
     """Tells whether the journals of a run are whole: closed (exit 0), unclosed (3) or broken (5)."""
     verdict = RunDir.open(run_dir).verify()
     if as_json:
-        _print_json(verdict)
+        print_json(verdict)
     else:
         events = sum(f.events for f in verdict.files)
         print(f"{run_dir}: {verdict.wholeness}, {events} sealed events in {len(verdict.files)} files")
@@ -358,7 +303,7 @@ def doctor(as_json: AsJson = False, out: Out = OUT) -> None:
     """Looks at this machine, and says what each missing thing costs."""
     checks = machine.examine(out)
     if as_json:
-        _print_json(checks)
+        print_json(checks)
         return
     for item in checks:
         print(

@@ -36,7 +36,9 @@ def _line(run: Run) -> str:
     faults = ", ".join(_faults(run)) or "none"
     return (
         f"{_where(run)} | sent {totals.sent}/{run.plan.load.orders} placed {totals.placed} paid {totals.paid} "
-        f"open {totals.open} overdue {totals.overdue} errors {totals.errors} | faults in force: {faults}"
+        f"open {totals.open} overdue {totals.overdue} lost {totals.lost} errors {totals.errors} | "
+        + "".join(f"{words} | " for words in _beside(run, totals))
+        + f"faults in force: {faults}"
     )
 
 
@@ -51,9 +53,18 @@ def _where(run: Run) -> str:
 
 
 def _faults(run: Run) -> list[str]:
+    """The faults in force, whoever applies them."""
     if run.timeline is None:
         return []
-    return sorted({fault for status in run.timeline.mock_status.values() for fault in status.faults})
+    found = {fault for status in run.timeline.mock_status.values() for fault in status.faults}
+    found |= {*run.timeline.totals().faults, *(run.house.in_force if run.house else ())}
+    return sorted(found)
+
+
+def _beside(run: Run, totals: DriverStatus) -> list[str]:
+    """What is worth a word only where there is some of it: restarts of the shop, conditions to stop early."""
+    restarts = run.shop.restarts if run.shop else 0
+    return [*([f"shop restarts {restarts}"] if restarts else []), *run.watchman.counts(totals)]
 
 
 def _screen(run: Run) -> Table:
@@ -77,9 +88,11 @@ def _screen(run: Run) -> Table:
             ("ended", totals.ended),
             ("open", totals.open),
             ("overdue", totals.overdue),
+            ("lost", totals.lost),
         )
     )
-    table.add_row(orders, _states(totals), _health(totals, mocks), "\n".join(_faults(run)) or "–")
+    health = "\n".join([_health(totals, mocks), *_beside(run, totals)])
+    table.add_row(orders, _states(totals), health, "\n".join(_faults(run)) or "–")
     return table
 
 

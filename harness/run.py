@@ -1,6 +1,7 @@
 """One run, from start to exit code: prepare, warm up, load, heal, settle, collect, report."""
 
 import asyncio
+import os
 import shutil
 import signal
 import socket
@@ -9,14 +10,16 @@ from collections.abc import Callable
 from enum import IntEnum
 from pathlib import Path
 
-import aiohttp
 import msgspec
 
 from harness import books, wiring
+from harness.abort import Watchman
 from harness.children import Child, ChildDied, Children, died, wait_for, wait_for_file
+from harness.house import House, house_faults
+from harness.shop import HouseError, Shop
 from harness.timeline import LOOK_EVERY_S, Timeline
 from ledger.clock import SECOND_NS, Epoch, RunClock
-from ledger.journal import Journal, JournalError
+from ledger.journal import JournalError, Voice
 from ledger.rundir import RunDir, RunDirError
 from ledger.states import Phase
 from plan.arrivals import Schedule
@@ -77,14 +80,17 @@ class Run:
         self.options = options
         self.show = show
         self.timeline: Timeline | None = None
+        self.shop: Shop | None = None
+        self.house: House | None = None
+        self.watchman = Watchman(plan.abort_when)
         self.last_due_s = Schedule(plan.load, plan.seed).last_due_s
         self.load_s = self.last_due_s + plan.longest_pay_delay_s + LOAD_TAIL_S
         self._target = webshop.load(Path(plan.target.file))
         self._secrets = wiring.Secrets.fresh(plan)
+        self._house_faults = house_faults(plan)
         self._stop = asyncio.Event()
         self._stop_now = asyncio.Event()
-        self._values: dict[str, str] = {}
-        self._shop_url = ""
+        self._stop_load = asyncio.Event()
 
     def interrupt(self) -> None:
         """Once: stop the load, settle shortly, report. Twice: stop now, keep what is recorded."""
@@ -93,6 +99,7 @@ class Run:
             self.show("stopping now; what was recorded is kept")
         else:
             self._stop.set()
+            self._stop_load.set()
             self.show("stopping the load, then a short settle and the report; once more stops now")
 
     async def play(self) -> Ended:
@@ -104,10 +111,10 @@ class Run:
             loop.add_signal_handler(number, self.interrupt)
         state = Path(tempfile.mkdtemp(prefix="orderjam-"))
         try:
-            with Journal(self.run.events / "harness.ndjson", "harness") as journal:
-                ended = await self._with_children(epoch, clock, journal, state)
+            with Voice(self.run.events, "harness") as voice:
+                ended = await self._with_children(epoch, clock, voice, state)
         except (JournalError, RunDirError, OSError) as error:
-            ended = Ended(Exit.BROKEN, str(error))
+            ended = self._broken(error)
         shutil.rmtree(state, ignore_errors=True)
         try:
             self.run.seal()
@@ -115,19 +122,25 @@ class Run:
             ended = Ended(ended.code or Exit.BROKEN, f"{ended.why}; {error}" if ended.why else str(error))
         return ended
 
-    async def _with_children(self, epoch: Epoch, clock: RunClock, journal: Journal, state: Path) -> Ended:
+    async def _with_children(self, epoch: Epoch, clock: RunClock, voice: Voice, state: Path) -> Ended:
         try:
             async with Children(self.run.logs) as children:
-                self.timeline = timeline = Timeline(clock, journal, state, children)
+                self.timeline = timeline = Timeline(clock, voice, state, children)
                 try:
                     await self._phases(epoch, timeline)
                 finally:
                     await timeline.close()
-        except ChildDied as error:
-            return Ended(Exit.BROKEN, str(error))
+        except (ChildDied, HouseError) as error:
+            return self._broken(error)
         except StoppedNow:
             return Ended(Exit.INTERRUPTED, "stopped at once by a second interrupt")
-        return Ended(Exit.INTERRUPTED, "interrupted") if self._stop.is_set() else Ended()
+        if self._stop.is_set():
+            return Ended(Exit.INTERRUPTED, "interrupted")
+        return Ended(Exit.STOPPED_EARLY, self.watchman.why) if self.watchman.why else Ended()
+
+    def _broken(self, error: Exception) -> Ended:
+        """What broke the run; an interrupt before it still is what the exit code tells."""
+        return Ended(Exit.INTERRUPTED if self._stop.is_set() else Exit.BROKEN, str(error))
 
     async def _phases(self, epoch: Epoch, timeline: Timeline) -> None:
         """Everything between the first child and the last; a child's death or a second interrupt ends it at once."""
@@ -135,32 +148,48 @@ class Run:
             async with asyncio.TaskGroup() as group:
                 beside = [group.create_task(self._give_up_when_told(), name="second interrupt")]
                 await timeline.begin(Phase.PREPARE)
-                drivers = await self._prepare(epoch, timeline)
+                shop = self.shop = self._new_shop(timeline)
+                house = self.house = House(self._house_faults, shop, timeline.clock, timeline.struck, self.show)
+                if (fd := await self._start_mocks(epoch, timeline, signals=house.listens)) is not None:
+                    beside.append(group.create_task(house.listen(fd), name="acknowledged notices"))
+                await shop.start()
+                await house.rehearse()
+                drivers = await self._start_drivers(epoch, timeline)
+                beside.append(group.create_task(shop.watch(), name="watch shop"))
                 for child in timeline.children.running():
-                    beside.append(group.create_task(timeline.children.watch(child), name=f"watch {child.name}"))
+                    if child is not shop.child:
+                        beside.append(group.create_task(timeline.children.watch(child), name=f"watch {child.name}"))
                 beside.append(group.create_task(timeline.beat(), name="heartbeat"))
                 await self._warm_up(timeline)
-                await self._load_and_settle(timeline)
+                await self._load(timeline, house)
+                await self._settle(timeline)
                 await self._collect(timeline, drivers)
                 for task in beside:
                     task.cancel()
-        except* (ChildDied, JournalError, StoppedNow) as errors:
+        except* (ChildDied, HouseError, JournalError, RunDirError, StoppedNow) as errors:
             raise _first(errors) from None
 
     async def _give_up_when_told(self) -> None:
         await self._stop_now.wait()
         raise StoppedNow
 
-    async def _prepare(self, epoch: Epoch, timeline: Timeline) -> list[Child]:
-        """Starts mocks, shop and drivers, each checked before the next needs it. The drivers."""
+    def _new_shop(self, timeline: Timeline) -> Shop:
+        def command(own: dict[str, str]) -> wiring.Command:
+            return wiring.shop(self._target, self.plan, {**self._values(timeline), **own})
+
+        return Shop(self._target, timeline.children, timeline.state, command)
+
+    def _values(self, timeline: Timeline) -> dict[str, str]:
+        return wiring.shop_values(self.plan, self._secrets, timeline.mocks)
+
+    async def _start_drivers(self, epoch: Epoch, timeline: Timeline) -> list[Child]:
+        """The processes of the load generator, once all of them are ready."""
+        assert self.shop is not None
         plan, run, state, children = self.plan, self.run, timeline.state, timeline.children
-        await self._start_mocks(epoch, timeline)
-        await timeline.begin(Phase.PREPARE, note="mocks are up")
-        await self._start_shop(timeline)
-        allow = self._target.allow
         drivers = []
         for name, extra in self._driver_arguments(state):
-            made = wiring.driver(run, epoch, state, Path(plan.target.file), self._shop_url, allow, extra())
+            target = Path(plan.target.file)
+            made = wiring.driver(run, epoch, state, target, self.shop.url, self._target.allow, extra())
             child = await children.start(name, made.argv, made.env)
             if name == "locust-master":
                 await wait_for_file(child, state / "master.json", within_s=READY_WITHIN_S)
@@ -169,16 +198,27 @@ class Run:
         self._tell_web()
         return drivers
 
-    async def _start_mocks(self, epoch: Epoch, timeline: Timeline) -> None:
-        """One process for each role, started together; their addresses once all answer."""
+    async def _start_mocks(self, epoch: Epoch, timeline: Timeline, *, signals: bool) -> int | None:
+        """One process for each role, started together; returns when all answer, with the reading end of the pipe in
+        which the payment mock tells of acknowledged notices, where `signals` asks for it."""
         started = []
-        for role in wiring.roles(self.plan):
-            port_file = timeline.state / f"{role}.port"
-            command = wiring.mock(role, self.plan, self.run, epoch, self._secrets, port_file)
-            started.append((role, await timeline.children.start(role, command.argv, command.env), port_file))
+        reading, writing = os.pipe() if signals else (None, None)
+        try:
+            for role in wiring.roles(self.plan):
+                port_file = timeline.state / f"{role}.port"
+                fd = writing if role == "payment" else None
+                command = wiring.mock(role, self.plan, self.run, epoch, self._secrets, port_file, signal_fd=fd)
+                fds = () if fd is None else (fd,)
+                child = await timeline.children.start(role, command.argv, command.env, pass_fds=fds)
+                started.append((role, child, port_file))
+        finally:
+            if writing is not None:
+                os.close(writing)
         for role, child, port_file in started:
             port = await wait_for_file(child, port_file, within_s=READY_WITHIN_S)
             timeline.mocks[role] = f"http://127.0.0.1:{port.strip()}"
+        await timeline.begin(Phase.PREPARE, note="mocks are up")
+        return reading
 
     def _driver_arguments(self, state: Path) -> list[tuple[str, Callable[[], list[str]]]]:
         """Name and own arguments of each driver process; a worker's need the master's port, so they come late."""
@@ -204,38 +244,6 @@ class Run:
         each = timeline.driver_status()
         return "ready" if len(each) == self.plan.workers and all(s.ready for s in each.values()) else None
 
-    async def _start_shop(self, timeline: Timeline) -> None:
-        state, start = timeline.state, self._target.start
-        port_file, data = state / "shop.port", state / "shop"
-        data.mkdir()
-        port = _free_port()
-        self._values = wiring.shop_values(
-            self.plan, self._secrets, timeline.mocks, data=data, port_file=port_file, port=port
-        )
-        command = wiring.shop(self._target, self.plan, self._values)
-        shop = await timeline.children.start("shop", command.argv, command.env)
-        if any("{port_file}" in part for part in start.command):
-            port = int(await wait_for_file(shop, port_file, within_s=start.within))
-        self._shop_url = f"http://127.0.0.1:{port}"
-        await self._wait_for_shop(shop, self._shop_url + start.ready, start.within)
-
-    async def _wait_for_shop(self, shop: Child, url: str, within_s: float) -> None:
-        loop = asyncio.get_running_loop()
-        until, last = loop.time() + within_s, "no answer"
-        async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=2.0)) as http:
-            while loop.time() < until:
-                if not shop.is_running:
-                    raise died(shop)
-                try:
-                    async with http.get(url, allow_redirects=False) as reply:
-                        if reply.status == 200:
-                            return
-                        last = f"status {reply.status}"
-                except (aiohttp.ClientError, TimeoutError) as error:
-                    last = str(error) or "timeout"
-                await asyncio.sleep(LOOK_EVERY_S)
-        raise ChildDied(f"shop did not answer {url} with status 200 within {within_s:g} s; last: {last}")
-
     async def _warm_up(self, timeline: Timeline) -> None:
         if not self.plan.warm_up_orders:
             return
@@ -249,27 +257,37 @@ class Run:
                 )
             await asyncio.sleep(LOOK_EVERY_S)
 
-    async def _load_and_settle(self, timeline: Timeline) -> None:
+    async def _load(self, timeline: Timeline, house: House) -> None:
+        """The load and the house faults beside it, until its end, an interrupt or a condition to stop early; healed."""
         if not self._stop.is_set():
             l0_t = timeline.clock.t() + int(ANNOUNCED_AHEAD_S * SECOND_NS)
             await timeline.begin(Phase.LOAD, l0_t=l0_t)
-            await timeline.wait_until_s(self.load_s, self._stop)
-        interrupted = self._stop.is_set()
-        await timeline.begin(Phase.HEAL, note="interrupted" if interrupted else "")
+            async with asyncio.TaskGroup() as group:
+                group.create_task(house.play(l0_t, self.load_s), name="house faults")
+                watching = group.create_task(self.watchman.watch(timeline.totals, self._stop_load), name="abort")
+                await timeline.wait_until_s(self.load_s, self._stop_load)
+                watching.cancel()
+                house.heal()
+                await timeline.begin(Phase.HEAL, note=self._why_early())
+        else:
+            await timeline.begin(Phase.HEAL, note=self._why_early())
         await timeline.begin(Phase.SETTLE)
-        deadline_s = self.plan.wire_s(self.plan.deadline)
-        await self._settle(timeline, min(deadline_s, SETTLE_AFTER_INTERRUPT_S) if interrupted else deadline_s)
 
-    async def _settle(self, timeline: Timeline, at_most_s: float) -> None:
+    def _why_early(self) -> str:
+        return "interrupted" if self._stop.is_set() else self.watchman.why
+
+    async def _settle(self, timeline: Timeline) -> None:
         """Follows open orders until the deadline has passed since the last capture (none comes after load), or until
-        no order is open and no notice is due."""
+        no order is open and no notice is due; an interrupt, whenever it comes, makes it short."""
         loop = asyncio.get_running_loop()
-        begun = loop.time()
+        until = loop.time() + self.plan.wire_s(self.plan.deadline)
         quiet_s = max(3 * float(self.plan.poll_every), 1.5)
         quiet_since: float | None = None
-        while loop.time() - begun < at_most_s:
-            totals = timeline.totals()
-            is_quiet = totals.open == 0 and timeline.open_notices == 0
+        in_short = False
+        while loop.time() < until:
+            if self._stop.is_set() and not in_short:
+                in_short, until = True, min(until, loop.time() + SETTLE_AFTER_INTERRUPT_S)
+            is_quiet = timeline.totals().open == 0 and timeline.open_notices == 0
             quiet_since = (quiet_since or loop.time()) if is_quiet else None
             if quiet_since is not None and loop.time() - quiet_since >= quiet_s:
                 return
@@ -299,20 +317,16 @@ class Run:
                     raise died(child)
 
     async def _read_books(self, timeline: Timeline) -> str:
+        assert self.shop is not None
         if self._target.books is None:
             return "this target gives no books"
         try:
-            n = await books.read(self._target, self._shop_url, self._values, timeline.clock, timeline.journal)
+            values = {**self._values(timeline), **self.shop.values}
+            n = await books.read(self._target, self.shop.url, values, timeline.clock, timeline.journal.facts)
         except books.BooksError as error:
             self.show(f"the shop's books were not read: {error}")
             return f"books not read: {error}"
         return f"{n} rows of the books read"
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def port_is_free(port: int) -> bool:

@@ -1,6 +1,8 @@
 """The phases of a run told to every child, the heartbeat that keeps faults alive, and what children say back."""
 
 import asyncio
+from collections import Counter
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +12,8 @@ import psutil
 
 from harness.children import Children
 from ledger.clock import SECOND_NS, RunClock
-from ledger.events import Health, PhaseBegan
-from ledger.journal import Journal
+from ledger.events import Health, PhaseBegan, Struck
+from ledger.journal import Voice
 from ledger.rundir import write_atomically
 from ledger.states import Phase
 from ledger.status import DriverStatus
@@ -35,9 +37,10 @@ class MockStatus(msgspec.Struct, frozen=True):
 
 
 class Timeline:
-    """Announces phases and keeps the heartbeat. Owns the harness's journal."""
+    """Announces phases and keeps the heartbeat. Writes the harness's journals. `token`: what /_admin wants, if any."""
 
-    def __init__(self, clock: RunClock, journal: Journal, state: Path, children: Children) -> None:
+    def __init__(self, clock: RunClock, journal: Voice, state: Path, children: Children, token: str = "") -> None:
+        self._headers = {"Authorization": f"Bearer {token}"} if token else {}
         self.clock = clock
         self.journal = journal
         self.state = state
@@ -56,14 +59,25 @@ class Timeline:
         told = msgspec.json.encode({"phase": phase, "l0_t": self.l0_t})
         for name in self.mocks:
             await self._post(name, "/_admin/phase", told)
-        write_atomically(self.state / "phase.json", told)
+        self._tell_drivers()
         wall_ns = self.clock.epoch.wall_ns
         self.journal.append(PhaseBegan(t=self.clock.t(), phase=phase, l0_t=self.l0_t, note=note, wall_ns=wall_ns))
+        self.journal.flush()
+
+    def _tell_drivers(self) -> None:
+        """Replaces phase.json; `beat_t` is the heartbeat by which drivers renew the lease of their own faults."""
+        told = {"phase": self.phase, "l0_t": self.l0_t, "beat_t": self.clock.t()}
+        write_atomically(self.state / "phase.json", msgspec.json.encode(told))
+
+    def struck(self, event: Struck) -> None:
+        """Journals at once what the harness itself struck."""
+        self.journal.append(event)
         self.journal.flush()
 
     async def beat(self) -> None:
         """Renews the leases, samples health, flushes the journal; until cancelled."""
         while True:
+            self._tell_drivers()
             for name in list(self.mocks):
                 await self._renew(name)
             self._sample()
@@ -78,7 +92,7 @@ class Timeline:
     async def _post(self, mock: str, path: str, body: bytes) -> Any:
         """The mock's answer; None where it did not give one: its death is told by whoever watches it."""
         if self._http is None:
-            self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=LEASE_S / 3))
+            self._http = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=LEASE_S / 3), headers=self._headers)
         try:
             async with self._http.post(self.mocks[mock] + path, data=body) as reply:
                 return msgspec.json.decode(await reply.read())
@@ -117,19 +131,18 @@ class Timeline:
         each = list(self.driver_status().values())
         if not each:
             return DriverStatus()
-        states: dict[str, int] = {}
+        states: Counter[str] = Counter()
         for status in each:
-            for state, n in status.by_state.items():
-                states[state] = states.get(state, 0) + n
-        counts = ("planned", "sent", "unsent", "placed", "paid", "open", "ended", "overdue", "requests", "errors")
+            states.update(status.by_state)
+        together: dict[Any, Callable[[Iterable[Any]], Any]] = {bool: all, int: sum, float: max}
         return DriverStatus(
-            ready=all(s.ready for s in each),
-            warm=all(s.warm for s in each),
-            done=all(s.done for s in each),
-            by_state=states,
-            lag_ms=max(s.lag_ms for s in each),
-            late_p99_ms=max(s.late_p99_ms for s in each),
-            **{name: sum(getattr(s, name) for s in each) for name in counts},
+            by_state=dict(states),
+            faults=sorted({fault for s in each for fault in s.faults}),
+            **{
+                f.name: together[f.type](getattr(s, f.name) for s in each)
+                for f in msgspec.structs.fields(DriverStatus)
+                if f.type in together
+            },
         )
 
     @property

@@ -16,6 +16,8 @@ from plan.run import Plan
 from targets.webshop import Target, filled
 
 MERCHANT_FIRST = 1001
+TOKEN_VARIABLE = "ORDERJAM_ADMIN_TOKEN"
+STUB = "stub"
 
 
 class Keys(msgspec.Struct, frozen=True):
@@ -56,12 +58,24 @@ def roles(plan: Plan) -> list[str]:
     return [role for role in ROLES if role in played]
 
 
-def mock(role: str, plan: Plan, run: RunDir, epoch: Epoch, keys: Secrets, port_file: Path, port: int = 0) -> Command:
-    """The process that plays every instance of a role."""
+def mock(
+    role: str,
+    plan: Plan,
+    run: RunDir,
+    epoch: Epoch,
+    keys: Secrets,
+    port_file: Path,
+    port: int = 0,
+    signal_fd: int | None = None,
+) -> Command:
+    """The process that plays every instance of a role. `signal_fd`: the pipe in which it tells of struck notices that
+    the shop has acknowledged."""
     own = {name: merchant for name, merchant in keys.upstreams.items() if plan.upstreams[name].role == role}
     argv = [*PYTHON, f"mocks.{role}", "--run", str(run.path), "--epoch", str(epoch)]
     argv += ["--port", str(port), "--port-file", str(port_file), "--writer", role]
-    return Command(argv, {"ORDERJAM_UPSTREAMS": msgspec.json.encode(own).decode()})
+    argv += ["--signal-fd", str(signal_fd)] if signal_fd is not None else []
+    # On loopback, and nobody's but the harness's: a token in the user's environment is for his `mocks up`.
+    return Command(argv, {"ORDERJAM_UPSTREAMS": msgspec.json.encode(own).decode(), TOKEN_VARIABLE: ""})
 
 
 def channels(role: str, plan: Plan, keys: Secrets, url: str) -> dict[str, dict[str, str]]:
@@ -73,10 +87,9 @@ def channels(role: str, plan: Plan, keys: Secrets, url: str) -> dict[str, dict[s
     }
 
 
-def shop_values(
-    plan: Plan, keys: Secrets, urls: Mapping[str, str], *, data: Path, port_file: Path, port: int
-) -> dict[str, str]:
-    """What a target file may fill in when it says how its shop is started. `urls`: of the mocks, by role."""
+def shop_values(plan: Plan, keys: Secrets, urls: Mapping[str, str]) -> dict[str, str]:
+    """What a target file may fill in when it says how its shop is started, beside what `harness.shop` knows. `urls`: of
+    the mocks, by role."""
     by_role = {role: channels(role, plan, keys, url) for role, url in urls.items()}
     flat = {
         f"{role}.{name}.{field}": text
@@ -84,16 +97,18 @@ def shop_values(
         for name, values in instances.items()
         for field, text in values.items()
     }
+    # A shop must not take an upstream that its user wrote down for one that speaks its own dialect.
+    spoken = {
+        role: {name: at for name, at in instances.items() if plan.upstreams[name].dialect != STUB}
+        for role, instances in by_role.items()
+    }
     return {
         "python": PYTHON[0],
-        "data": str(data),
         "profile": plan.target.profile,
-        "port_file": str(port_file),
-        "port": str(port),
         "admin_token": keys.admin_token,
-        "payment_channels": msgspec.json.encode(by_role.get("payment", {})).decode(),
-        "supplier_channels": msgspec.json.encode(by_role.get("supplier", {})).decode(),
-        "game_servers": msgspec.json.encode(by_role.get("game", {})).decode(),
+        "payment_channels": msgspec.json.encode(spoken.get("payment", {})).decode(),
+        "supplier_channels": msgspec.json.encode(spoken.get("supplier", {})).decode(),
+        "game_servers": msgspec.json.encode(spoken.get("game", {})).decode(),
         **flat,
     }
 

@@ -8,7 +8,8 @@ import gevent
 from ledger.clock import SECOND_NS
 from ledger.events import Planned, Unsent
 from ledger.states import Phase
-from load.buyer import Buyers, Order
+from load.acts import Order
+from load.buyer import Buyers
 from load.people import person
 from load.recorder import Recorder
 from load.wire import Wire
@@ -27,7 +28,8 @@ _LOOK_S = 0.05
 def make_order(plan: Plan, shop: Storefront, n: int, *, due_s: float = 0.0, warm_up: bool = False) -> Order:
     """Order n, dressed up: wish, person and the request that places it."""
     wanted = wish(plan.seed, n, plan.mix, warm_up=warm_up)
-    return Order(wanted, shop.place(wanted, person(plan.seed, wanted.key)), due_s, warm_up)
+    who = person(plan.seed, wanted.key)
+    return Order(wanted, who, shop.place(wanted, who), due_s, warm_up)
 
 
 class Arrivals:

@@ -16,8 +16,9 @@ from ledger.journal import JournalError, Voice
 from ledger.rundir import RunDir, write_atomically
 from ledger.states import Phase
 from load import locusts
+from load.acts import Order
 from load.arrivals import Arrivals, make_order, over
-from load.buyer import Buyers, Order
+from load.buyer import Buyers
 from load.greenlets import spawn
 from load.poller import Poller
 from load.recorder import EXIT_BROKEN, Recorder
@@ -38,10 +39,11 @@ GARBAGE_MAX = 100_000
 
 
 class Told(msgspec.Struct, frozen=True):
-    """phase.json: what the harness says."""
+    """phase.json: what the harness says. `beat_t`: its last heartbeat, on the run's axis."""
 
     phase: Phase = Phase.PREPARE
     l0_t: int | None = None
+    beat_t: int | None = None
 
 
 class Options(msgspec.Struct, frozen=True):
@@ -128,6 +130,7 @@ class Driver:
         self.arrivals = Arrivals(
             plan, shop, self._wire, self._buyers, self.recorder, now, index=options.index, workers=options.workers
         )
+        self._heard = self._phase.told
         self._terminated = False
         self._lag_ns = 0
         self._began: set[Phase] = set()
@@ -152,6 +155,9 @@ class Driver:
 
     def _look(self) -> None:
         told = self._phase.look()
+        if told is not self._heard:
+            self._heard = told
+            self._buyers.whims.hear(told.phase, told.l0_t, told.beat_t)
         if told.phase is Phase.WARM_UP and Phase.WARM_UP not in self._began:
             self._began.add(Phase.WARM_UP)
             spawn(self._warm_up)
@@ -196,6 +202,7 @@ class Driver:
         status.warm = status.warm or self._plan.warm_up_orders == 0
         status.lag_ms, self._lag_ns = round(self._lag_ns / 1e6, 3), 0
         self._poller.count()
+        status.faults = self._buyers.whims.in_force()
         status.done = self.arrivals.is_done and self._buyers.here == 0
         self.recorder.write_status()
 

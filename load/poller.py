@@ -1,4 +1,7 @@
-"""Follows every placed order until its end: reads its page in its own rhythm, with a bound on how many at once."""
+"""Follows every placed order until its end: reads its page in its own rhythm, with a bound on how many at once.
+
+A paid order whose page ended without goods or refund is looked at further, if not as often: the shop may yet refund.
+"""
 
 from collections.abc import Callable
 
@@ -16,6 +19,8 @@ from targets.storefront import Placed, Storefront, Unread
 AT_ONCE_MAX = 4_000
 """High, for a shop that hangs holds every poll for POLL_S: a low bound would make us look like the bottleneck."""
 WARM_UP_FOR_S = 3.0
+LOST_EVERY_S = 1.0
+"""Wire seconds between two looks at the page of a paid order that ended without goods or refund."""
 _TICK_S = 0.005
 _SLICE = 256
 
@@ -26,6 +31,7 @@ class Poller:
     def __init__(self, plan: Plan, shop: Storefront, wire: Wire, recorder: Recorder, now: Callable[[], int]) -> None:
         self.followed: dict[str, Watched] = {}
         self.warming: set[str] = set()
+        self._unserved: dict[str, Watched] = {}
         self._shop = shop
         self._wire = wire
         self._recorder = recorder
@@ -48,12 +54,23 @@ class Poller:
         (self.warming.add(key) if warm_up else self.followed.__setitem__(key, order))
         self._list.put(order)
 
+    def is_open(self, key: str) -> bool:
+        """Whether an order that was followed has shown no end yet."""
+        return key in self.followed
+
     def was_paid(self, key: str, t: int) -> None:
-        """The buyer of a followed order paid at the cashier."""
-        order = self.followed.get(key)
-        if order is not None:
-            order.paid_t = t
+        """The buyer of a followed order paid at the cashier, perhaps after the order's end."""
         self._recorder.status.paid += 1
+        if (order := self.followed.get(key)) is not None:
+            order.paid_t = t
+        elif (order := self._unserved.get(key)) is not None:
+            order.paid_t = t
+            self._look_on(order, t)
+
+    def may_be_paid(self, key: str) -> None:
+        """The payment of an order was sent, and nobody heard what came of it."""
+        if (order := self.followed.get(key)) is not None:
+            order.may_be_paid = True
 
     def run(self) -> None:
         """Polls what is due, until `close`."""
@@ -102,12 +119,25 @@ class Poller:
         self._go_on(order, t)
 
     def _go_on(self, order: Watched, t: int) -> None:
-        if order.is_over or (order.until is not None and t >= order.until):
-            self.warming.discard(order.key)
-            if self.followed.pop(order.key, None) is not None:
-                self._recorder.status.ended += 1
+        if not (order.is_over or (order.until is not None and t >= order.until)):
+            if self._unserved.pop(order.key, None) is not None:  # the shop has taken it up again, to refund it
+                self.followed[order.key] = order
+                self._recorder.status.ended -= 1
+            self._list.plan_next(order, t)
+            self._list.put(order)
             return
-        self._list.plan_next(order, t)
+        self.warming.discard(order.key)
+        if self.followed.pop(order.key, None) is not None:
+            self._recorder.status.ended += 1
+        if order.warm_up or not order.is_unserved:
+            self._unserved.pop(order.key, None)
+            return
+        self._unserved[order.key] = order
+        if order.paid_t is not None:
+            self._look_on(order, t)
+
+    def _look_on(self, order: Watched, t: int) -> None:
+        order.due = t + int(LOST_EVERY_S * SECOND_NS)
         self._list.put(order)
 
     def count(self) -> None:
@@ -118,6 +148,7 @@ class Poller:
             if number % _SLICE == _SLICE - 1:
                 gevent.sleep(0)
             if order.paid_t is None or order.is_over:
+                n_open += order.may_be_paid and not order.is_over
                 continue
             n_open += 1
             by_state[order.state] = by_state.get(order.state, 0) + 1
@@ -125,12 +156,13 @@ class Poller:
             overdue += limit is not None and self._now() - order.paid_t > limit
         status = self._recorder.status
         status.open, status.overdue = n_open, overdue
+        status.lost = sum(order.paid_t is not None for order in self._unserved.values())
         status.by_state = {str(state): n for state, n in sorted(by_state.items())}
 
     def close(self) -> None:
         """Ends polling and records, for every order still open, what its page showed last."""
         self._is_closed = True
         t = self._now()
-        for order in self.followed.values():
+        for order in (*self.followed.values(), *self._unserved.values()):
             for event in order.close(t):
                 self._recorder.append(event)

@@ -9,6 +9,7 @@ from ledger.states import Code, Operation, State
 from plan.chance import draw
 from targets.storefront import Ask, Page, Unread
 
+UNSERVED = frozenset({State.FAILED, State.EXPIRED, State.CANCELLED})
 _Shown = tuple[State, tuple[str, ...], Code | None]
 
 
@@ -26,6 +27,7 @@ class Watched(msgspec.Struct, kw_only=True):
     until: int | None = None
     warm_up: bool = False
     paid_t: int | None = None
+    may_be_paid: bool = False
     shown: _Shown | None = None
     words: str = ""
     good_asked_t: int | None = None
@@ -41,6 +43,11 @@ class Watched(msgspec.Struct, kw_only=True):
     @property
     def is_over(self) -> bool:
         return self.state.is_terminal
+
+    @property
+    def is_unserved(self) -> bool:
+        """Whether the page ended without goods and without the money given back."""
+        return self.state in UNSERVED and not (self.shown and self.shown[1])
 
     def saw(self, page: Page, *, asked_t: int, t: int) -> list[Event]:
         """A page was asked for at one time and read at another: the facts that are new by it."""

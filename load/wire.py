@@ -21,6 +21,7 @@ POLL_S = 5.0
 BODY_MAX = 4 * 2**20
 IDLE_MAX = 512
 REDIRECTS_MAX = 5
+UNSPEAKABLE = "not a request that HTTP can carry"
 _RECEIVE = 65536
 _PEEK = plain_socket.MSG_PEEK | plain_socket.MSG_DONTWAIT
 _AGENT = "orderjam"
@@ -148,21 +149,21 @@ class Wire:
         self.open_now = 0
         self.open_max = _room_for_connections()
 
-    def send(self, ask: Ask, *, within_s: float = ANSWER_S) -> Reply:
+    def send(self, ask: Ask, *, within_s: float = ANSWER_S, written: Callable[[], None] | None = None) -> Reply:
         """The answer to one request, redirects not followed; status 0 and `why` where none came in time.
 
         Only a GET whose kept connection was closed before any byte is sent a second time, on a new one; whatever
-        places an order or pays never is.
+        places an order or pays never is. `written` is called as soon as the request has left.
         """
         target = self._target(ask.url)
         if isinstance(target, str):
             return Reply(0, {}, b"", ask.url, target)
         head = _head(ask, target)
         if head is None:
-            return Reply(0, {}, b"", ask.url, "not a request that HTTP can carry")
+            return Reply(0, {}, b"", ask.url, UNSPEAKABLE)
         until = self._now() + int(within_s * SECOND_NS)
         try:
-            return self._exchange(ask, target.origin, head, until)
+            return self._exchange(ask, target.origin, head, until, written)
         except _Closed as closed:
             return Reply(0, {}, b"", ask.url, str(closed))
         except HTTPParseError:
@@ -180,6 +181,26 @@ class Wire:
             ask = Ask(ask.name, "GET", urljoin(reply.url, location), ask.headers)
             reply = self.send(ask, within_s=within_s)
         return Reply(0, {}, b"", reply.url, "too many redirects")
+
+    def send_unheard(self, ask: Ask, *, within_s: float = CONNECT_S) -> str:
+        """Sends one request on a new connection and closes it without reading; why it could not leave, or nothing."""
+        target = self._target(ask.url)
+        if isinstance(target, str):
+            return target
+        head = _head(ask, target)
+        if head is None:
+            return UNSPEAKABLE
+        until = self._now() + int(within_s * SECOND_NS)
+        try:
+            connection = self._connected(target.origin, until)
+            try:
+                connection.settimeout(self._left_s(until))
+                connection.sendall(head)
+            finally:
+                self._drop(connection)
+        except OSError as error:
+            return _why(error)
+        return ""
 
     def close(self) -> None:
         for origin in self._origins.values():
@@ -216,23 +237,35 @@ class Wire:
             return f"not allowed: host {host}"
         return _Origin(scheme, host, port)
 
-    def _exchange(self, ask: Ask, origin: _Origin, head: bytes, until: int) -> Reply:
+    def _exchange(
+        self, ask: Ask, origin: _Origin, head: bytes, until: int, written: Callable[[], None] | None
+    ) -> Reply:
         may_repeat = ask.method == "GET"
         kept = self._kept(origin) if may_repeat or not origin.is_tls else None
         if kept is not None:
             try:
-                return self._on(kept, ask, origin, head, until)
+                return self._on(kept, ask, origin, head, until, written)
             except _Closed as closed:
                 if not (may_repeat and closed.before_any):
                     raise
+        return self._on(self._connected(origin, until), ask, origin, head, until, written)
+
+    def _connected(self, origin: _Origin, until: int) -> socket.socket:
         if self.open_now >= self.open_max:
             raise OSError(errno.EMFILE, "too many connections at once")
-        left_s = self._left_s(until)
-        connection = origin.connect(min(CONNECT_S, left_s))
+        connection = origin.connect(min(CONNECT_S, self._left_s(until)))
         self.open_now += 1
-        return self._on(connection, ask, origin, head, until)
+        return connection
 
-    def _on(self, connection: socket.socket, ask: Ask, origin: _Origin, head: bytes, until: int) -> Reply:
+    def _on(
+        self,
+        connection: socket.socket,
+        ask: Ask,
+        origin: _Origin,
+        head: bytes,
+        until: int,
+        written: Callable[[], None] | None,
+    ) -> Reply:
         """The exchange on one connection, which afterwards is kept or closed."""
         keep = False
         try:
@@ -241,6 +274,8 @@ class Wire:
                 connection.sendall(head)
             except (BrokenPipeError, ConnectionResetError):
                 raise _Closed(before_any=True) from None
+            if written is not None:
+                written()
             answer = self._receive(connection, ask.method == "HEAD", until)
             keep = answer.should_keep_alive() and len(origin.idle) < IDLE_MAX
             return Reply(answer.get_code(), answer.headers, bytes(answer.body), ask.url)

@@ -8,9 +8,12 @@ from typing import Protocol
 
 import msgspec
 
+from faults.byhand import ByHand
 from ledger.states import Phase
 from mocks.apply import Fields, Injector, Reply
 from mocks.server import Asked, Lag, NoRoute
+from plan import document
+from plan.document import DocumentError
 from plan.faults import FaultPlan
 from plan.units import to_text
 
@@ -18,6 +21,7 @@ PREFIX = "/_admin"
 LATEST = 100
 """As many trades are listed where none are asked for by name."""
 LOOKED_UP_BY = ("key", "out_trade_no", "trade_no")
+NOT_BY_HAND = "faults are switched by hand only under `orderjam mocks up`; a run plays what its scenario says"
 
 
 class Told(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -46,24 +50,34 @@ class Books(Protocol):
 
 
 class Admin:
-    """Answers /_admin. `token`: what must stand in `Authorization: Bearer`, if anything must."""
+    """Answers /_admin. `token`: what must stand in `Authorization: Bearer`, if anything must. `by_hand` is there where
+    a person may switch faults."""
 
     def __init__(
-        self, books: Books, injector: Injector, lag: Lag, faults: tuple[FaultPlan, ...], token: str | None = None
+        self,
+        books: Books,
+        injector: Injector,
+        lag: Lag,
+        faults: tuple[FaultPlan, ...],
+        token: str | None = None,
+        by_hand: ByHand | None = None,
     ) -> None:
+        self._by_hand = by_hand
         self._books, self._injector, self._lag, self._faults = books, injector, lag, faults
         self._expected = f"Bearer {token}".encode() if token else None
         self._steps: dict[tuple[str, str], Callable[[Asked], Reply]] = {
             ("GET", "health"): self._health,
             ("GET", "trades"): self._trades,
+            ("GET", "plan"): self._plan,
             ("GET", "faults"): self._list_faults,
+            ("PUT", "faults"): self._replace_faults,
             ("POST", "phase"): self._phase,
             ("POST", "lease"): self._lease,
             ("POST", "reset"): self._reset,
         }
 
     def routes(self) -> list[str]:
-        return [f"{PREFIX}/{name}" for _, name in self._steps]
+        return sorted({f"{PREFIX}/{name}" for _, name in self._steps})
 
     def answer(self, asked: Asked) -> Reply:
         """The answer; NoRoute where nothing of /_admin takes the request."""
@@ -122,7 +136,30 @@ class Admin:
             }
             for fault in self._faults
         ]
-        return Reply(fields={"faults": faults})
+        fields: dict[str, object] = {"faults": faults}
+        if self._by_hand is not None:
+            t = self._injector.clock.t()
+            listed = self._by_hand.listed(t, self._injector.struck_by)
+            fields |= {"role": self._by_hand.role, "load_s": self._by_hand.load_s(t), "by_hand": listed}
+        return Reply(fields=fields)
+
+    def _replace_faults(self, asked: Asked) -> Reply:
+        """Where one is taken away, all that waits for a fault goes on at once: who waits for which is not known."""
+        if self._by_hand is None:
+            return Reply(409, {"ok": False, "error": NOT_BY_HAND})
+        try:
+            has_ended = self._by_hand.replace(asked.body, self._injector.clock.t(), self._injector.struck_by)
+        except DocumentError as error:
+            return Reply(400, {"ok": False, "error": str(error)})
+        if has_ended:
+            self._injector.release()
+        return self._list_faults(asked)
+
+    def _plan(self, _: Asked) -> Reply:
+        """The plan, for those who add faults to it; it holds no secret."""
+        if self._by_hand is None:
+            return Reply(409, {"ok": False, "error": NOT_BY_HAND})
+        return Reply(body=document.write(self._by_hand.plan).encode())
 
     def _reset(self, _: Asked) -> Reply:
         forgot = self._books.forget()

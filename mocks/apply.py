@@ -1,43 +1,81 @@
 """A verdict put into effect: the fixed order of faults/verdict.py, attempt counters, and what was truly struck.
 
-A request: refuse → lose request → check → act → mangle → slow, hang → lose answer. (A dialect that signs its answers
-signs them while it renders them, after mangling.) The order of a notice is in payment/notices.py.
+The order of a notice is in notices.py, what is done to fields in mangle.py.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
-from typing import TypeAlias
+import copy
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from functools import partial
+from http import HTTPStatus
+from typing import TypeAlias, TypeVar
 
 import msgspec
 
 from faults.decide import Decider, Exchange
 from faults.verdict import (
+    NOTHING,
+    Capacity,
     Delay,
+    Early,
+    Effect,
     FailCheck,
+    Goods,
     Hang,
     LoseAnswer,
     LoseRequest,
+    Moved,
+    OtherRule,
     Outcome,
+    Page,
     Refuse,
-    Rename,
+    Reset,
+    SignAs,
+    SlowBody,
     Strike,
+    Truncate,
     Variant,
     Verdict,
+    When,
 )
 from ledger.clock import SECOND_NS, Clock
 from ledger.events import Event, Struck
 from ledger.states import Hop, Operation, Phase
+from mocks.mangle import MANGLING, Mangled, mangle
+from mocks.mangle import Schema as Schema
+from mocks.waits import Room, Waits
 
 Append: TypeAlias = Callable[[Event], None]
 Fields: TypeAlias = dict[str, str]
+E = TypeVar("E")
 
 TEXT = "text/plain; charset=utf-8"
 JSON = "application/json; charset=utf-8"
 HTML = "text/html; charset=utf-8"
 
+PIECES = 10
+"""A slow body comes in so many pieces, or a byte at a time if it is shorter."""
+ELSEWHERE = "/v2/"
+"""Where a moved path leads: a place that no mock of this version takes."""
+SIGNED = {
+    Variant.WRONG_KEY: "signed with another key",
+    Variant.MISSING: "not signed",
+    Variant.CHARSET_GBK: "signed as GBK",
+    Variant.EMPTY_KEPT: "empty fields signed",
+    Variant.CASE: "signature in upper case",
+}
+_PHRASES = {status.value: status.phrase for status in HTTPStatus}
+_PAGE = """<!DOCTYPE html>
+<html><head><meta charset="utf-8"><title>TITLE</title></head><body><h1>TITLE</h1><hr>nginx</body></html>
+"""
+
 
 class Reply(msgspec.Struct):
-    """What to answer: `fields` as a JSON object, or else `body` as it is."""
+    """What to answer: `fields` as a JSON object, or else `body` as it is.
+
+    `pieces` sends the body piece by piece, whenever the next comes. `breaks`: the connection is reset (RST) after this
+    share of the body; at 0 before the first byte of the answer.
+    """
 
     status: int = 200
     fields: dict[str, object] | None = None
@@ -45,28 +83,14 @@ class Reply(msgspec.Struct):
     kind: str = TEXT
     location: str | None = None
     headers: Fields = {}
+    pieces: Callable[[], AsyncGenerator[bytes, None]] | None = None
+    breaks: float | None = None
 
-
-class Schema(msgspec.Struct, frozen=True):
-    """What an answer or notice of a dialect is made of, for faults that name no field.
-
-    `pair`: the field that versions disagree on, and its other name. `missing`: the field a shop misses most. `state`:
-    the field that holds a state, `states` what another version calls the same ones, `no_state` a word that none knows.
-    `code`: the field that tells success, `codes` other versions' values for the same. `money`: fields with amounts,
-    `in_fen` whether those are whole fen, not yuan. `identifiers`: fields that tell what the goods are for.
-    A field may be a dotted path into nested objects.
-    """
-
-    pair: tuple[str, str] = ("", "")
-    missing: str = ""
-    state: str = ""
-    states: dict[str, object] = {}
-    no_state: str = "PARTIALLY_DONE"
-    code: str = ""
-    codes: dict[str, object] = {}
-    money: tuple[str, ...] = ()
-    in_fen: bool = False
-    identifiers: tuple[str, ...] = ()
+    def flat(self) -> "Reply":
+        """The same answer with its body written out."""
+        if self.fields is None:
+            return self
+        return msgspec.structs.replace(self, fields=None, body=msgspec.json.encode(self.fields), kind=JSON)
 
 
 class Place:
@@ -111,6 +135,21 @@ class Call(msgspec.Struct, frozen=True):
     seal: Callable[[Reply, Variant | None], None] | None = None
 
 
+class _Case(msgspec.Struct):
+    """One request under a verdict. A fault is journalled once for it, whatever it did."""
+
+    call: Call
+    exchange: Exchange
+    verdict: Verdict
+    early: Strike | None
+    noted: set[str]
+
+
+def first(verdict: Verdict, kind: type[E]) -> tuple[Strike, E] | None:
+    """The first strike of a kind, with its effect."""
+    return next(((s, s.effect) for s in verdict.strikes if isinstance(s.effect, kind)), None)
+
+
 class Injector:
     """Asks the decider, does what it says, and journals what changed. One for a process."""
 
@@ -120,7 +159,8 @@ class Injector:
         self.struck_by: dict[str, int] = {}
         self._decider = decider
         self._append = append
-        self._waiting: set[asyncio.Timeout] = set()
+        self._waiting = Waits()
+        self._rooms: dict[tuple[str, str], Room] = {}
 
     # --- what the harness tells ---------------------------------------------------------------------------------
     def begin(self, phase: Phase, l0_t: int | None = None) -> None:
@@ -135,10 +175,7 @@ class Injector:
 
     def release(self) -> None:
         """Ends every wait that a fault has caused."""
-        waiting, self._waiting = self._waiting, set()
-        now = asyncio.get_running_loop().time() if waiting else 0.0
-        for scope in waiting:
-            scope.reschedule(now)
+        self._waiting.release()
 
     def forget(self) -> None:
         """Drops what was counted and worked out about single orders."""
@@ -147,6 +184,11 @@ class Injector:
 
     def in_force(self) -> list[str]:
         return self._decider.in_force(self.clock.t())
+
+    @property
+    def is_live(self) -> bool:
+        """Whether faults may strike now."""
+        return self._decider.is_live(self.clock.t())
 
     @property
     def lease_s(self) -> float:
@@ -176,18 +218,23 @@ class Injector:
             )
         )
 
-    async def wait_while_live(self, until_t: int) -> float:
-        """Waits for a fault until then, or until faults are off (healed, lease over). The wire ms it took."""
+    async def wait_while_live(self, until_t: int, others: Waits | None = None) -> float:
+        """Waits for a fault until then, until `others` are released, or until faults are off (healed, lease over). The
+        wire ms it took."""
         began_t = self.clock.t()
-        while self.clock.t() < until_t and self._decider.is_live(self.clock.t()):
+        while self.clock.t() < until_t and self.is_live:
             try:
                 async with asyncio.timeout(None) as scope:
                     self._waiting.add(scope)
+                    if others is not None:
+                        others.add(scope)
                     await self.clock.wait_until(min(until_t, self._decider.lease_until_t))
             except TimeoutError:
                 break
             finally:
                 self._waiting.discard(scope)
+                if others is not None:
+                    others.discard(scope)
         return (self.clock.t() - began_t) / 1e6
 
     # --- putting into effect ------------------------------------------------------------------------------------
@@ -195,53 +242,153 @@ class Injector:
         """What to answer; None where the connection is to be closed without a byte."""
         exchange = self.exchange(call.place, call.subject, call.place.count(call.subject.key))
         verdict = self.decide(exchange)
-        if not verdict:
-            return call.act() if call.is_genuine else call.refuse()
-        return await self._effect(call, exchange, verdict)
+        early = self.decide(_of_first_notice(exchange)).first(Early) if call.tell_early is not None else None
+        if not verdict and early is None:
+            reply = call.act() if call.is_genuine else call.refuse()
+            if call.seal is not None:
+                call.seal(reply, None)
+            return reply
+        return await self._effect(_Case(call, exchange, verdict, early, set()))
 
-    async def _effect(self, call: Call, exchange: Exchange, verdict: Verdict) -> Reply | None:
-        o = call.subject.o
-        if refusal := verdict.first(Refuse):
-            assert isinstance(refusal.effect, Refuse)
-            self.struck(refusal, exchange, o, f"answered HTTP {refusal.effect.status}")
-            return Reply(refusal.effect.status, body=b"unavailable\n")
+    async def _effect(self, case: _Case) -> Reply | None:
+        if (full := await self._in_line(case)) is not None:
+            return full
+        if not self.is_live:
+            case.verdict, case.early = NOTHING, None
+        verdict, note = case.verdict, partial(self._note, case)
+        if found := first(verdict, Refuse):
+            note(found[0], f"answered HTTP {found[1].status}")
+            return Reply(found[1].status, body=b"unavailable\n")
         if lost := verdict.first(LoseRequest):
-            self.struck(lost, exchange, o, "request lost")
+            note(lost, "request lost")
             return None
-        reply = self._checked(call, exchange, verdict)
+        if reset := _reset(verdict, When.BEFORE):
+            note(reset, "connection reset, nothing done")
+            return Reply(breaks=0.0)
+        return await self._sent(case, await self._done(case))
+
+    async def _in_line(self, case: _Case) -> Reply | None:
+        """Waits for a place at a finite upstream and for its work; the refusal where the line is full, too."""
+        found = first(case.verdict, Capacity)
+        if found is None:
+            return None
+        strike, capacity = found
+        room = self._rooms.setdefault((strike.fault_id, case.call.place.upstream), Room(capacity.at_once))
+        if room.is_full(capacity.queue):
+            self._note(case, strike, f"no room: answered HTTP {capacity.status}")
+            return Reply(capacity.status, body=b"too busy\n")
+        came_t = self.clock.t()
+        async with room.place():
+            begun_t = self.clock.t()
+            work_ms = await self.wait_while_live(begun_t + int(capacity.s * SECOND_NS))
+        line_ms = (begun_t - came_t) / 1e6
+        if line_ms + work_ms > 0:
+            self._note(case, strike, f"{line_ms:.0f} ms in line, {work_ms:.0f} ms at work")
+        return None
+
+    # --- check, act, mangle, sign -------------------------------------------------------------------------------
+    async def _done(self, case: _Case) -> Reply:
+        """What the upstream answers, its work done unless a page hides that it was not."""
+        verdict = case.verdict
+        page = verdict.first(Page, Moved)
+        if page is not None and not (isinstance(page.effect, Page) and page.effect.acted):
+            self._note(case, page, "a page in place of the answer, nothing done")
+            return _page(page.effect)
+        reply = self._acted(case)
+        if case.early is not None and case.call.tell_early is not None and await case.call.tell_early():
+            self.struck(case.early, _of_first_notice(case.exchange), case.call.subject.o, "sent before the answer")
+        if page is not None:
+            self._note(case, page, "a page in place of the answer")
+            return _page(page.effect)
         if reply.fields is not None:
-            self.rename(reply.fields, verdict, call.place, exchange, o)
-        await self.delay(verdict, exchange, o, "answered")
-        if hang := verdict.first(Hang):
-            assert isinstance(hang.effect, Hang)
-            self.struck(hang, exchange, o, "answer withheld")
-            await self.wait_while_live(self.clock.t() + int(hang.effect.s * SECOND_NS))
-            return None
-        if lost := verdict.first(LoseAnswer):
-            self.struck(lost, exchange, o, "answer lost")
-            return None
+            reply.fields = copy.deepcopy(reply.fields)  # a dialect may keep what it answers a repeat with
+            self.mangle(reply.fields, case.call.place, verdict, partial(self._note, case))
+        return self._sealed(case, reply)
+
+    def _acted(self, case: _Case) -> Reply:
+        """Checked, then acted upon or refused."""
+        call, verdict = case.call, case.verdict
+        is_genuine, judged = call.is_genuine, None
+        if is_genuine and (failing := verdict.first(FailCheck)):
+            is_genuine, judged = False, failing
+        elif (other := first(verdict, OtherRule)) and call.is_genuine_as is not None:
+            by_rule = call.is_genuine_as(other[1].variant)
+            judged = other[0] if by_rule is not is_genuine else None
+            is_genuine = by_rule
+        reply = self._sold(case) if is_genuine else call.refuse()
+        if judged is not None:
+            self._note(case, judged, "wrong signature taken" if is_genuine else "right signature refused")
         return reply
 
-    def _checked(self, call: Call, exchange: Exchange, verdict: Verdict) -> Reply:
-        if not call.is_genuine:
-            return call.refuse()
-        if failing := verdict.first(FailCheck):
-            reply = call.refuse()
-            self.struck(failing, exchange, call.subject.o, "right signature refused")
-            return reply
-        return call.act()
+    def _sold(self, case: _Case) -> Reply:
+        goods = first(case.verdict, Goods)
+        if goods is not None and case.call.sell is not None:
+            reply = case.call.sell(goods[1].outcome)
+            if reply is not None:
+                self._note(case, goods[0], f"goods: {goods[1].outcome}")
+                return reply
+        return case.call.act()
 
-    def rename(
-        self, fields: dict[str, object] | Fields, verdict: Verdict, place: Place, exchange: Exchange, o: str | None
-    ) -> None:
-        """Every renaming of the verdict, one after the other. What was under the new name is overwritten."""
-        for strike in verdict.all(Rename):
-            assert isinstance(strike.effect, Rename)
-            effect = strike.effect
-            field, to = (effect.field, effect.to) if effect.field and effect.to else place.schema.pair
-            if field in fields and field != to:
-                fields[to] = fields.pop(field)  # type: ignore[assignment]
-                self.struck(strike, exchange, o, f"{field} renamed {to}")
+    def mangle(self, fields: Mangled, place: Place, verdict: Verdict, note: Callable[[Strike, str], None]) -> None:
+        """Every mangling of the verdict, in its own fixed order; those of one kind follow each other."""
+        for kind in MANGLING:
+            for strike in verdict.all(kind):
+                if changed := mangle(fields, strike.effect, place.schema):
+                    note(strike, changed)
+
+    def _sealed(self, case: _Case, reply: Reply) -> Reply:
+        seal = case.call.seal
+        if seal is None:
+            return reply
+        right = copy.deepcopy(reply)
+        seal(right, None)
+        if (wrong := wrongly_signed(case.verdict)) is None:
+            return right
+        strike, variant = wrong
+        seal(reply, variant)
+        if reply != right:
+            self._note(case, strike, SIGNED[variant])
+        return reply
+
+    # --- answering ----------------------------------------------------------------------------------------------
+    async def _sent(self, case: _Case, reply: Reply) -> Reply | None:
+        verdict, note = case.verdict, partial(self._note, case)
+        await self.delay(verdict, case.exchange, case.call.subject.o, "answered")
+        if not self.is_live:
+            return reply
+        if hang := first(verdict, Hang):
+            note(hang[0], "answer withheld")
+            await self.wait_while_live(self.clock.t() + int(hang[1].s * SECOND_NS))
+            return None
+        if lost := verdict.first(LoseAnswer):
+            note(lost, "answer lost")
+            return None
+        if reset := _reset(verdict, When.AFTER):
+            note(reset, "connection reset, all done")
+            return Reply(breaks=0.0)
+        if cut := first(verdict, Truncate):
+            flat = reply.flat()
+            kept = int(len(flat.body) * cut[1].share)
+            if kept < len(flat.body):
+                reply = msgspec.structs.replace(flat, body=flat.body[:kept])
+                note(cut[0], f"{kept} of {len(flat.body)} bytes sent")
+        if reset := _reset(verdict, When.MID_ANSWER):
+            note(reset, "connection reset in the middle of the answer")
+            return msgspec.structs.replace(reply, breaks=0.5)
+        if slow := first(verdict, SlowBody):
+            flat = reply.flat()
+            told = partial(note, slow[0], "body sent piece by piece")
+            return msgspec.structs.replace(flat, pieces=partial(self._trickle, flat.body, slow[1].s, told))
+        return reply
+
+    async def _trickle(self, body: bytes, s: float, told: Callable[[], None]) -> AsyncGenerator[bytes, None]:
+        """The body in pieces, the first at once and the last after so many wire seconds."""
+        began_t, count = self.clock.t(), min(len(body), PIECES)
+        for i in range(count):
+            due_t = began_t + int(s * SECOND_NS * i / max(count - 1, 1))
+            if await self.wait_while_live(due_t) > 0:
+                told()
+            yield body[len(body) * i // count : len(body) * (i + 1) // count]
 
     async def delay(self, verdict: Verdict, exchange: Exchange, o: str | None, verb: str) -> None:
         """Every delay of the verdict: they add up."""
@@ -250,3 +397,34 @@ class Injector:
             ms = await self.wait_while_live(self.clock.t() + int(strike.effect.s * SECOND_NS))
             if ms > 0:
                 self.struck(strike, exchange, o, f"{verb} {ms:.0f} ms later")
+
+    def _note(self, case: _Case, strike: Strike, changed: str) -> None:
+        if strike.fault_id not in case.noted:
+            case.noted.add(strike.fault_id)
+            self.struck(strike, case.exchange, case.call.subject.o, changed)
+
+
+def wrongly_signed(verdict: Verdict) -> tuple[Strike, Variant] | None:
+    """How an answer or notice is signed otherwise than by the rule, if it is."""
+    strike = verdict.first(SignAs, OtherRule)
+    if strike is None:
+        return None
+    assert isinstance(strike.effect, SignAs | OtherRule)
+    return strike, strike.effect.variant
+
+
+def _of_first_notice(exchange: Exchange) -> Exchange:
+    """The first notice of what a request has ordered, on the way back."""
+    caller, _, callee = exchange.hop.partition(">")
+    return msgspec.structs.replace(exchange, hop=Hop(f"{callee}>{caller}"), operation=Operation.NOTICE, attempt=1)
+
+
+def _reset(verdict: Verdict, when: When) -> Strike | None:
+    return next((s for s in verdict.strikes if s.effect == Reset(when)), None)
+
+
+def _page(effect: Effect) -> Reply:
+    assert isinstance(effect, Page | Moved)
+    title = "欢迎访问 Welcome" if effect.status < 300 else f"{effect.status} {_PHRASES.get(effect.status, 'Error')}"
+    location = ELSEWHERE if isinstance(effect, Moved) and effect.status != 404 else None
+    return Reply(effect.status, body=_PAGE.replace("TITLE", title).encode(), kind=HTML, location=location)

@@ -1,8 +1,9 @@
 """Notices: what a channel tells the shop after capture, again and again as the ladder says, until it is accepted.
 
-One attempt: late → lost → mangle → sign → repeat → send. Attempts are numbered by trade; copies of one share its
-number and decision. The gap to the next attempt is counted from sending to sending: the wait for an answer is wire
-time, which `compress` does not shorten, and would else make every ladder longer the more a run is compressed.
+One attempt: late → together → lost → mangle → sign → repeat → send → kill. Attempts are numbered by trade; copies of
+one share its number and decision. The gap to the next attempt is counted from sending to sending: the wait for an
+answer is wire time, which `compress` does not shorten, and would else make every ladder longer the more a run is
+compressed.
 """
 
 import asyncio
@@ -14,12 +15,13 @@ import msgspec
 from yarl import URL
 
 from faults.decide import Exchange
-from faults.verdict import Lose, Repeat, SignAs, Strike, Variant, Verdict
+from faults.verdict import NOTHING, Kill, Lose, Repeat, Strike, Together, Variant, Verdict
 from ledger.clock import SECOND_NS, Clock
 from ledger.events import NoticeAnswered, NoticeSent
 from ledger.states import Hop, Operation
-from mocks.apply import Append, Fields, Injector, Place, Schema, Subject
+from mocks.apply import SIGNED, Append, Fields, Injector, Place, Schema, Subject, first, wrongly_signed
 from mocks.server import masked
+from mocks.waits import Waits
 
 AT_ONCE = 200
 """Notices under way at the same time; the rest wait for their turn, and are journalled as sent when it has come."""
@@ -30,11 +32,12 @@ ACCEPTED, REFUSED, ERROR, UNANSWERED = "accepted", "refused", "error", "unanswer
 
 
 class Letter(msgspec.Struct, frozen=True):
-    """A notice as it goes out: a complete, quoted URL, and a form body for those dialects that post."""
+    """A notice as it goes out: a complete, quoted URL, and for those dialects that post a body and its headers."""
 
     method: str
     url: str
     body: bytes | None = None
+    headers: Fields = {}
 
 
 class Heard(msgspec.Struct, frozen=True):
@@ -117,6 +120,13 @@ class _Line(msgspec.Struct, Generic[T]):
     place: Place
 
 
+class _Batch:
+    """First notices of one product that leave together."""
+
+    def __init__(self, until_t: int) -> None:
+        self.until_t, self.count, self.waits = until_t, 0, Waits()
+
+
 class Notices(Generic[T]):
     """Every notice of a process. Its tasks belong to the group it was given; close that to end them."""
 
@@ -137,6 +147,7 @@ class Notices(Generic[T]):
         self._send, self._tasks, self._secrets = send, tasks, tuple(secrets)
         self._lines: dict[str, _Line[T]] = {}
         self._climbing: dict[str, asyncio.Task[None]] = {}
+        self._batches: dict[tuple[str, str], _Batch] = {}
         self._turns = asyncio.Semaphore(AT_ONCE)
 
     def serve(self, upstream: str, teller: Teller[T], ladder: Ladder) -> None:
@@ -151,22 +162,35 @@ class Notices(Generic[T]):
 
     def begin(self, trade: T) -> None:
         """The trade was captured: the first attempt leaves at once."""
-        task = self._tasks.create_task(self._climb(trade), name=f"notices of {trade.trade_no}")
+        self._start(trade, asyncio.Event())
+
+    async def tell(self, trade: T) -> bool:
+        """Begins, and returns when the first attempt has ended: whether the shop has answered it."""
+        first_ended = asyncio.Event()
+        self._start(trade, first_ended).add_done_callback(lambda _: first_ended.set())
+        await first_ended.wait()
+        return trade.heard in (ACCEPTED, REFUSED)
+
+    def _start(self, trade: T, first_ended: asyncio.Event) -> asyncio.Task[None]:
+        task = self._tasks.create_task(self._climb(trade, first_ended), name=f"notices of {trade.trade_no}")
         self._climbing[trade.trade_no] = task
+        return task
 
     def forget(self) -> int:
         """Drops every notice that is due or under way; how many there were."""
-        climbing, self._climbing = self._climbing, {}
+        climbing, self._climbing, self._batches = self._climbing, {}, {}
         for task in climbing.values():
             task.cancel()
         return len(climbing)
 
-    async def _climb(self, trade: T) -> None:
+    async def _climb(self, trade: T, first_ended: asyncio.Event) -> None:
         line = self._lines[trade.upstream]
         try:
             for n, gap_ns in enumerate((*line.ladder.gaps_ns, 0), 1):
                 due_t = self._clock.t() + gap_ns  # of the next attempt: a gap is counted from send to send
-                if await self._attempt(trade, line, n):
+                accepted = await self._attempt(trade, line, n)
+                first_ended.set()
+                if accepted:
                     return
                 await self._clock.wait_until(due_t)
         finally:
@@ -181,17 +205,50 @@ class Notices(Generic[T]):
             letter = line.teller.seal(trade, line.teller.compose(trade), None)
             return await self._deliver(trade, line, letter, n, copy=0)
         await injector.delay(verdict, exchange, trade.o, "left")
+        if n == 1:
+            await self._gather(trade, verdict, exchange)
+        if not injector.is_live:
+            verdict = NOTHING
         if lost := verdict.first(Lose):
             injector.struck(lost, exchange, trade.o, "notice lost")
             await self._lose(trade, line, n)
             return False
-        fields = line.teller.compose(trade)
-        injector.rename(fields, verdict, line.place, exchange, trade.o)
-        forged = verdict.first(SignAs)
-        letter = line.teller.seal(trade, fields, forged.effect.variant if forged else None)  # type: ignore[union-attr]
-        if forged:
-            injector.struck(forged, exchange, trade.o, "signed with another key")
+        letter = self._written(trade, line, verdict, exchange)
         return await self._copies(trade, line, letter, n, verdict, exchange)
+
+    async def _gather(self, trade: T, verdict: Verdict, exchange: Exchange) -> None:
+        """Holds a first notice until as many of its product are there as leave together."""
+        found = first(verdict, Together)
+        if found is None:
+            return
+        strike, together = found
+        key = (strike.fault_id, trade.product)
+        batch = self._batches.get(key)
+        if batch is None:
+            batch = self._batches[key] = _Batch(self._clock.t() + int(together.within_s * SECOND_NS))
+        batch.count += 1
+        ms = 0.0
+        if batch.count < together.n:
+            ms = await self._injector.wait_while_live(batch.until_t, batch.waits)
+        if self._batches.get(key) is batch:  # full, or over: who comes now begins another
+            del self._batches[key]
+            batch.waits.release()
+        if batch.count > 1 or ms > 0:
+            self._injector.struck(strike, exchange, trade.o, f"held {ms:.0f} ms, left with {batch.count - 1} others")
+
+    def _written(self, trade: T, line: _Line[T], verdict: Verdict, exchange: Exchange) -> Letter:
+        """The notice, mangled and then signed."""
+        injector, fields = self._injector, line.teller.compose(trade)
+        injector.mangle(fields, line.place, verdict, lambda s, words: injector.struck(s, exchange, trade.o, words))
+        right = line.teller.seal(trade, fields, None)
+        wrong = wrongly_signed(verdict)
+        if wrong is None:
+            return right
+        strike, variant = wrong
+        letter = line.teller.seal(trade, fields, variant)
+        if letter != right:
+            injector.struck(strike, exchange, trade.o, SIGNED[variant])
+        return letter
 
     async def _lose(self, trade: T, line: _Line[T], n: int) -> None:
         """As the channel itself sees a lost notice: sent, and after its timeout unanswered."""
@@ -202,7 +259,8 @@ class Notices(Generic[T]):
     async def _copies(
         self, trade: T, line: _Line[T], letter: Letter, n: int, verdict: Verdict, exchange: Exchange
     ) -> bool:
-        """Sends the letter and its copies; returns when all have ended. A copy not yet sent when faults end stays."""
+        """Sends the letter and its copies; returns when all have ended. A copy not yet sent when faults end stays. The
+        first of them that is accepted is signalled where the shop is to be killed."""
         due = [
             (strike, int(strike.effect.gap_s * SECOND_NS * i))
             for strike in verdict.all(Repeat)
@@ -210,6 +268,7 @@ class Notices(Generic[T]):
             for i in range(1, strike.effect.copies + 1)
         ]
         struck: set[str] = set()
+        kills = verdict.all(Kill)[:1]
         began_t = self._clock.t()
 
         async def one(copy: int) -> bool:
@@ -221,11 +280,18 @@ class Notices(Generic[T]):
                 if strike.fault_id not in struck:
                     struck.add(strike.fault_id)
                     self._injector.struck(strike, exchange, trade.o, "sent again")
-            return await self._deliver(trade, line, letter, n, copy=copy)
+            accepted = await self._deliver(trade, line, letter, n, copy=copy)
+            if accepted and kills:
+                self._signalled(kills.pop(), exchange, trade.o)
+            return accepted
 
         async with asyncio.TaskGroup() as group:
             sent = [group.create_task(one(copy)) for copy in range(len(due) + 1)]
         return any(task.result() for task in sent)
+
+    def _signalled(self, strike: Strike, exchange: Exchange, o: str | None) -> None:
+        if self._signal is not None:
+            self._signal(strike, exchange, o)
 
     async def _deliver(self, trade: T, line: _Line[T], letter: Letter, n: int, *, copy: int) -> bool:
         """Sends one copy and journals how it went; whether it was accepted."""
@@ -295,8 +361,9 @@ def sender(session: aiohttp.ClientSession) -> Send:
 
     async def send(letter: Letter) -> Heard:
         try:
+            url = URL(letter.url, encoded=True)
             async with session.request(
-                letter.method, URL(letter.url, encoded=True), data=letter.body, allow_redirects=False
+                letter.method, url, data=letter.body, headers=letter.headers, allow_redirects=False
             ) as reply:
                 body = bytearray()
                 async for chunk in reply.content.iter_chunked(_BODY_MAX):

@@ -2,7 +2,10 @@
 
 import asyncio
 import difflib
-from collections.abc import Callable, Iterable
+import socket
+import struct
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import aclosing
 from http import HTTPStatus
 from typing import Protocol, TypeAlias
 from urllib.parse import unquote, unquote_to_bytes
@@ -20,6 +23,9 @@ LAG_EVERY_NS = SECOND_NS // 20
 LAG_SAMPLES = 20
 BACKLOG = 4096
 FINISH_WITHIN_S = 2.0
+FLUSH_TURNS = 100
+"""Of the loop, at most, that the first half of an answer may take to leave."""
+_NO_LINGER = struct.pack("ii", 1, 0)
 _PATH_MAX = 200
 KEY_HEADER = "X-Orderjam-Order"
 """The bare order key, in the calls that our own buyers make; people's browsers send none."""
@@ -29,7 +35,7 @@ _MULTIPART = "multipart/form-data"
 class Asked(msgspec.Struct):
     """A request as values. `path` is as sent, without the query; `form` is set where the body was multipart.
 
-    `order_key` is what a buyer of ours said of itself.
+    `order_key` is what a buyer of ours said of itself; `headers` are all, their names in any case.
     """
 
     method: str
@@ -41,6 +47,7 @@ class Asked(msgspec.Struct):
     authorization: str = ""
     order_key: str = ""
     form: Fields | None = None
+    headers: Mapping[str, str] = {}
 
     def query_fields(self) -> Fields:
         return read_fields(self.query.encode("utf-8", "surrogateescape"))
@@ -193,21 +200,45 @@ class Server:
             return _close(request)  # the caller went away in the middle of its own request
         try:
             reply = await self._reply(asked)
+            if reply is None:
+                return _close(request)
+            if reply.breaks is None and reply.pieces is None:
+                return self._whole(reply)
+            return await self._in_part(request, reply)
         except web.HTTPException:
             raise
         except Exception as error:
             self._error = self._error or error
             self._broken.set()
             return _close(request)
-        if reply is None:
-            return _close(request)
+
+    def _whole(self, reply: Reply) -> web.Response:
         if reply.fields is not None:
             headers = {**self._json, **reply.headers} if reply.headers else self._json
             return web.Response(body=msgspec.json.encode(reply.fields), status=reply.status, headers=headers)
-        headers = {"Content-Type": reply.kind, **reply.headers}
-        if reply.location is not None:
-            headers["Location"] = reply.location
-        return web.Response(body=reply.body, status=reply.status, headers=headers)
+        return web.Response(body=reply.body, status=reply.status, headers=_headers(reply))
+
+    async def _in_part(self, request: web.BaseRequest, reply: Reply) -> web.StreamResponse:
+        """Sends an answer piece by piece, or a part of it before the connection is reset."""
+        if reply.breaks == 0.0:
+            return _reset(request)
+        flat = reply.flat()
+        response = web.StreamResponse(status=flat.status, headers=_headers(flat))
+        response.content_length = len(flat.body)
+        try:
+            await response.prepare(request)
+            if flat.breaks is not None:
+                await response.write(flat.body[: int(len(flat.body) * flat.breaks)])
+                await _flushed(request)
+                return _reset(request)
+            assert flat.pieces is not None
+            async with aclosing(flat.pieces()) as pieces:
+                async for piece in pieces:
+                    await response.write(piece)
+            await response.write_eof()
+        except (ConnectionError, ClientError):
+            return _close(request)  # the caller did not wait for the end
+        return response
 
     async def _reply(self, asked: Asked) -> Answer:
         try:
@@ -224,12 +255,35 @@ async def _read(request: web.BaseRequest) -> Asked:
     asked = Asked(request.method, path, query, b"", headers.get("Host", ""), headers.get("Accept", ""))
     asked.authorization = headers.get("Authorization", "")
     asked.order_key = headers.get(KEY_HEADER, "")
+    asked.headers = headers
     if request.can_read_body:
         if headers.get("Content-Type", "").startswith(_MULTIPART):
             asked.form = {name: value for name, value in (await request.post()).items() if isinstance(value, str)}
         else:
             asked.body = await request.read()
     return asked
+
+
+def _headers(reply: Reply) -> Fields:
+    headers = {"Content-Type": reply.kind, **reply.headers}
+    if reply.location is not None:
+        headers["Location"] = reply.location
+    return headers
+
+
+async def _flushed(request: web.BaseRequest) -> None:
+    """Lets the loop hand what was written to the system, which else would drop it with the reset."""
+    for _ in range(FLUSH_TURNS):
+        if request.transport is None or not request.transport.get_write_buffer_size():
+            return
+        await asyncio.sleep(0)
+
+
+def _reset(request: web.BaseRequest) -> web.Response:
+    """Resets the connection (RST, where a plain close would send FIN)."""
+    if request.transport is not None:
+        request.transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _NO_LINGER)
+    return _close(request)
 
 
 def _close(request: web.BaseRequest) -> web.Response:

@@ -10,6 +10,7 @@ from plan.arrivals import Arrivals
 from plan.faults import FaultPlan
 from plan.gates import Abort, Gate
 from plan.orders import Mix
+from plan.stubs import Stub
 from plan.units import BusinessTime, WireTime
 
 SCHEMA = 1
@@ -32,7 +33,8 @@ class UpstreamPlan(msgspec.Struct, frozen=True):
     """A named instance of a mock upstream. `ladder`: the gaps between the attempts of a notice, in business time.
 
     `stock`: cards by product, of a supplier (none said: as many as are asked for). `on_repeat`: what becomes of a
-    request number seen before. `takes`: how long a game server works on a top-up it has accepted.
+    request number seen before. `takes`: how long a game server works on a top-up it has accepted. `stubs`: all that an
+    upstream of the dialect stub says, read from `file`.
     """
 
     role: str
@@ -42,6 +44,8 @@ class UpstreamPlan(msgspec.Struct, frozen=True):
     stock: dict[str, int] = {}
     on_repeat: str = REPLAY
     takes: WireTime = WireTime(0.2)
+    file: str = ""
+    stubs: tuple[Stub, ...] = ()
 
 
 class TargetPlan(msgspec.Struct, frozen=True):

@@ -174,7 +174,26 @@ class Window(_Range):
         return f"{WireTime(self.low).text()}..{WireTime(self.high).text()}"
 
 
-UNIT_TYPES = (WireTime, BusinessTime, Share, Rate, ShareRange, Window)
+class WireSpan(_Range):
+    """A wire time, or any between two: 20 ms, or 0 ms..50 ms."""
+
+    @classmethod
+    def parse(cls, value: object) -> Self:
+        if isinstance(value, str) and ".." not in value:
+            only = float(WireTime.parse(value))
+            return cls(only, only)
+        return cls._parse(value, WireTime)
+
+    def at(self, u: float) -> float:
+        """The wire seconds that a share u of draws stays under."""
+        return self.low + u * (self.high - self.low)
+
+    def text(self) -> str:
+        low, high = WireTime(self.low).text(), WireTime(self.high).text()
+        return low if self.low == self.high else f"{low}..{high}"
+
+
+UNIT_TYPES = (WireTime, BusinessTime, Share, Rate, ShareRange, Window, WireSpan)
 
 
 def from_text(kind: type[Any], value: object) -> Any:
@@ -200,6 +219,8 @@ def schema_of(kind: type[Any]) -> dict[str, Any]:
         return {"anyOf": [{"type": "string", "pattern": f"^{_SHARE.pattern}$"}, {"type": "number", "maximum": 1}]}
     if issubclass(kind, Quantity):
         return {"type": "string", "pattern": f"^{patterns.get(kind, _DURATION).pattern}$", "description": kind.legal}
+    if kind is WireSpan:
+        return {"type": "string"}
     if issubclass(kind, _Range):
         return {"type": "string", "pattern": r"^.+\.\..+$"}
     raise NotImplementedError(kind)

@@ -8,20 +8,24 @@ from typing import Any
 import msgspec
 import yaml
 
+from faults import read as reading
 from faults.catalog import Fault, catalog
-from ledger.states import Hop
-from plan import document
+from faults.read import Around
+from plan import document, stubs
 from plan.arrivals import Arrivals, Schedule, arrivals
 from plan.document import Document, DocumentError, nearest
 from plan.faults import FaultPlan
 from plan.gates import Abort, Gate, parse_abort, parse_gate
 from plan.orders import Mix
 from plan.run import SCHEMA, Plan, TargetPlan, UpstreamPlan, stuck_after
+from plan.stubs import Stub
 from plan.units import BusinessTime, Rate, Share, WireTime, from_text
-from scenarios.schema import COMMON, FaultDoc, ScenarioDoc, UpstreamDoc
+from scenarios.schema import ScenarioDoc, UpstreamDoc
 
-ROLES = {"epay": "payment", "sharedstore": "supplier", "topup": "game"}
+ROLES = {"epay": "payment", "sharedstore": "supplier", "topup": "game", "stub": "supplier"}
 """Which role each dialect plays."""
+STUB = "stub"
+"""The dialect that a user writes down; every target may be given one."""
 POLLS_A_THRESHOLD = 10
 POLL_S_MIN, POLL_S_MAX = 0.05, 1.0
 THRESHOLD_S_MIN = 0.5
@@ -99,7 +103,14 @@ def _with_bases(path: Path, depth: int) -> Document:
         base = _with_bases(beside if beside.is_file() else find(base_name), depth + 1)
     except DocumentError as error:
         raise found.error(("extends",), str(error)) from None
-    return Document(found.source, document.merged(base.value, found.value), {**base.lines, **found.lines})
+    below = _without_load(base.value) if "shape" in (found.value.get("load") or {}) else base.value
+    return Document(found.source, document.merged(below, found.value), {**base.lines, **found.lines})
+
+
+def _without_load(base: Mapping[str, Any]) -> dict[str, Any]:
+    """The base of a scenario that names its own shape of load: the keys of one shape mean nothing to another."""
+    cut = {key: value for key, value in (base.get("ci") or {}).items() if key != "load"}
+    return {**{key: value for key, value in base.items() if key != "load"}, "ci": cut}
 
 
 def _laid_over(found: Document, over: Mapping[str, Any], at: tuple[str, ...]) -> Document:
@@ -160,9 +171,11 @@ def resolve(path: Path, target_file: Path, words: Vocabulary, changes: Changes) 
     if doc.compress < 1 or (doc.compress != 1 and not words.compressible):
         legal = "1 or more" if words.compressible else "1: this target's limits cannot be shortened"
         raise found.error(("compress",), f"{doc.compress:g} is not legal here; legal: {legal}")
-    upstreams = _upstreams(found, doc.upstreams, words)
+    upstreams = _upstreams(found, path.parent, doc.upstreams, words)
     mix = _mix(found, doc, words, upstreams)
-    faults = tuple(_fault(found, i, raw, mix, upstreams, load, words) for i, raw in enumerate(doc.faults))
+    roles = {name: upstream.role for name, upstream in upstreams.items()}
+    around = Around(roles, mix, float(load.points[-1][0]), words.house)
+    faults = tuple(reading.read(found, ("faults", i), raw, around) for i, raw in enumerate(doc.faults))
     plan = Plan(
         schema=SCHEMA,
         scenario=path.stem,
@@ -225,17 +238,21 @@ def _check_profile(place: str, profile: str, words: Vocabulary) -> None:
             raise DocumentError(f"{place}: no switch {switch!r} in this target{nearest(switch, words.switches)}")
 
 
-def _upstreams(found: Document, docs: dict[str, UpstreamDoc], words: Vocabulary) -> dict[str, UpstreamPlan]:
+def _upstreams(
+    found: Document, folder: Path, docs: dict[str, UpstreamDoc], words: Vocabulary
+) -> dict[str, UpstreamPlan]:
+    dialects = (*words.dialects, STUB)
     result: dict[str, UpstreamPlan] = {}
     for name, doc in docs.items():
         if not name.isidentifier() or not name.isascii():
             raise found.error(("upstreams", name), f"{name!r} is no name; legal: letters, digits and _")
-        if doc.dialect not in ROLES or doc.dialect not in words.dialects:
-            legal = [d for d in words.dialects if d in ROLES]
+        if doc.dialect not in ROLES or doc.dialect not in dialects:
+            legal = [d for d in dialects if d in ROLES]
             raise found.error(
                 ("upstreams", name, "dialect"), f"no dialect {doc.dialect!r}{nearest(doc.dialect, legal)}"
             )
         _check_stock(found, name, doc, words)
+        file, said = _stubs(found, folder, name, doc)
         result[name] = UpstreamPlan(
             ROLES[doc.dialect],
             doc.dialect,
@@ -244,8 +261,23 @@ def _upstreams(found: Document, docs: dict[str, UpstreamDoc], words: Vocabulary)
             doc.stock,
             doc.on_repeat,
             doc.takes,
+            file,
+            said,
         )
     return result
+
+
+def _stubs(found: Document, folder: Path, name: str, doc: UpstreamDoc) -> tuple[str, tuple[Stub, ...]]:
+    """The stubs file of an upstream (beside the scenario, or as the path says) and what it holds."""
+    at = ("upstreams", name, "file")
+    if (doc.dialect == STUB) != bool(doc.file):
+        raise found.error(at, f"an upstream of the dialect {STUB} needs a stubs file, and no other has one")
+    if not doc.file:
+        return "", ()
+    path = folder / doc.file if (folder / doc.file).is_file() else Path(doc.file)
+    if not path.is_file():
+        raise found.error(at, f"{doc.file!r}: no such file")
+    return str(path.resolve()), stubs.read(path)
 
 
 def _check_stock(found: Document, name: str, doc: UpstreamDoc, words: Vocabulary) -> None:
@@ -311,93 +343,6 @@ def _of_buyers(mix: Mix, faults: Sequence[FaultPlan]) -> tuple[FaultPlan, ...]:
             )
         )
     return tuple(found)
-
-
-def _fault(
-    found: Document,
-    i: int,
-    raw: dict[str, Any],
-    mix: Mix,
-    upstreams: Mapping[str, UpstreamPlan],
-    load: Arrivals,
-    words: Vocabulary,
-) -> FaultPlan:
-    at = ("faults", i)
-    name = str(raw.get("fault", ""))
-    fault = catalog().get(name)
-    if fault is None:
-        raise found.error((*at, "fault"), f"no fault {name!r}{nearest(name, catalog())}")
-    own = {key: value for key, value in raw.items() if key not in COMMON}
-    legal = COMMON | fault.units().keys()
-    for key in own:
-        if key not in legal:
-            raise found.error((*at, key), f"unknown key {key!r} of fault {name}{nearest(key, legal)}")
-    doc = document.convert(found, FaultDoc, {k: v for k, v in raw.items() if k in COMMON}, at)
-    params = document.convert(found, fault.params, own, at)
-    if fault.needs and fault.needs not in words.house:
-        offered = ", ".join(words.house) or "nothing"
-        raise found.error((*at, "fault"), f"{name} needs {fault.needs!r} of the target's house, which offers {offered}")
-    hop, upstream = _hop(found, at, doc.at, fault, upstreams)
-    select = {row: [names] if isinstance(names, str) else names for row, names in doc.select.items()}
-    _check_select(found, at, select, mix)
-    if doc.first is not None and doc.first < 1:
-        raise found.error((*at, "first"), f"{doc.first} is not legal here; legal: 1 or more attempts")
-    end_s = float(load.points[-1][0])
-    if doc.window is not None and doc.window.low >= end_s:
-        raise found.error(
-            (*at, "window"),
-            f"begins at {WireTime(doc.window.low).text()}, after the load has ended "
-            f"({WireTime(round(end_s, 3)).text()})",
-        )
-    if doc.rolling is not None and doc.window is not None:
-        raise found.error((*at, "rolling"), "a rolling upgrade has no window; legal: one of the two")
-    return FaultPlan(
-        id=doc.id,
-        fault=name,
-        hops=(hop,),
-        label=fault.label,
-        cause=str(fault.cause),
-        params=own,
-        upstream=upstream,
-        rate=doc.rate,
-        orders=doc.orders,
-        select=select,
-        first=doc.first,
-        window=doc.window,
-        rolling=doc.rolling,
-        layer=fault.layer,
-        by_exposure=fault.by_exposure,
-        lengthens=BusinessTime(fault.lengthens(params) if fault.lengthens else 0.0),
-    )
-
-
-def _hop(
-    found: Document, at: tuple[str, int], text: str, fault: Fault[Any], upstreams: Mapping[str, UpstreamPlan]
-) -> tuple[Hop, str | None]:
-    word, slash, upstream = text.partition("/")
-    place = (*at, "at")
-    if word not in list(Hop):
-        raise found.error(place, f"no hop {word!r}{nearest(word, list(Hop))}")
-    hop = Hop(word)
-    if hop not in fault.hops:
-        raise found.error(place, f"{fault.name} is not legal at {hop}; legal: {', '.join(fault.hops)}")
-    if slash and upstream not in upstreams:
-        raise found.error(place, f"no upstream {upstream!r}{nearest(upstream, upstreams)}")
-    if slash and upstreams[upstream].role not in word.split(">"):
-        raise found.error(place, f"{upstream!r} plays {upstreams[upstream].role}, which is no end of {word}")
-    return hop, upstream or None
-
-
-def _check_select(found: Document, at: tuple[str, int], select: dict[str, list[str]], mix: Mix) -> None:
-    rows = ("product", "channel", "region", "buyer")
-    for row, names in select.items():
-        if row not in rows:
-            raise found.error((*at, "select", row), f"unknown key {row!r}{nearest(row, rows)}")
-        for name in names:
-            if name not in getattr(mix, row):
-                raise found.error(
-                    (*at, "select", row), f"no {row} {name!r} in the mix{nearest(name, getattr(mix, row))}"
-                )
 
 
 def _gates(found: Document, texts: list[str]) -> tuple[Gate, ...]:

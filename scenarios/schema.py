@@ -5,11 +5,12 @@ from typing import Any, Literal
 import msgspec
 
 from faults.catalog import catalog
+from faults.read import FaultDoc
 from ledger.states import State
 from plan.arrivals import AnyShape
 from plan.orders import Delay
 from plan.run import Evidence
-from plan.units import BusinessTime, Share, ShareRange, Window, WireTime, by_default, schema_of
+from plan.units import BusinessTime, Share, WireTime, by_default, schema_of
 
 
 class MixDoc(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -25,7 +26,7 @@ class MixDoc(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class UpstreamDoc(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A named instance of a mock. `ladder`: gaps between the attempts of a notice. A supplier's `stock` by product
     (none said: as many as are asked for); `on_repeat`, of a request number seen before: replay, reject or sell_again;
-    `takes`: how long a game server works on a top-up."""
+    `takes`: how long a game server works on a top-up; `file`: what an upstream of the dialect stub says."""
 
     dialect: str
     ladder: list[BusinessTime] = []
@@ -33,20 +34,7 @@ class UpstreamDoc(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     stock: dict[str, int] = {}
     on_repeat: Literal["replay", "reject", "sell_again"] = "replay"
     takes: WireTime = by_default(WireTime(0.2))
-
-
-class FaultDoc(msgspec.Struct, frozen=True):
-    """What every fault of a scenario may say; its own parameters stand beside these keys."""
-
-    id: str
-    fault: str
-    at: str
-    rate: Share = by_default(Share(1.0))
-    orders: ShareRange | None = None
-    select: dict[str, list[str] | str] = {}
-    first: int | None = None
-    window: Window | None = None
-    rolling: Window | None = None
+    file: str = ""
 
 
 class ScenarioDoc(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -72,9 +60,6 @@ class ScenarioDoc(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     gates: list[str] = []
     abort_when: list[str] = []
     ci: dict[str, Any] = {}
-
-
-COMMON = frozenset(f.encode_name for f in msgspec.structs.fields(FaultDoc))
 
 
 def json_schema() -> dict[str, Any]:

@@ -52,12 +52,19 @@ class Take(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Start(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How the harness starts the shop. Braces are filled in: {python} {data} {profile} {port_file} {port} {admin_token}
     {payment_channels} {supplier_channels} {game_servers} (JSON of the upstreams by name: url, pid, key) and
-    {payment.NAME.url|pid|key}, {supplier.NAME.…}, {game.NAME.…}."""
+    {payment.NAME.url|pid|key}, {supplier.NAME.…}, {game.NAME.…}.
+
+    {port} is a free one; 0 where {port_file} stands beside it and the shop may choose, until it is started again.
+    """
 
     command: list[str]
     ready: str
     env: dict[str, str] = {}
     within: WireTime = WireTime(20.0)
+
+    def names(self, name: str) -> bool:
+        """Whether command or environment are told this."""
+        return any(f"{{{name}}}" in text for text in (*self.command, *self.env.values()))
 
 
 class PlaceAsk(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -145,6 +152,14 @@ class House(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     queued: str = ""
     lose_jobs: str = ""
 
+    def __post_init__(self) -> None:
+        if (self.lock or self.queued or self.lose_jobs) and not self.database:
+            raise ValueError("lock, queued and lose_jobs need database: the address for the harness's own connection")
+        if bool(self.queued) != bool(self.lose_jobs):
+            raise ValueError("queued and lose_jobs belong together")
+        if self.lose_jobs and ":n" not in self.lose_jobs:
+            raise ValueError("lose_jobs takes :n jobs, so :n must stand in it")
+
     @property
     def offers(self) -> tuple[str, ...]:
         """What faults may need: kill, a process name, lock, queue."""
@@ -176,6 +191,8 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         if self.business_time and not self.compressible:
             raise ValueError("business_time lists settings, so compressible must be true")
+        if self.house and not self.start.names("port"):
+            raise ValueError("house lets the shop be killed, so start needs {port}: it must come back where it was")
 
 
 def find(name: str) -> Path:

@@ -2,9 +2,8 @@
 
 import msgspec
 
-from faults.catalog import Cause, Fault
+from faults.catalog import TO_MOCKS, Cause, Fault
 from faults.verdict import Hang
-from ledger.states import Hop
 from plan.faults import Label
 from plan.units import WireTime, by_default
 
@@ -18,7 +17,7 @@ class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 FAULT = Fault(
     name="hang",
     label=Label("hanging answers", "响应挂起"),
-    hops=(Hop.SHOP_PAYMENT, Hop.BUYER_PAYMENT),
+    hops=TO_MOCKS,
     params=Params,
     effect=lambda p: Hang(p.lasts),
     cause=Cause.TIMEOUT,

@@ -1,14 +1,13 @@
 """lose_answer: the upstream does its work, and its answer is lost."""
 
-from faults.catalog import Cause, Fault, NoParams
+from faults.catalog import TO_MOCKS, Cause, Fault, NoParams
 from faults.verdict import LoseAnswer
-from ledger.states import Hop
 from plan.faults import Label
 
 FAULT = Fault(
     name="lose_answer",
     label=Label("answers lost", "响应丢失"),
-    hops=(Hop.SHOP_PAYMENT, Hop.BUYER_PAYMENT),
+    hops=TO_MOCKS,
     params=NoParams,
     effect=lambda p: LoseAnswer(),
     cause=Cause.LOST_ANSWER,

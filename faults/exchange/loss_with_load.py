@@ -5,9 +5,8 @@ from itertools import pairwise
 
 import msgspec
 
-from faults.catalog import Cause, Fault, Situation
+from faults.catalog import TO_MOCKS, Cause, Fault, Situation
 from faults.verdict import LoseRequest
-from ledger.states import Hop
 from plan.faults import Label
 from plan.units import Rate, Share
 
@@ -40,7 +39,7 @@ def share_lost(params: Params, situation: Situation) -> float:
 FAULT = Fault(
     name="loss_with_load",
     label=Label("loss that grows with load", "随负载丢失"),
-    hops=(Hop.SHOP_PAYMENT, Hop.BUYER_PAYMENT),
+    hops=TO_MOCKS,
     params=Params,
     effect=lambda p: LoseRequest(),
     rate=share_lost,

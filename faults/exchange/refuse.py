@@ -2,9 +2,8 @@
 
 import msgspec
 
-from faults.catalog import Cause, Fault
+from faults.catalog import TO_MOCKS, Cause, Fault
 from faults.verdict import Refuse
-from ledger.states import Hop
 from plan.faults import Label
 
 
@@ -21,7 +20,7 @@ class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 FAULT = Fault(
     name="refuse",
     label=Label("requests refused", "请求被拒"),
-    hops=(Hop.SHOP_PAYMENT, Hop.BUYER_PAYMENT),
+    hops=TO_MOCKS,
     params=Params,
     effect=lambda p: Refuse(p.status),
     cause=Cause.REFUSED,

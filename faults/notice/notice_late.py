@@ -2,9 +2,9 @@
 
 import msgspec
 
-from faults.catalog import Cause, Fault
+from faults.catalog import NOTICES, Cause, Fault
 from faults.verdict import Delay
-from ledger.states import Hop, Operation
+from ledger.states import Operation
 from plan.faults import Label
 from plan.units import WireTime
 
@@ -18,7 +18,7 @@ class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 FAULT = Fault(
     name="notice_late",
     label=Label("notices late", "通知延迟"),
-    hops=(Hop.PAYMENT_SHOP,),
+    hops=NOTICES,
     operations=(Operation.NOTICE,),
     params=Params,
     effect=lambda p: Delay(p.by),

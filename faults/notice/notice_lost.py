@@ -1,14 +1,14 @@
 """notice_lost: the notice never arrives; its sender only sees that nobody answered."""
 
-from faults.catalog import Cause, Fault, NoParams
+from faults.catalog import NOTICES, Cause, Fault, NoParams
 from faults.verdict import Lose
-from ledger.states import Hop, Operation
+from ledger.states import Operation
 from plan.faults import Label
 
 FAULT = Fault(
     name="notice_lost",
     label=Label("notices lost", "通知丢失"),
-    hops=(Hop.PAYMENT_SHOP,),
+    hops=NOTICES,
     operations=(Operation.NOTICE,),
     params=NoParams,
     effect=lambda p: Lose(),

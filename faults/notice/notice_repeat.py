@@ -2,9 +2,9 @@
 
 import msgspec
 
-from faults.catalog import Cause, Fault
+from faults.catalog import NOTICES, Cause, Fault
 from faults.verdict import Repeat
-from ledger.states import Hop, Operation
+from ledger.states import Operation
 from plan.faults import Label
 from plan.units import WireTime, by_default
 
@@ -23,7 +23,7 @@ class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 FAULT = Fault(
     name="notice_repeat",
     label=Label("notices repeated", "通知重复"),
-    hops=(Hop.PAYMENT_SHOP,),
+    hops=NOTICES,
     operations=(Operation.NOTICE,),
     params=Params,
     effect=lambda p: Repeat(p.copies, p.gap),

@@ -1,14 +1,14 @@
 """sig.wrong_peer_key: a notice arrives signed with a key the shop does not know."""
 
-from faults.catalog import Cause, Fault, NoParams
+from faults.catalog import NOTICES, Cause, Fault, NoParams
 from faults.verdict import SignAs, Variant
-from ledger.states import Hop, Operation
+from ledger.states import Operation
 from plan.faults import Label
 
 FAULT = Fault(
     name="sig.wrong_peer_key",
     label=Label("notices with a wrong signature", "通知签名错误"),
-    hops=(Hop.PAYMENT_SHOP,),
+    hops=NOTICES,
     operations=(Operation.NOTICE,),
     params=NoParams,
     effect=lambda p: SignAs(Variant.WRONG_KEY),

@@ -2,15 +2,15 @@
 
 import msgspec
 
-from faults.catalog import Cause, Fault
+from faults.catalog import NOTICES, OF_AN_ORDER, TO_UPSTREAMS, Cause, Fault
 from faults.verdict import Rename
-from ledger.states import Hop, Operation
+from ledger.states import Operation
 from plan.faults import Label
 
 
 class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`field` is called `to`; without both, the pair that the dialect's versions disagree on (epay: trade_status,
-    status)."""
+    """`field` is called `to` (in an object within the answer: `data.status`); without both, the pair that the dialect's
+    versions disagree on (epay: trade_status, status)."""
 
     field: str | None = None
     to: str | None = None
@@ -23,8 +23,8 @@ class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 FAULT = Fault(
     name="ver.renamed",
     label=Label("field renamed by another version", "版本不符：字段改名"),
-    hops=(Hop.SHOP_PAYMENT, Hop.PAYMENT_SHOP),
-    operations=(Operation.CREATE, Operation.QUERY, Operation.REFUND, Operation.NOTICE),
+    hops=(*TO_UPSTREAMS, *NOTICES),
+    operations=(*OF_AN_ORDER, Operation.NOTICE),
     params=Params,
     effect=lambda p: Rename(p.field, p.to),
     cause=Cause.VERSION,

@@ -12,18 +12,18 @@ from functools import partial
 from html import escape
 from urllib.parse import quote, urlencode
 
-import msgspec
-
 from faults.verdict import Variant
 from ledger.clock import SECOND_NS, Clock
 from ledger.events import TradeRefused, Unmatched
 from ledger.money import Fen, MoneyError, parse_yuan, yuan
 from ledger.states import Code, Hop, Operation
 from mocks.apply import HTML, Append, Call, Fields, Injector, Place, Reply, Schema, Subject
+from mocks.loopback import is_loopback
 from mocks.notices import Heard, Letter, Notices
 from mocks.payment.cashier import Cashier
 from mocks.payment.trades import AmountDiffers, NotPaid, Order, TooMuch, Trade, Trades
 from mocks.server import Answer, Asked, NoRoute, readable
+from mocks.upstreams import Keys
 from plan.orders import find_key
 
 FILES = ("submit.php", "mapi.php", "api.php", "cashier.php")
@@ -35,12 +35,22 @@ NOTICE_PAIR = ("trade_status", "status")
 PAID, WAITING, CLOSED = "TRADE_SUCCESS", "WAIT_BUYER_PAY", "TRADE_CLOSED"
 NAME_BYTES_MAX = 127
 
+_CODES: dict[str, object] = {"1": 0, "-1": 1}
+CREATED = Schema(pair=ANSWER_PAIR, missing="payurl", code="code", codes=_CODES)
+QUERIED = Schema(
+    pair=ANSWER_PAIR, missing="status", state="status", states={"0": 1, "1": 2, "2": 3}, no_state="9",
+    code="code", codes=_CODES, money=("money",), identifiers=("param",),
+)  # fmt: skip
+ANSWERED = Schema(missing="code", code="code", codes=_CODES, money=("money",))
+NOTICE = Schema(
+    pair=NOTICE_PAIR, missing="trade_status", state="trade_status", states={PAID: "TRADE_FINISHED"},
+    money=("money",), identifiers=("param",),
+)  # fmt: skip
+"""What other gateways and versions call the same things. Sources: docs/protocols.md, What other gateways do
+differently; V2 of the protocol says 0 for done and 1 for a refusal."""
+
 _METHODS = frozenset({"GET", "POST"})
 _UNSIGNED = frozenset({"sign", "sign_type"})
-_BYTE = r"(?:25[0-5]|2[0-4][0-9]|1?[0-9]?[0-9])"
-_LOOPBACK = re.compile(
-    rf"https?://(?:127(?:\.{_BYTE}){{3}}|localhost|\[::1\])(?::[0-9]{{1,5}})?(?:[/?#][^\s\x00-\x20]*)?", re.I
-)
 _ORDER_NO = re.compile(r"[A-Za-z0-9._|-]{1,64}", re.ASCII)
 _WAY = re.compile(r"[A-Za-z0-9._-]{1,32}", re.ASCII)
 _URL_SAFE = "%:/?#[]@!$&'()*+,;=~-._"
@@ -48,16 +58,6 @@ _BEIJING = timedelta(hours=8)
 
 BAD_SIGNATURE = "签名校验失败，请返回重试！"
 _LOCAL_ONLY = "回调地址只允许本机（127.0.0.0/8、::1、localhost）"
-
-
-class Keys(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A merchant's identity. Never printed."""
-
-    pid: str
-    key: str
-
-    def __repr__(self) -> str:
-        return f"Keys({self.pid!r}, ***)"
 
 
 class Refusal(Exception):
@@ -68,15 +68,15 @@ class Refusal(Exception):
         self.words, self.code, self.number = words, code, number
 
 
-def signature(fields: Fields, key: str) -> str:
-    """MD5 over the non-empty fields but sign and sign_type, sorted, `k=v` joined by `&`, the key appended."""
-    text = "&".join([f"{name}={fields[name]}" for name in sorted(fields) if fields[name] and name not in _UNSIGNED])
-    return hashlib.md5((text + key).encode("utf-8", "surrogateescape"), usedforsecurity=False).hexdigest()
-
-
-def is_loopback(url: str) -> bool:
-    """Whether the address is one that this mock may contact, or send a buyer to."""
-    return _LOOPBACK.fullmatch(url) is not None
+def signature(fields: Fields, key: str, variant: Variant | None = None) -> str:
+    """MD5 over the non-empty fields but sign and sign_type, sorted, `k=v` joined by `&`, the key appended. With a
+    variant: the same, wrong in that way."""
+    keep = variant is Variant.EMPTY_KEPT
+    pairs = [f"{k}={fields[k]}" for k in sorted(fields) if (fields[k] or keep) and k not in _UNSIGNED]
+    text = "&".join(pairs) + (f"another-key-than-{key}" if variant is Variant.WRONG_KEY else key)
+    charset, errors = ("gbk", "replace") if variant is Variant.CHARSET_GBK else ("utf-8", "surrogateescape")
+    digest = hashlib.md5(text.encode(charset, errors), usedforsecurity=False).hexdigest()
+    return digest.upper() if variant is Variant.CASE else digest
 
 
 def source(asked: Asked) -> Fields:
@@ -93,7 +93,7 @@ def cut_name(text: str) -> str:
 class Epay:
     """One instance of the gateway, with one merchant."""
 
-    schema = Schema(pair=NOTICE_PAIR)
+    schema = NOTICE
 
     def __init__(
         self,
@@ -113,10 +113,12 @@ class Epay:
         self._cashier = Cashier(
             name, clock=clock, append=append, injector=injector, trades=trades, notices=notices, back=self.return_url
         )
-        shop = partial(Place, Hop.SHOP_PAYMENT, upstream=name, schema=Schema(pair=ANSWER_PAIR))
-        self._mapi, self._query = shop(operation=Operation.CREATE), shop(operation=Operation.QUERY)
-        self._refund, self._merchant = shop(operation=Operation.REFUND), shop(operation=Operation.MERCHANT)
-        self._submit = Place(Hop.BUYER_PAYMENT, Operation.CREATE, name, Schema(pair=ANSWER_PAIR))
+        shop = partial(Place, Hop.SHOP_PAYMENT, upstream=name)
+        self._mapi = shop(operation=Operation.CREATE, schema=CREATED)
+        self._query = shop(operation=Operation.QUERY, schema=QUERIED)
+        self._refund = shop(operation=Operation.REFUND, schema=ANSWERED)
+        self._merchant = shop(operation=Operation.MERCHANT, schema=ANSWERED)
+        self._submit = Place(Hop.BUYER_PAYMENT, Operation.CREATE, name)
 
     def routes(self) -> list[str]:
         files = [f"/{self.name}/{file}" for file in FILES if file != "api.php"]
@@ -145,11 +147,14 @@ class Epay:
         return await self._api(asked)
 
     # --- signatures and refusals --------------------------------------------------------------------------------
-    def _is_signed(self, fields: Fields) -> bool:
+    def _is_signed(self, fields: Fields, variant: Variant | None = None) -> bool:
+        """Whether the request is the merchant's own and rightly signed, by the rule or by that of a variant."""
+        if variant is Variant.MISSING:
+            return False
         if fields.get("pid") != self._keys.pid or fields.get("sign_type", "MD5").upper() not in ("MD5", ""):
             return False
         given = fields.get("sign", "").encode("utf-8", "surrogateescape")
-        return hmac.compare_digest(signature(fields, self._keys.key).encode(), given)
+        return hmac.compare_digest(signature(fields, self._keys.key, variant).encode(), given)
 
     def _holds_key(self, fields: Fields) -> bool:
         given = fields.get("key", "").encode("utf-8", "surrogateescape")
@@ -200,7 +205,8 @@ class Epay:
             return style(refusal)
 
         refuse = partial(self._refuse_signature, place.operation, fields, subject.o, style)
-        return await self._injector.answer(Call(place, subject, self._is_signed(fields), act, refuse))
+        by_rule = partial(self._is_signed, fields)
+        return await self._injector.answer(Call(place, subject, by_rule(), act, refuse, is_genuine_as=by_rule))
 
     def _read_order(self, fields: Fields, *, is_page: bool, is_api: bool) -> Order:
         """The order that a signed request asks for; Refusal for the first flaw."""
@@ -274,14 +280,18 @@ class Epay:
             return _api_refusal(missing)
 
         missing = self._missing(fields, act)
-        is_genuine = missing is None and self._is_let_in(fields)
-        return await self._injector.answer(Call(place, subject, is_genuine, do, refuse))
 
-    def _is_let_in(self, fields: Fields) -> bool:
-        """By the key in clear, as the protocol has it, or by a signature, as some clients do."""
+        def by_rule(variant: Variant | None = None) -> bool:
+            return missing is None and self._is_let_in(fields, variant)
+
+        return await self._injector.answer(Call(place, subject, by_rule(), do, refuse, is_genuine_as=by_rule))
+
+    def _is_let_in(self, fields: Fields, variant: Variant | None) -> bool:
+        """By the key in clear, as the protocol has it, or by a signature, as some clients do. No other rule of signing
+        changes anything for a key in clear."""
         if fields.get("key"):
             return fields.get("pid") == self._keys.pid and self._holds_key(fields)
-        return self._is_signed(fields)
+        return self._is_signed(fields, variant)
 
     def _missing(self, fields: Fields, act: str) -> Refusal | None:
         needed = [fields.get("pid"), fields.get("key") or fields.get("sign")]
@@ -371,11 +381,11 @@ class Epay:
         return fields | {"param": order.carried} if order.carried else fields
 
     def seal(self, trade: Trade, fields: Fields, variant: Variant | None) -> Letter:
-        return Letter("GET", self._signed_url(trade.order.notice_to, fields, wrongly=variant is Variant.WRONG_KEY))
+        return Letter("GET", self._signed_url(trade.order.notice_to, fields, variant))
 
-    def _signed_url(self, url: str, fields: Fields, *, wrongly: bool = False) -> str:
-        key = f"another-key-than-{self._keys.key}" if wrongly else self._keys.key
-        signed = fields | {"sign": signature(fields, key), "sign_type": "MD5"}
+    def _signed_url(self, url: str, fields: Fields, variant: Variant | None = None) -> str:
+        sign = {} if variant is Variant.MISSING else {"sign": signature(fields, self._keys.key, variant)}
+        signed = fields | sign | {"sign_type": "MD5"}
         whole = url if url.isascii() else quote(url, safe=_URL_SAFE)
         return f"{whole}{'&' if '?' in whole else '?'}{urlencode(signed)}"
 

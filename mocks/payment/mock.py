@@ -1,105 +1,44 @@
 """The payment mock, put together: every payment instance of a plan in one process, with its books and its /_admin."""
 
-import asyncio
-from collections.abc import Iterable, Mapping
-
-import msgspec
-
-from faults.decide import Decider
-from ledger.clock import Clock
-from mocks.admin import PREFIX, Admin
-from mocks.apply import Append, Fields, Injector
-from mocks.notices import Ladder, Notices, Send
-from mocks.payment.epay import Epay, Keys
+from mocks.apply import Fields
+from mocks.notices import Notices
+from mocks.payment.epay import Epay
 from mocks.payment.trades import Trade, Trades
-from mocks.server import Answer, Asked, Lag, NoRoute
-from plan.document import nearest
-from plan.run import Plan, UpstreamPlan
-
-ROLE = "payment"
-DIALECTS = ("epay",)
+from mocks.upstreams import Keys, Upstreams
+from plan.run import UpstreamPlan
 
 
-class SetupError(Exception):
-    """The plan, the flags or the environment do not fit together: one line with the way out."""
-
-
-def read_keys(text: str | None, plan: Plan, *, variable: str) -> dict[str, Keys]:
-    """The merchant of every payment instance of the plan; SetupError where one is missing, unknown or ill-formed."""
-    shape = '{"epay": {"pid": "1001", "key": "..."}, ...}'
-    if not text:
-        raise SetupError(f"{variable} is not set; it holds {shape}")
-    try:
-        keys = msgspec.json.decode(text, type=dict[str, Keys])
-    except msgspec.DecodeError as error:
-        raise SetupError(f"{variable}: {error}; it holds {shape}") from None
-    wanted = {name for name, upstream in plan.upstreams.items() if upstream.role == ROLE}
-    if missing := sorted(wanted - keys.keys()):
-        raise SetupError(f"{variable} has no keys for upstream {missing[0]!r} of the plan; it holds {shape}")
-    if unknown := sorted(keys.keys() - wanted):
-        raise SetupError(f"{variable}: the plan has no payment upstream {unknown[0]!r}{nearest(unknown[0], wanted)}")
-    for name, found in keys.items():
-        if not found.pid or len(found.key) < 8:
-            raise SetupError(f"{variable}: {name} needs a pid, and a key of at least 8 characters")
-    return keys
-
-
-class PaymentMock:
+class PaymentMock(Upstreams):
     """All payment instances of a process."""
 
-    def __init__(
-        self,
-        plan: Plan,
-        keys: Mapping[str, Keys],
-        *,
-        clock: Clock,
-        wall_ns: int,
-        append: Append,
-        send: Send,
-        tasks: asyncio.TaskGroup,
-        token: str | None = None,
-    ) -> None:
-        self.secrets = tuple(k.key for k in keys.values()) + ((token,) if token else ())
-        self.injector = Injector(Decider(plan), clock, append)
-        self.trades = Trades(clock, append)
-        self.notices: Notices[Trade] = Notices(clock, append, self.injector, send, tasks, self.secrets)
-        self.lag = Lag()
-        self._instances: dict[str, Epay] = {}
-        for name, upstream in plan.upstreams.items():
-            if upstream.role == ROLE:
-                self._instances[name] = self._instance(name, upstream, keys[name], clock, wall_ns, append)
-                self.notices.serve(name, self._instances[name], _ladder(plan, upstream))
-        self._admin = Admin(self, self.injector, self.lag, plan.faults, token)
+    role = "payment"
+    dialects = ("epay",)
 
-    def _instance(
-        self, name: str, upstream: UpstreamPlan, keys: Keys, clock: Clock, wall_ns: int, append: Append
-    ) -> Epay:
-        if upstream.dialect not in DIALECTS:
-            way_out = nearest(upstream.dialect, DIALECTS)
-            raise SetupError(f"upstreams.{name}: the payment mock speaks no {upstream.dialect!r}{way_out}")
-        return Epay(
+    def _open(self) -> None:
+        self.trades = Trades(self.clock, self.append)
+        self.notices: Notices[Trade] = Notices(
+            self.clock, self.append, self.injector, self.send, self.tasks, self.secrets, signal=self.signal
+        )
+
+    def _instance(self, name: str, upstream: UpstreamPlan, keys: Keys) -> Epay:
+        epay = Epay(
             name,
             keys,
-            clock=clock,
-            wall_ns=wall_ns,
-            append=append,
+            clock=self.clock,
+            wall_ns=self.wall_ns,
+            append=self.append,
             injector=self.injector,
             trades=self.trades,
             notices=self.notices,
         )
+        self.notices.serve(name, epay, self.ladder(upstream))
+        return epay
 
-    def routes(self) -> Iterable[str]:
-        return [route for instance in self._instances.values() for route in instance.routes()] + self._admin.routes()
+    def _forget(self) -> dict[str, object]:
+        return {"notices": self.notices.forget(), "trades": self.trades.forget()}
 
-    async def answer(self, asked: Asked) -> Answer:
-        """The answer to any request; NoRoute where none of the instances nor /_admin takes it."""
-        name, slash, path = asked.path[1:].partition("/")
-        if name == PREFIX[1:]:
-            return self._admin.answer(asked)
-        instance = self._instances.get(name)
-        if instance is None or not slash:
-            raise NoRoute
-        return await instance.answer(asked, path)
+    def stop(self) -> None:
+        self.notices.forget()
 
     # --- what /_admin sees --------------------------------------------------------------------------------------
     @property
@@ -120,15 +59,6 @@ class PaymentMock:
         else:
             found = list(self.trades)[-latest:]
         return [_json(trade) for trade in found if wanted.get("key") in (None, trade.o)]
-
-    def forget(self) -> dict[str, object]:
-        for instance in self._instances.values():
-            instance.forget()
-        return {"notices": self.notices.forget(), "trades": self.trades.forget()}
-
-
-def _ladder(plan: Plan, upstream: UpstreamPlan) -> Ladder:
-    return Ladder.of([plan.wire_s(gap) for gap in upstream.ladder], upstream.notice_timeout)
 
 
 def _json(trade: Trade) -> dict[str, object]:

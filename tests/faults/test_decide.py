@@ -6,7 +6,7 @@ import pytest
 from faults.catalog import Situation
 from faults.decide import Decider, Exchange, strikes
 from faults.exchange import loss_with_load
-from faults.verdict import NOTHING, Delay, Hang, Lose, LoseRequest, Refuse, Repeat, Strike, Verdict
+from faults.verdict import NOTHING, Delay, Hang, Kill, Lose, LoseRequest, Refuse, Repeat, Strike, Verdict
 from ledger.clock import SECOND_NS
 from ledger.states import Hop, Operation, Phase
 from plan.arrivals import Constant, Ramp, Schedule
@@ -322,3 +322,145 @@ def test_forgetting_changes_no_answer(make_plan: MakePlan, make_fault: MakeFault
     before = struck(decider, range(200))
     decider.forget()
     assert struck(decider, range(200)) == before != set()
+
+
+# --- rolling upgrades --------------------------------------------------------------------------------------------
+ROLLED = {
+    (hop, operation)
+    for hop in (Hop.SHOP_PAYMENT, Hop.PAYMENT_SHOP, Hop.SHOP_GAME)
+    for operation in (Operation.CREATE, Operation.QUERY, Operation.REFUND, Operation.NOTICE, Operation.BUY)
+}
+
+
+def upgraded(decider: Decider, n: int) -> set[bool]:
+    """Whether each exchange of an order met the new version, over every hop, operation, upstream and attempt."""
+    return {
+        bool(decider.verdict(Exchange(hop, operation, order_key(n), attempt, upstream), L0_T))
+        for hop, operation in ROLLED
+        for attempt in (1, 2)
+        for upstream in ("epay", "cheap")
+    }
+
+
+def a_rolling_fault(make_fault: MakeFault, **more: object) -> FaultPlan:
+    hops = (Hop.SHOP_PAYMENT, Hop.PAYMENT_SHOP, Hop.SHOP_GAME)
+    return make_fault("v2", "ver.renamed", hops, rolling=Window(10, 30), **more)
+
+
+def test_an_order_meets_one_version_in_all_its_exchanges_and_the_share_grows(
+    make_plan: MakePlan, make_fault: MakeFault
+) -> None:
+    plan = make_plan(a_rolling_fault(make_fault))  # 400 orders at 10/s: due from 0 s to 40 s
+    found = [upgraded(live(plan), n) for n in range(400)]
+    assert all(len(versions) == 1 for versions in found), "no order sees both versions"
+    new = [versions == {True} for versions in found]
+    assert not any(new[:100]), "before the upgrade nobody meets the new version"
+    assert all(new[301:]), "after it everybody does"
+    quarters = [sum(new[low : low + 50]) for low in range(100, 300, 50)]
+    assert quarters == pytest.approx([6, 19, 31, 44], abs=8)
+
+
+def test_a_rolling_upgrade_ends_at_the_rate_of_the_scenario_and_is_the_same_for_ever(
+    make_plan: MakePlan, make_fault: MakeFault
+) -> None:
+    plan = make_plan(a_rolling_fault(make_fault, rate=Share(0.5)))
+    alone = live(plan)
+    new = {n for n in range(400) if upgraded(alone, n) == {True}}
+    assert len(new & set(range(300, 400))) == pytest.approx(50, abs=15)
+    other = live(plan)
+    assert {n for n in reversed(range(400)) if upgraded(other, n) == {True}} == new
+
+
+def test_two_rolling_upgrades_strike_independently_and_leave_other_faults_as_they_are(
+    make_plan: MakePlan, make_fault: MakeFault
+) -> None:
+    lost = make_fault(rate=Share(0.3))
+    without = struck(live(make_plan(lost)), range(400))
+    rolling = a_rolling_fault(make_fault)
+    second = a_rolling_fault(make_fault, rate=Share(0.5))
+    decider = live(make_plan(rolling, msgspec.structs.replace(second, id="v3"), lost))
+    by_fault: dict[str, set[int]] = {"v2": set(), "v3": set(), "lost": set()}
+    for n in range(400):
+        for strike in decider.verdict(notice(n), L0_T).strikes:
+            by_fault[strike.fault_id].add(n)
+    assert by_fault["lost"] == without
+    middle = set(range(150, 250))
+    assert by_fault["v2"] & middle != by_fault["v3"] & middle
+
+
+# --- drawn effects -----------------------------------------------------------------------------------------------
+def test_a_drawn_effect_is_the_same_for_ever_and_another_for_each_exchange(
+    make_plan: MakePlan, make_fault: MakeFault
+) -> None:
+    params: dict[str, object] = {"lognormal": {"median": 200, "p95": 900, "max": 5000}}
+    plan = make_plan(make_fault("slow", "slow", (Hop.SHOP_PAYMENT,), params=params, rate=Share(0.5)))
+    there, back = live(plan), live(plan)
+    forward = {n: there.verdict(create(n), L0_T) for n in range(400)}
+    assert {n: back.verdict(create(n), L0_T) for n in reversed(range(400))} == forward
+    delays = [s.effect.s for v in forward.values() for s in v.strikes if isinstance(s.effect, Delay)]
+    assert len(set(delays)) == len(delays) > 150
+    assert sorted(delays)[len(delays) // 2] == pytest.approx(0.2, rel=0.25)
+    again = there.verdict(msgspec.structs.replace(create(1), attempt=2), L0_T)
+    assert again != forward[1]
+
+
+def test_a_mock_decides_about_acknowledged_kills_and_the_driver_about_buyers_only(
+    make_plan: MakePlan, make_fault: MakeFault
+) -> None:
+    kill = make_fault("kill", "shop_kill", layer="house", params={"after_ack": "0 ms..50 ms"})
+    gone = make_fault("gone", "gives_up", (Hop.BUYER_PAYMENT,), layer="buyer")
+    plan = make_plan(kill, gone)
+    pay = Exchange(Hop.BUYER_PAYMENT, Operation.PAY, order_key(1), 1)
+    mock, driver = live(plan), Decider(plan, ("buyer",))
+    driver.begin(Phase.LOAD, L0_T)
+    driver.renew(L0_T)
+    assert [s.fault_id for s in mock.verdict(notice(1), L0_T).strikes] == ["kill"]
+    assert mock.verdict(pay, L0_T) is NOTHING
+    assert [s.fault_id for s in driver.verdict(pay, L0_T).strikes] == ["gone"]
+    assert driver.verdict(notice(1), L0_T) is NOTHING
+    waits = {
+        s.effect.after_ack_s
+        for n in range(50)
+        for s in mock.verdict(notice(n), L0_T).strikes
+        if isinstance(s.effect, Kill)
+    }
+    assert len(waits) == 50
+    assert all(wait is not None and 0 <= wait < 0.05 for wait in waits)
+
+
+# --- by hand -----------------------------------------------------------------------------------------------------
+def test_a_fault_armed_by_hand_strikes_beside_those_of_the_plan_until_its_own_end(
+    make_plan: MakePlan, make_fault: MakeFault
+) -> None:
+    decider = live(make_plan(make_fault("planned")))
+    end_t = L0_T + 3 * SECOND_NS
+    decider.arm_by_hand([(make_fault("by_hand"), end_t)])
+    assert decider.in_force(end_t - 1) == ["planned", "by_hand"]
+    assert [s.fault_id for s in decider.verdict(notice(1), end_t - 1).strikes] == ["planned", "by_hand"]
+    assert [s.fault_id for s in decider.verdict(notice(1), end_t).strikes] == ["planned"]
+    assert decider.in_force(end_t) == ["planned"]
+
+
+def test_arming_takes_the_place_of_what_was_armed_before(make_plan: MakePlan, make_fault: MakeFault) -> None:
+    decider = live(make_plan())
+    end_t = L0_T + 9 * SECOND_NS
+    assert struck(decider, [1]) == set()
+    decider.arm_by_hand([(make_fault("one"), end_t)])
+    assert [s.fault_id for s in decider.verdict(notice(1), L0_T).strikes] == ["one"]
+    decider.arm_by_hand([(make_fault("two", rate=Share(0.5)), end_t)])
+    some = struck(decider, range(400))
+    assert 150 < len(some) < 250
+    assert some == struck(live(make_plan(make_fault("two", rate=Share(0.5)))), range(400)), "as a plan would strike"
+    decider.arm_by_hand([])
+    assert struck(decider, range(9)) == set()
+
+
+def test_what_was_armed_by_hand_ends_with_the_heartbeat_too(make_plan: MakePlan, make_fault: MakeFault) -> None:
+    decider = live(make_plan())
+    decider.arm_by_hand([(make_fault(), L0_T + 3600 * SECOND_NS)])
+    lease_t = L0_T + int(LEASE_S * SECOND_NS)
+    assert decider.verdict(notice(1), lease_t - 1)
+    assert decider.verdict(notice(1), lease_t) is NOTHING
+    decider.renew(lease_t)
+    decider.begin(Phase.HEAL)
+    assert decider.verdict(notice(1), lease_t) is NOTHING

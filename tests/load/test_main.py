@@ -70,13 +70,7 @@ async def test_lateness_is_the_time_from_due_to_sent_and_orders_are_due_as_plann
 async def test_two_workers_send_the_same_orders_as_one_each_once(
     load: Any, shop: Any, plan_of: PlanOf, tmp_path: Path
 ) -> None:
-    plan_run.save(plan_of(orders=21, rate=200.0), load.run / "plan.yaml")
-    await load.start(shop.url, "--role", "master", "--workers", "2")
-    await load.until(lambda: load.master()["port"])
-    for index in range(2):
-        own = ["--role", "worker", "--index", str(index), "--workers", "2"]
-        await load.start(shop.url, *own, "--master-port", str(load.master()["port"]))
-    await load.until(lambda: load.status(0)["ready"] and load.status(1)["ready"])
+    await load.start_workers(plan_of(orders=21, rate=200.0), shop.url, 2)
     assert load.master()["workers_ready"] == 2
     load.begin("load", in_s=0.2)
     await load.until(lambda: load.status(0)["done"] and load.status(1)["done"])

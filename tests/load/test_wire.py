@@ -188,3 +188,46 @@ def test_a_path_of_other_letters_is_quoted() -> None:
 )
 def test_only_this_machine_is_loopback(host: str, is_so: bool) -> None:
     assert is_loopback(host) is is_so
+
+
+def test_a_request_that_is_sent_unheard_arrives_whole_and_its_connection_is_closed() -> None:
+    wire = new_wire()
+    with peer([None]) as other:
+        assert wire.send_unheard(Ask("place", "POST", f"{other.url}/orders", {"X-A": "1"}, b"body")) == ""
+        assert wire.open_now == 0
+        until = time.monotonic() + 5
+        while not other.requests and time.monotonic() < until:
+            select.select([], [], [], 0.01)
+        (request,) = other.requests
+    assert request.startswith(b"POST /orders HTTP/1.1\r\n")
+    assert request.endswith(b"\r\n\r\nbody")
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("http://127.0.0.1:9/", "connection refused"),
+        ("http://192.0.2.1/", "not allowed: host 192.0.2.1"),
+        ("ftp://127.0.0.1/", "not an address for HTTP: ftp"),
+        ("http://127.0.0.1:9/a\nb", "not a request that HTTP can carry"),
+    ],
+)
+def test_a_request_that_cannot_leave_says_why(url: str, why: str) -> None:
+    left: list[str] = []
+    assert new_wire().send_unheard(get(url)) == why
+    assert new_wire().send(get(url), written=lambda: left.append(url)).why == why
+    assert left == []
+
+
+def test_a_request_that_has_left_is_told_before_its_answer_comes() -> None:
+    told: list[str] = []
+    with peer([OK]) as other:
+        reply = new_wire().send(get(f"{other.url}/x"), written=lambda: told.append("left"))
+    assert (reply.status, told) == (200, ["left"])
+
+
+def test_an_unanswered_request_has_left_all_the_same() -> None:
+    told: list[str] = []
+    with peer([None]) as other:
+        reply = new_wire().send(get(f"{other.url}/x"), within_s=0.05, written=lambda: told.append("left"))
+    assert (reply.why, told) == ("timeout", ["left"])

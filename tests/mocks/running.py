@@ -1,4 +1,4 @@
-"""The real process of the payment mock, and shops to be told things."""
+"""The real process of a mock, and shops to be told things."""
 
 import json
 import os
@@ -33,9 +33,9 @@ def a_run(folder: Path, plan: Plan | None = None) -> RunDir:
     return run
 
 
-def command(run: RunDir, *more: str) -> list[str]:
-    start = [sys.executable, "-P", "-m", "mocks.payment", "--run", str(run.path), "--epoch", str(Epoch.now())]
-    return [*start, "--port", "0", "--port-file", str(run.path / "port"), "--writer", "payment", *more]
+def command(run: RunDir, *more: str, role: str = "payment") -> list[str]:
+    start = [sys.executable, "-P", "-m", f"mocks.{role}", "--run", str(run.path), "--epoch", str(Epoch.now())]
+    return [*start, "--port", "0", "--port-file", str(run.path / "port"), "--writer", role, *more]
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -64,8 +64,8 @@ class Running:
             read: bytes = answer.read()
         return read
 
-    def post(self, path: str, body: bytes) -> bytes:
-        with urlopen(Request(self.url + path, body), timeout=WITHIN_S) as answer:
+    def post(self, path: str, body: bytes, headers: dict[str, str] | None = None) -> bytes:
+        with urlopen(Request(self.url + path, body, headers or {}), timeout=WITHIN_S) as answer:
             read: bytes = answer.read()
         return read
 
@@ -81,11 +81,15 @@ class Running:
 
 
 @contextmanager
-def running(folder: Path, plan: Plan | None = None, *more: str, **env: str) -> Iterator[Running]:
+def running(folder: Path, plan: Plan | None = None, *more: str, role: str = "payment", **env: str) -> Iterator[Running]:
     """The mock as a process, up; killed at the end if it still runs."""
     run = a_run(folder, plan)
     started = subprocess.Popen(
-        command(run, *more), env=environment(**env), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        command(run, *more, role=role),
+        env=environment(**env),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
     )
     mock = Running(run, started)
     try:
@@ -102,13 +106,23 @@ class Shop:
 
     def __init__(self, status: int = 200, text: str = "success", location: str = "") -> None:
         self.told: list[dict[str, str]] = []
+        self.headers: dict[str, str] = {}
+        self.body = b""
         self._came = threading.Condition()
         shop = self
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
+                self._take(dict(parse_qsl(urlsplit(self.path).query)))
+
+            def do_POST(self) -> None:
+                shop.headers = dict(self.headers.items())
+                shop.body = self.rfile.read(int(self.headers["Content-Length"]))
+                self._take(json.loads(shop.body))
+
+            def _take(self, fields: dict[str, str]) -> None:
                 with shop._came:
-                    shop.told.append(dict(parse_qsl(urlsplit(self.path).query)))
+                    shop.told.append(fields)
                     shop._came.notify_all()
                 self.send_response(status)
                 if location:

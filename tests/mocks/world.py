@@ -1,11 +1,11 @@
-"""A payment mock without sockets: a clock that tests move, a journal they can read, a shop they can speak for."""
+"""Mocks without sockets: a clock that tests move, a journal they can read, a shop they can speak for."""
 
 import asyncio
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from hashlib import md5
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from ledger.clock import SECOND_NS, ManualClock
@@ -13,18 +13,20 @@ from ledger.events import Event
 from ledger.states import Hop, Phase
 from mocks.apply import Reply
 from mocks.notices import Heard, Letter
-from mocks.payment.epay import Keys
 from mocks.payment.mock import PaymentMock
 from mocks.server import Asked
+from mocks.upstreams import Keys, Upstreams
 from plan.arrivals import Constant, arrivals
 from plan.faults import FaultPlan, Label
 from plan.orders import Delay, Mix
 from plan.run import SCHEMA, Evidence, Plan, TargetPlan, UpstreamPlan, stuck_after
 from plan.units import BusinessTime, Rate, Share, WireTime
 
+WALL_S = 1_790_000_000
 PID, KEY = "1001", "k3yk3yk3yk3yk3yk3yk3yk3yk3yk3y12"
 NOTIFY, RETURN = "http://127.0.0.1:9000/notify", "http://127.0.0.1:9000/back?from=epay"
 E = TypeVar("E")
+M = TypeVar("M", bound=Upstreams)
 Answering = Callable[[Letter], Heard | None]
 
 
@@ -32,7 +34,16 @@ def a_fault(id: str, fault: str, hop: Hop = Hop.SHOP_PAYMENT, **more: Any) -> Fa
     return FaultPlan(id, fault, (hop,), Label(id, id), "cause", **more)
 
 
-def a_plan(*faults: FaultPlan, gaps: tuple[float, ...] = (60, 180), compress: float = 1.0, timeout: float = 5) -> Plan:
+def a_plan(
+    *faults: FaultPlan,
+    gaps: tuple[float, ...] = (60, 180),
+    compress: float = 1.0,
+    timeout: float = 5,
+    upstreams: dict[str, UpstreamPlan] | None = None,
+    product: dict[str, Share] | None = None,
+    region: dict[str, Share] | None = None,
+    target: TargetPlan | None = None,
+) -> Plan:
     ladder = tuple(BusinessTime(gap) for gap in gaps)
     return Plan(
         schema=SCHEMA,
@@ -41,15 +52,15 @@ def a_plan(*faults: FaultPlan, gaps: tuple[float, ...] = (60, 180), compress: fl
         file="",
         seed=7,
         compress=compress,
-        target=TargetPlan("cardshop", "", "naive"),
+        target=target or TargetPlan("cardshop", "", "naive"),
         load=arrivals(Constant(rate=Rate(10), orders=400)),
         mix=Mix(
-            product={"card_10": Share(1.0)},
+            product=product or {"card_10": Share(1.0)},
             channel={"epay": Share(1.0)},
-            region={"cn": Share(1.0)},
+            region=region or {"cn": Share(1.0)},
             pay_delay=Delay(constant=BusinessTime(8)),
         ),
-        upstreams={"epay": UpstreamPlan("payment", "epay", ladder, WireTime(timeout))},
+        upstreams=upstreams or {"epay": UpstreamPlan("payment", "epay", ladder, WireTime(timeout))},
         faults=faults,
         deadline=BusinessTime(300),
         stuck_after=stuck_after({}),
@@ -81,23 +92,26 @@ def an_order(n: int = 1, **changed: str) -> dict[str, str]:
     return {k: v for k, v in (fields | changed).items() if v}
 
 
-class World:
-    """The mock and all around it."""
+class Around(Generic[M]):
+    """A mock and all around it: every instance has the same merchant."""
 
-    def __init__(self, plan: Plan, tasks: asyncio.TaskGroup, token: str | None) -> None:
+    def __init__(
+        self, kind: type[M], plan: Plan, tasks: asyncio.TaskGroup, token: str | None = None, by_hand: bool = False
+    ) -> None:
         self.clock = ManualClock()
         self.events: list[Event] = []
         self.letters: list[Letter] = []
         self.shop: Answering = lambda letter: Heard(200, "success")
-        self.mock = PaymentMock(
+        self.mock = kind(
             plan,
-            {"epay": Keys(PID, KEY)},
+            dict.fromkeys(plan.upstreams, Keys(PID, KEY)),
             clock=self.clock,
-            wall_ns=1_790_000_000 * SECOND_NS,
+            wall_ns=WALL_S * SECOND_NS,
             append=self.events.append,
             send=self._send,
             tasks=tasks,
             token=token,
+            by_hand=by_hand,
         )
 
     async def _send(self, letter: Letter) -> Heard:
@@ -109,14 +123,38 @@ class World:
         assert answer is not None
         return answer
 
-    def load(self) -> "World":
+    def begin_load(self) -> None:
         """The phase in which faults strike."""
         self.mock.injector.begin(Phase.LOAD, self.clock.t())
         self.mock.injector.renew()
-        return self
 
     def found(self, kind: type[E]) -> list[E]:
         return [event for event in self.events if isinstance(event, kind)]
+
+    async def settle(self) -> None:
+        """Lets everything that can go on without the clock go on."""
+        for _ in range(30):
+            await asyncio.sleep(0)
+
+    async def move_to_s(self, s: float) -> None:
+        """Moves the clock there, stopping wherever somebody waits."""
+        await self.settle()
+        while (due := self.clock.next_due()) is not None and due <= s * SECOND_NS:
+            self.clock.move_to(due)
+            await self.settle()
+        self.clock.move_to(int(s * SECOND_NS))
+        await self.settle()
+
+
+class World(Around[PaymentMock]):
+    """The payment mock and all around it."""
+
+    def __init__(self, plan: Plan, tasks: asyncio.TaskGroup, token: str | None, by_hand: bool = False) -> None:
+        super().__init__(PaymentMock, plan, tasks, token, by_hand)
+
+    def load(self) -> "World":
+        self.begin_load()
+        return self
 
     def notices(self) -> list[dict[str, str]]:
         """What the shop was told."""
@@ -150,29 +188,17 @@ class World:
         assert answer["paid"] is True
         return trade_no
 
-    async def settle(self) -> None:
-        """Lets everything that can go on without the clock go on."""
-        for _ in range(30):
-            await asyncio.sleep(0)
-
-    async def move_to_s(self, s: float) -> None:
-        """Moves the clock there, stopping wherever somebody waits."""
-        await self.settle()
-        while (due := self.clock.next_due()) is not None and due <= s * SECOND_NS:
-            self.clock.move_to(due)
-            await self.settle()
-        self.clock.move_to(int(s * SECOND_NS))
-        await self.settle()
-
 
 MakeWorld = Callable[..., AbstractAsyncContextManager[World]]
 
 
 @asynccontextmanager
-async def make_world(*faults: FaultPlan, token: str | None = None, **plan: Any) -> AsyncIterator[World]:
+async def make_world(
+    *faults: FaultPlan, token: str | None = None, by_hand: bool = False, **plan: Any
+) -> AsyncIterator[World]:
     """A world; what still waits in it at the end is cancelled."""
     async with asyncio.TaskGroup() as tasks:
-        made = World(a_plan(*faults, **plan), tasks, token)
+        made = World(a_plan(*faults, **plan), tasks, token, by_hand)
         yield made
         made.mock.injector.release()
         made.mock.notices.forget()

@@ -14,6 +14,7 @@ from plan.units import (
     Share,
     ShareRange,
     Window,
+    WireSpan,
     WireTime,
     from_text,
     plain,
@@ -110,6 +111,7 @@ REFUSED: list[tuple[type[Any], list[object]]] = [
         Window,
         ["", "10 s", "10 s..", "..10 s", "10..25 s", "25 s..10 s", "10 s..10 s", "1 s..2 s..3 s", 5, None, "10 s-25 s"],
     ),
+    (WireSpan, ["", "20", 20, "50 ms..0 ms", "1 s..1 s", "..1 s", "1 s..", "-1 ms", None]),
     (ShareRange, ["", "25%", "50%..25%", "25%..25%", "25%..101%", "25..50", "-1%..5%", 0.5, None, ["25%", "50%"]]),
 ]
 
@@ -136,6 +138,15 @@ def test_a_range_holds_its_start_and_not_its_end(
     assert read.text() == text
     assert all(number in read for number in inside)
     assert not any(number in read for number in outside)
+
+
+@pytest.mark.parametrize(
+    ("text", "at"), [("20 ms", [0.02, 0.02, 0.02]), ("0 s..50 ms", [0.0, 0.025, 0.0475]), ("0 s", [0.0, 0.0, 0.0])]
+)
+def test_a_span_is_one_wire_time_or_any_between_two(text: str, at: list[float]) -> None:
+    read = WireSpan.parse(text)
+    assert read.text() == text
+    assert [read.at(u) for u in (0.0, 0.5, 0.95)] == pytest.approx(at)
 
 
 @pytest.mark.parametrize("per_mille", range(0, 1000, 7))

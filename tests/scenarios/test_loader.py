@@ -72,10 +72,15 @@ def test_a_good_scenario_becomes_the_plan_it_says(tmp_path: Path) -> None:
         (
             "at: payment>shop",
             "at: shop>payment",
-            "faults[0].at: notice_lost is not legal at shop>payment; legal: payment>shop",
+            "faults[0].at: notice_lost is not legal at shop>payment; legal: payment>shop, game>shop",
         ),
         ("at: payment>shop", "at: payment>shp", "no hop 'payment>shp'; did you mean 'payment>shop'?"),
         ("at: payment>shop", "at: payment>shop/alipay", "no upstream 'alipay'"),
+        (
+            "fault: notice_lost, at: payment>shop",
+            "fault: weak_net, operation: pay, at: buyer>shop",
+            "faults[0].at: weak_net at buyer>shop: operation pay is legal at buyer>payment",
+        ),
         ("rate: 30%", "rate: 130%", "faults[0].rate: '130%' is not legal here; legal: a share"),
         ("rate: 30%", "rte: 30%", "faults[0].rte: unknown key 'rte' of fault notice_lost; did you mean 'rate'?"),
         ("first: 2", "first: 0", "faults[0].first: 0 is not legal here"),
@@ -169,6 +174,14 @@ def test_set_reaches_a_fault_by_its_id(tmp_path: Path) -> None:
     assert resolved(tmp_path, GOOD, sets=(("faults.lost.rate", "50%"),)).faults[0].rate == 0.5
 
 
+def test_a_shape_of_its_own_takes_the_place_of_the_bases_load_and_of_its_cut(tmp_path: Path) -> None:
+    (tmp_path / "base.yaml").write_text(GOOD + "ci: {compress: 30, load: {rate: 50/s}}\n", encoding="utf-8")
+    spike = "extends: base\nabout: mine\nload: {shape: curve, points: [[0 s, 5/s], [10 s, 7/s]]}\n"
+    assert resolved(tmp_path, spike).load.orders == 60
+    assert resolved(tmp_path, spike, ci=True).compress == 30
+    assert resolved(tmp_path, "extends: base\nabout: mine\n", ci=True).load.peak == 50
+
+
 def test_extends_lays_a_scenario_over_its_base_and_a_circle_is_refused(tmp_path: Path) -> None:
     (tmp_path / "base.yaml").write_text(GOOD, encoding="utf-8")
     plan = resolved(tmp_path, "extends: base\nabout: mine\nload: {orders: 20}\n")
@@ -212,3 +225,33 @@ def test_the_shipped_schema_is_the_one_that_the_types_give() -> None:
 def test_the_schema_knows_every_fault() -> None:
     variants = schema.json_schema()["$defs"]["ScenarioDoc"]["properties"]["faults"]["items"]["oneOf"]
     assert {variant["title"] for variant in variants} == set(catalog())
+
+
+STUBBED = GOOD.replace("faults:\n", "  extra: {dialect: stub, file: stubs.yaml}\nfaults:\n")
+
+
+def test_an_upstream_that_its_user_wrote_down_is_resolved_into_the_plan(tmp_path: Path) -> None:
+    (tmp_path / "stubs.yaml").write_text("stubs:\n- {name: price, path: '/prices/{sku}', json: {sku: '{sku}'}}\n")
+    text = STUBBED + "warm_up: 0\n"
+    extra = resolved(tmp_path, text.replace("at: payment>shop", "at: payment>shop/epay")).upstreams["extra"]
+    assert (extra.role, extra.file) == ("supplier", str(tmp_path / "stubs.yaml"))
+    assert [(stub.path, stub.value) for stub in extra.stubs] == [("/prices/{sku}", {"sku": "{sku}"})]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("file: stubs.yaml", "file: nowhere.yaml", "mine.yaml:11 upstreams.extra.file: 'nowhere.yaml': no such file"),
+        (", file: stubs.yaml", "", "mine.yaml:11 upstreams.extra.file: an upstream of the dialect stub needs"),
+        ("dialect: epay,", "dialect: epay, file: stubs.yaml,", "upstreams.epay.file: an upstream of the dialect stub"),
+        ("dialect: stub", "dialect: stab", "no dialect 'stab'; did you mean 'stub'?"),
+        ("file: stubs.yaml", "file: bad.yaml", "bad.yaml:2 stubs[0].pth: unknown key 'pth'; did you mean 'path'?"),
+    ],
+)
+def test_an_upstream_without_a_good_stubs_file_is_refused(tmp_path: Path, old: str, new: str, says: str) -> None:
+    (tmp_path / "stubs.yaml").write_text("stubs:\n- {name: price, path: /prices}\n")
+    (tmp_path / "bad.yaml").write_text("stubs:\n- {name: price, pth: /prices}\n")
+    assert STUBBED.count(old) == 1
+    with pytest.raises(DocumentError) as refused:
+        resolved(tmp_path, STUBBED.replace(old, new))
+    assert says in str(refused.value)

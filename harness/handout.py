@@ -1,0 +1,80 @@
+"""What `orderjam mocks up` hands to a person: addresses and keys, an order to buy by hand, and a ready .env."""
+
+import shlex
+from pathlib import Path
+from string import Formatter
+from urllib.parse import urlencode
+
+from harness import wiring
+from harness.up import Standing
+from mocks.payment.epay import signature
+from plan.run import Plan
+from targets.webshop import Target, filled
+
+NOTIFY = "http://127.0.0.1:9000/notify"
+"""Where the example's notice goes; whoever tries it out puts a listener there, or an address of his own."""
+
+
+def page(plan: Plan, target: Target, standing: Standing, run: Path) -> str:
+    """The lines that `orderjam mocks up` prints once all mocks answer. Holds keys: for the terminal alone."""
+    lines = [f"mocks are up · compress {plan.compress:g} · journals in {run}", ""]
+    for role, url in standing.urls.items():
+        lines.append(f"{role:<9} process {standing.pids[role]}, {url}/_admin/health  trades  faults")
+        for name, at in wiring.channels(role, plan, standing.secrets, url).items():
+            upstream = plan.upstreams[name]
+            identity = "" if upstream.stubs else f"  pid {at['pid']}  key {at['key']}"
+            lines.append(f"  {name:<12} {upstream.dialect:<12} {at['url']}{identity}")
+            lines += [f"    {stub.method} {at['url'].rstrip('/')}{stub.path}" for stub in upstream.stubs]
+    lines += ["", *_buying(plan, standing)]
+    if faults := [f"{fault.id} ({fault.fault})" for fault in plan.faults if fault.layer == "application"]:
+        lines += ["", f"in force from the start, as the scenario says: {', '.join(faults)}"]
+    lines += ["", "break something (> needs quotes in a shell):"]
+    lines += ["  orderjam fault add notice_lost --at 'payment>shop' --rate 30% --for '5 min'"]
+    lines += ["  orderjam fault list · orderjam fault remove notice_lost · orderjam fault save mine.yaml"]
+    lines += ["", ".env for the shop:", *(f"  {line}" for line in env(plan, target, standing).splitlines())]
+    return "\n".join([*lines, "", "Ctrl-C ends it"])
+
+
+def _buying(plan: Plan, standing: Standing) -> list[str]:
+    """An order that can be sent as it is printed, to the first Epay instance."""
+    name = next((n for n, upstream in plan.upstreams.items() if upstream.dialect == "epay"), None)
+    if name is None:
+        return ["buy by hand: what each upstream speaks stands in docs/protocols.md"]
+    keys = standing.secrets.upstreams[name]
+    fields = {"pid": keys.pid, "type": "alipay", "out_trade_no": "T1", "notify_url": NOTIFY, "name": "card"}
+    fields |= {"money": "10.00"}
+    fields |= {"sign": signature(fields, keys.key), "sign_type": "MD5"}
+    url = f"{standing.urls['payment']}/{name}/mapi.php"
+    return [
+        "buy by hand (signed already; the notice goes to notify_url):",
+        f"  curl -s {url} -d {shlex.quote(urlencode(fields))}",
+        "  then open the payurl of the answer in a browser, or: curl -s -X POST -H 'Accept: application/json' PAYURL",
+        f"  what became of it: curl -s {standing.urls['payment']}/_admin/trades",
+    ]
+
+
+def env(plan: Plan, target: Target, standing: Standing) -> str:
+    """A .env: address, pid and key of each upstream, and the settings of the target that hold these or are limits in
+    business time, as a run would set them. Holds keys."""
+    lines = ["# made by `orderjam mocks up`; the keys are new each time"]
+    for role, url in standing.urls.items():
+        for name, at in wiring.channels(role, plan, standing.secrets, url).items():
+            told = {"url": at["url"]} if plan.upstreams[name].stubs else at
+            lines += [_line(f"{name}_{field}".upper(), text) for field, text in told.items()]
+    values = wiring.shop_values(plan, standing.secrets, standing.urls)
+    lines.append(f"# as the target {plan.target.name} reads them")
+    templates = target.start.env.items()
+    lines += [_line(name, filled(text, values)) for name, text in templates if _speaks_of_upstreams(text)]
+    if plan.compress != 1:
+        limits = {**target.business_time, **plan.target.business_time}
+        lines += [f"{name}={plan.wire_s(limit):.6f}" for name, limit in sorted(limits.items())]
+    return "\n".join(lines) + "\n"
+
+
+def _speaks_of_upstreams(template: str) -> bool:
+    fields = {field for _, field, _, _ in Formatter().parse(template) if field}
+    return any(field.startswith(("payment", "supplier", "game")) for field in fields)
+
+
+def _line(name: str, text: str) -> str:
+    return f"{name}={shlex.quote(text)}"

@@ -1,0 +1,1 @@
+"""The supplier mock: goods, and the dialects in which shops buy them."""
