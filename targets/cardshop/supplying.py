@@ -113,7 +113,8 @@ async def _buy(shop: Shop, order: Order, name: str) -> bool:
         return await give_up(shop, order, Code.REFUSED)
     # Written before it is sent: after a crash nobody else knows that there may be something under this number.
     at = shop.now()
-    if not await shop.store.ask_goods(order.order_no, name, at=at):
+    has_won = await shop.store.ask_goods(order.order_no, name, at=at)
+    if not has_won and (shop.profile.settle_once or shop.profile.queue_delivery):
         await shop.jobs.leave(order.order_no, order.contact, due=at)
         return True
     state = State.SUBMITTED if order.state is State.PAID else order.state
