@@ -35,9 +35,9 @@ class ByHand:
         self._around = Around.of(plan)
         self._stretches: list[Stretch] = []
 
-    def replace(self, body: bytes, t: int, struck: Mapping[str, int]) -> None:
-        """Takes the faults of a request in place of those in force; DocumentError for the first flaw, and nothing is
-        changed then. One that was in force just so already goes on, with its new lease."""
+    def replace(self, body: bytes, t: int, struck: Mapping[str, int]) -> bool:
+        """Takes the faults of a request in place of those in force; whether one of these has ended by that. One that
+        was in force just so goes on, with its new lease. DocumentError for the first flaw; nothing is changed then."""
         wanted = self._read(body)
         going_on = {s.fault.id: s for s in self._stretches if t < s.until_t}
         for found in wanted:
@@ -53,6 +53,7 @@ class ByHand:
         order = {found.plan.id: n for n, found in enumerate(wanted)}
         armed = sorted((s for s in self._stretches if t < s.until_t), key=lambda s: order[s.fault.id])
         self._decider.arm_by_hand((s.fault, s.until_t) for s in armed)
+        return bool(going_on)
 
     def listed(self, t: int, struck: Mapping[str, int]) -> list[dict[str, object]]:
         """All that were ever added, in the order of their beginning: each as it is written, with seconds of the load

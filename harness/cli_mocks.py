@@ -144,7 +144,7 @@ def _faults() -> None:
 )
 def add(
     name: Annotated[str, typer.Argument(help="Name of the fault (`orderjam list faults`).")],
-    params: Annotated[list[str] | None, typer.Argument(metavar="[KEY=VALUE]...", help="Its own parameters.")] = None,
+    params: Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE", help="Its own parameters.")] = None,
     at: Annotated[
         str | None,
         typer.Option(help="Hop, such as 'shop>payment/cheap'; not needed where only one is legal here."),

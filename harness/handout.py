@@ -77,4 +77,4 @@ def _speaks_of_upstreams(template: str) -> bool:
 
 
 def _line(name: str, text: str) -> str:
-    return f"{name}={text}" if text.replace("_", "").isalnum() else f"{name}={shlex.quote(text)}"
+    return f"{name}={shlex.quote(text)}"

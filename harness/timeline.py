@@ -60,7 +60,8 @@ class Timeline:
         for name in self.mocks:
             await self._post(name, "/_admin/phase", told)
         self._tell_drivers()
-        self.journal.append(PhaseBegan(t=self.clock.t(), phase=phase, l0_t=self.l0_t, note=note))
+        wall_ns = self.clock.epoch.wall_ns
+        self.journal.append(PhaseBegan(t=self.clock.t(), phase=phase, l0_t=self.l0_t, note=note, wall_ns=wall_ns))
         self.journal.flush()
 
     def _tell_drivers(self) -> None:

@@ -253,11 +253,13 @@ class Health(_Fact, tag="health", frozen=True, kw_only=True, gc=False):
 
 
 class PhaseBegan(_Fact, tag="phase", frozen=True, kw_only=True, gc=False):
-    """The harness began a phase; `l0_t` is the start of load once it is known."""
+    """The harness began a phase; `l0_t` is the start of load once it is known, `wall_ns` the wall clock's time (ns
+    since 1970) at the beginning of the run's axis."""
 
     phase: Phase
     l0_t: int | None = None
     note: str = ""
+    wall_ns: int | None = None
 
 
 Event: TypeAlias = (

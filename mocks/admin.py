@@ -144,14 +144,15 @@ class Admin:
         return Reply(fields=fields)
 
     def _replace_faults(self, asked: Asked) -> Reply:
-        """What waits for a fault goes on at once: it may be one that was just taken away."""
+        """Where one is taken away, all that waits for a fault goes on at once: who waits for which is not known."""
         if self._by_hand is None:
             return Reply(409, {"ok": False, "error": NOT_BY_HAND})
         try:
-            self._by_hand.replace(asked.body, self._injector.clock.t(), self._injector.struck_by)
+            has_ended = self._by_hand.replace(asked.body, self._injector.clock.t(), self._injector.struck_by)
         except DocumentError as error:
             return Reply(400, {"ok": False, "error": str(error)})
-        self._injector.release()
+        if has_ended:
+            self._injector.release()
         return self._list_faults(asked)
 
     def _plan(self, _: Asked) -> Reply:

@@ -162,8 +162,19 @@ class Notices(Generic[T]):
 
     def begin(self, trade: T) -> None:
         """The trade was captured: the first attempt leaves at once."""
-        task = self._tasks.create_task(self._climb(trade), name=f"notices of {trade.trade_no}")
+        self._start(trade, asyncio.Event())
+
+    async def tell(self, trade: T) -> bool:
+        """Begins, and returns when the first attempt has ended: whether the shop has answered it."""
+        first_ended = asyncio.Event()
+        self._start(trade, first_ended).add_done_callback(lambda _: first_ended.set())
+        await first_ended.wait()
+        return trade.heard in (ACCEPTED, REFUSED)
+
+    def _start(self, trade: T, first_ended: asyncio.Event) -> asyncio.Task[None]:
+        task = self._tasks.create_task(self._climb(trade, first_ended), name=f"notices of {trade.trade_no}")
         self._climbing[trade.trade_no] = task
+        return task
 
     def forget(self) -> int:
         """Drops every notice that is due or under way; how many there were."""
@@ -172,12 +183,14 @@ class Notices(Generic[T]):
             task.cancel()
         return len(climbing)
 
-    async def _climb(self, trade: T) -> None:
+    async def _climb(self, trade: T, first_ended: asyncio.Event) -> None:
         line = self._lines[trade.upstream]
         try:
             for n, gap_ns in enumerate((*line.ladder.gaps_ns, 0), 1):
                 due_t = self._clock.t() + gap_ns  # of the next attempt: a gap is counted from send to send
-                if await self._attempt(trade, line, n):
+                accepted = await self._attempt(trade, line, n)
+                first_ended.set()
+                if accepted:
                     return
                 await self._clock.wait_until(due_t)
         finally:

@@ -38,6 +38,24 @@ INVARIANTS = {
     "optimistic_page": ("page said done before it was", "页面提前显示完成"),
 }
 
+HONESTY = {
+    "honest": ("low", "order-time in which the page said what is true", "页面与事实一致的订单时间"),
+    "late": ("high", "order-time in which the truth was ahead of the page", "页面落后于事实的订单时间"),
+    "optimistic": ("high", "order-time in which the page said done before it was", "页面提前显示完成的订单时间"),
+    "pessimistic": (
+        "high",
+        "order-time in which the page said failed and money or goods were there",
+        "页面误报失败的订单时间",
+    ),
+    "regressive": ("high", "order-time in which a page had left an end", "页面从终态倒退的订单时间"),
+    "false_progress": (
+        "high",
+        "order-time in which the page told of work nobody did",
+        "虚假进度：显示充值中而上游未处理",
+    ),
+}
+"""The classes of order-time that a gate may name: bad side and words."""
+
 MEASURES: dict[str, Measure] = {
     m.name: m
     for m in (
@@ -58,6 +76,43 @@ MEASURES: dict[str, Measure] = {
             "每千单超限的订单秒数",
         ),
         Measure("delivered.rate", Unit.SHARE, "low", "paid orders that got their goods", "已付款且收到商品的订单"),
+        Measure(
+            "goods.bought_twice",
+            Unit.COUNT,
+            "high",
+            "orders for which upstreams sold more than was ordered",
+            "上游重复出货的订单",
+        ),
+        Measure(
+            "goods.charged_undelivered",
+            Unit.COUNT,
+            "high",
+            "orders that upstreams sold to and whose buyer got nothing",
+            "上游已出货而买家未收到的订单",
+        ),
+        Measure(
+            "goods.paid_to_request.p95",
+            Unit.BUSINESS_S,
+            "high",
+            "payment to the first request for goods, 95th percentile",
+            "付款到首次向上游要货 p95",
+        ),
+        Measure("intents.paid_twice", Unit.COUNT, "high", "wishes paid for more than once", "同一意图重复付款"),
+        Measure(
+            "page.unchanged.p95",
+            Unit.BUSINESS_S,
+            "high",
+            "longest time in which a page stood still, 95th percentile",
+            "页面最长无变化时间 p95",
+        ),
+        Measure(
+            "page.unchanged.max",
+            Unit.BUSINESS_S,
+            "high",
+            "longest time in which any page stood still",
+            "页面最长无变化时间的最大值",
+        ),
+        *(Measure(f"honesty.{name}", Unit.SHARE, bad, en, zh) for name, (bad, en, zh) in HONESTY.items()),
         Measure("open.at_end", Unit.COUNT, "high", "paid orders still open at the end", "结束时仍未完结的已付订单"),
         Measure("unsent", Unit.COUNT, "high", "planned orders never sent", "未发出的计划订单"),
         Measure("errors.rate", Unit.SHARE, "high", "failed requests", "失败的请求"),

@@ -10,8 +10,32 @@ from plan.gates import MEASURES, Unit
 from reports import gate as gates
 from reports.basis import Basis, basis
 from reports.claims import claims
-from reports.findings import SCHEMA, Finding, Findings, Invariant, Outcomes, PhaseRow, Series, Worst
-from reports.measure import lasthop, load, outcomes, rates, series, stuck
+from reports.findings import (
+    SCHEMA,
+    Finding,
+    Findings,
+    Group,
+    Invariant,
+    Outcomes,
+    PhaseRow,
+    Series,
+    Settled,
+    Worst,
+)
+from reports.measure import (
+    asked,
+    breakdown,
+    honesty,
+    invariants,
+    lasthop,
+    load,
+    outcomes,
+    rates,
+    series,
+    settled,
+    stuck,
+    unchanged,
+)
 from reports.measure.intervals import at_least, share
 from reports.stories import Stories
 
@@ -45,13 +69,18 @@ def analyse(stories: Stories) -> Analysis:
 def _findings(stories: Stories, b: Basis, bad: lasthop.Bad, strikes: lasthop.Strikes) -> Findings:
     plan, times, paid = b.plan, b.times, b.orders.paid
     became = outcomes.outcomes(b.orders, b.pages.ends, b.is_open, b.goods_shared)
-    measures, claimed = _measures(b, became), claims(b)
+    wishes, paid_twice = outcomes.intents(b.orders)
+    counted = {**invariants.goods_counted(b.orders), "intents.paid_twice": paid_twice}
+    waits, was_asked = asked.waits(b.orders, times.end_t, b.to_business)
+    measures = {**_measures(b, became, counted), "goods.paid_to_request.p95": asked.p95(waits, was_asked)}
+    assert measures.keys() == MEASURES.keys()
+    measures, claimed = {name: measures[name] for name in MEASURES}, claims(b)
     evidence = gates.Evidence(int(paid.sum()), plan.evidence.orders, b.is_whole)
     judged = [gates.judge(gate, measures, b.invariants, evidence) for gate in plan.gates]
     flaw = gates.generator_flaw(measures, load.late_polls(b.requests))
     lost, rate = b.invariants["lost_order"], measures["stuck.rate"]
     recovered = np.isin(b.pages.ended_state, [stuck.INDEX[State.COMPLETED], stuck.INDEX[State.REFUNDED]])
-    since_s = (times.end_t - np.nanmin(b.orders.captured_t)) / SECOND_NS * plan.compress if paid.any() else 0.0
+    since_s = (times.end_t - np.nanmin(b.orders.captured_t)) * b.to_business if paid.any() else 0.0
     deadlines = rates.deadlines(b.followed, since_s)
     return Findings(
         schema=SCHEMA,
@@ -63,14 +92,22 @@ def _findings(stories: Stories, b: Basis, bad: lasthop.Bad, strikes: lasthop.Str
         compress=plan.compress,
         deadline_s=b.followed.deadline_s,
         replay=plan.made.replay,
+        stopped=times.stopped,
         claims=claimed,
         verdict=gates.verdict(judged, flaw, became, rate, lost, claimed.ok),
         exit_code=gates.exit_code(judged, flaw),
         measures=measures,
         invariants=b.invariants,
+        counted=counted,
         gates=judged,
         outcomes=became,
+        intents=wishes,
         stuck=rates.stuck(b.orders, b.pages.episodes, b.episode_excess_s, recovered),
+        breakdown=_breakdown(b),
+        honesty=honesty.findings(b.told, b.orders, b.went_on, b.to_business, b.eps_s),
+        asked=asked.findings(waits, was_asked),
+        unchanged=unchanged.findings(b.still, b.orders.keys),
+        settled=_settled(b),
         deadlines=deadlines,
         survival=rates.survival(b.followed, [d.s for d in deadlines], MARKS_S),
         notices_due=outcomes.notices_due(stories.open_notices(), plan, times.end_t),
@@ -85,16 +122,38 @@ def _findings(stories: Stories, b: Basis, bad: lasthop.Bad, strikes: lasthop.Str
     )
 
 
-def _measures(b: Basis, became: Outcomes) -> dict[str, Finding]:
-    """Every measure that a gate may name."""
+def _breakdown(b: Basis) -> dict[str, list[Group]]:
+    ended = np.isfinite(b.pages.ended_t)
+    became = breakdown.Became(b.stuck_s > 0, b.is_open, b.is_lost, b.waited_s, ended, b.excess_s)
+    return breakdown.breakdown(b.orders, became)
+
+
+def _settled(b: Basis) -> Settled | None:
+    pages, times = b.pages, b.times
+    return settled.settled(
+        b.orders,
+        pages.episodes,
+        pages.ended_t,
+        pages.ended_state,
+        heal_t=times.heal_t,
+        end_t=times.end_t,
+        to_business=b.to_business,
+    )
+
+
+def _measures(b: Basis, became: Outcomes, counted: dict[str, Invariant]) -> dict[str, Finding]:
+    """Every measure that a gate may name, but the time to the first request."""
     followed, requests = b.followed, b.requests
     full = followed.is_full(followed.deadline_s)
-    measures = {
+    return {
         "stuck.rate": rates.stuck_rate(int((b.stuck_s > 0).sum()), followed),
         "stuck.at_deadline": followed.open_at(followed.deadline_s),
         "stuck.rmst": rates.mean_time(followed),
         "stuck.excess_per_1000": rates.excess_per_1000(b.excess_s[b.orders.paid], followed),
         "delivered.rate": (share if full else at_least)(became.delivered, followed.n, Unit.SHARE),
+        **{name: _of_invariant(found) for name, found in counted.items()},
+        **unchanged.measures(b.still),
+        **honesty.measures(b.spent, b.orders),
         "open.at_end": _count(became.open, followed.n),
         "unsent": _count(became.unsent, became.planned),
         "errors.rate": load.error_rate(requests, Unit.SHARE),
@@ -103,8 +162,6 @@ def _measures(b: Basis, became: Outcomes) -> dict[str, Finding]:
         "latency.poll.p95": load.latency_p95(requests, "poll", Unit.WIRE_S),
         **{f"{gates.PREFIX}{name}": _of_invariant(found) for name, found in b.invariants.items()},
     }
-    assert measures.keys() == MEASURES.keys()
-    return measures
 
 
 def _count(k: int, n: int) -> Finding:
@@ -131,9 +188,7 @@ def _series(b: Basis) -> Series:
 
 def _worst(b: Basis, bad: lasthop.Bad, strikes: lasthop.Strikes) -> list[Worst]:
     """The worst orders: lost ones first, then those stuck longest."""
-    orders, pages = b.orders, b.pages
-    until = np.where(np.isfinite(pages.ended_t), pages.ended_t, pages.followed_t)
-    waited_s = np.fmax(np.nan_to_num(until - orders.captured_t), 0.0) / SECOND_NS * b.plan.compress
+    orders, waited_s = b.orders, b.waited_s
     rows = np.flatnonzero(bad.stuck | bad.lost).tolist()
     rows.sort(key=lambda i: (not bad.lost[i], -b.stuck_s[i], -waited_s[i], orders.keys[i]))
     before = lasthop.struck_before(strikes, bad.at_t)

@@ -10,8 +10,9 @@ from ledger.rundir import Verdict as Verified
 from ledger.states import Phase, State
 from plan.run import Plan
 from reports.findings import Invariant
-from reports.measure import invariants, load, outcomes, rates, stuck
-from reports.stories import Orders, Stories
+from reports.measure import honesty, invariants, load, outcomes, rates, stuck, unchanged
+from reports.orders import Orders
+from reports.stories import Stories
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -23,19 +24,23 @@ EPS_S = 2.0
 
 class Times(msgspec.Struct, frozen=True):
     """The frame of a run: start of load, heal (NaN if never), end of the observation, and whether it came so far that
-    the harness collected."""
+    the harness collected. `stopped`: why the load ended early, in the harness's words, else empty;
+    `wall_ns`: the wall clock at the beginning of the axis, if somebody wrote it down."""
 
     l0_t: float
     heal_t: float
     end_t: float
     is_complete: bool
     collect_note: str
+    stopped: str
+    wall_ns: float | None
     phases: list[tuple[str, float, float, str]]
 
     @classmethod
     def of(cls, stories: Stories) -> "Times":
         phases = stories.phases()
         began = {phase: t for phase, t, _, _ in phases}
+        notes = {phase: note for phase, _, _, note in reversed(phases)}
         starts = [l0_t for _, _, l0_t, _ in phases if np.isfinite(l0_t)]
         collect_t = began.get(Phase.COLLECT)
         return cls(
@@ -43,7 +48,9 @@ class Times(msgspec.Struct, frozen=True):
             heal_t=began.get(Phase.HEAL, np.nan),
             end_t=collect_t if collect_t is not None else stories.last_t(),
             is_complete=collect_t is not None,
-            collect_note=next((note for phase, _, _, note in phases if phase == Phase.COLLECT), ""),
+            collect_note=notes.get(Phase.COLLECT, ""),
+            stopped=notes.get(Phase.HEAL, ""),
+            wall_ns=stories.wall_ns(),
             phases=phases,
         )
 
@@ -60,18 +67,21 @@ class Times(msgspec.Struct, frozen=True):
 
 class Pages(msgspec.Struct, frozen=True):
     """What came of the pages, by order where it is not by dwell or episode: when and in which state an order ended
-    after its payment (NaN, -1), and until when it was followed."""
+    after its payment (NaN, -1), until when it was read, and until when it was followed, read or not."""
 
+    seen: stuck.Seen
     dwells: stuck.Dwells
     episodes: stuck.Episodes
     ended_t: Floats
     ended_state: Ints
+    read_t: Floats
     followed_t: Floats
     ends: invariants.Ends
 
 
 class Basis(msgspec.Struct, frozen=True):
-    """Everything that findings are computed from. `stuck_s` and `excess_s` are by order, business seconds."""
+    """Everything that findings are computed from. `stuck_s` and `excess_s` are by order, business seconds; `spent` is
+    order-time (ns) by order and class of honesty."""
 
     plan: Plan
     orders: Orders
@@ -79,6 +89,10 @@ class Basis(msgspec.Struct, frozen=True):
     pages: Pages
     verified: Verified
     followed: rates.Followed
+    told: honesty.Told
+    spent: Floats
+    went_on: Bools
+    still: unchanged.Still
     requests: load.Requests
     invariants: dict[str, Invariant]
     is_lost: Bools
@@ -86,8 +100,23 @@ class Basis(msgspec.Struct, frozen=True):
     excess_s: Floats
     episode_excess_s: Floats
     has_books: bool
-    has_upstream_goods: bool
     goods_shared: int
+
+    @property
+    def to_business(self) -> float:
+        """Business seconds in a ns of the wire."""
+        return self.plan.compress / SECOND_NS
+
+    @property
+    def eps_s(self) -> float:
+        """For how long (wire) a page may say what is not true."""
+        return float(self.plan.poll_every) + EPS_S
+
+    @property
+    def waited_s(self) -> Floats:
+        """By order, business seconds from payment to the end, or as far as it was followed."""
+        until = np.where(np.isfinite(self.pages.ended_t), self.pages.ended_t, self.pages.followed_t)
+        return np.fmax(np.nan_to_num(until - self.orders.captured_t), 0.0) * self.to_business
 
     @property
     def is_open(self) -> Bools:
@@ -107,7 +136,8 @@ def basis(stories: Stories) -> Basis:
     episodes, to_business = pages.episodes, plan.compress / SECOND_NS
     excess_s = (episodes.end - episodes.onset) * to_business
     eps = (float(plan.poll_every) + EPS_S) * SECOND_NS
-    has_books, vouched = bool(orders.books.any()), stories.has_upstream_goods
+    has_books = bool(orders.books.any())
+    told = honesty.judge(orders, pages.seen, stories.work(), until_t=pages.read_t, end_t=times.end_t, eps=eps)
     violated = invariants.violations(orders, pages.ends, eps)
     return Basis(
         plan=plan,
@@ -116,14 +146,17 @@ def basis(stories: Stories) -> Basis:
         pages=pages,
         verified=stories.run.verify(),
         followed=_followed(plan, orders, pages, times),
+        told=told,
+        spent=honesty.by_order(told, len(orders)),
+        went_on=honesty.went_on(orders, pages.seen),
+        still=unchanged.longest(pages.seen, orders.captured_t, pages.followed_t, to_business),
         requests=load.parse(stories.requests()),
-        invariants=invariants.counted(orders, violated, has_books=has_books, upstream_goods=vouched),
+        invariants=invariants.counted(orders, violated, has_books=has_books, vouched=bool(orders.is_vouched.all())),
         is_lost=violated["lost_order"].did,
         stuck_s=stuck.total_by_order(episodes.i, (episodes.end - episodes.start) * to_business, len(orders)),
         excess_s=stuck.total_by_order(episodes.i, excess_s, len(orders)),
         episode_excess_s=excess_s,
         has_books=has_books,
-        has_upstream_goods=vouched,
         goods_shared=stories.goods_shared(),
     )
 
@@ -133,7 +166,8 @@ def _pages(stories: Stories, orders: Orders, times: Times) -> Pages:
     good_end = np.where(np.isfinite(orders.final_t), orders.final_t, np.fmin(orders.written_t, times.end_t))
     watched_end = np.fmax(good_end, orders.last_failed_t)
     poll = float(plan.poll_every) * SECOND_NS
-    found = stuck.dwells(stories.seen(), good_end=good_end, watched_end=watched_end, poll=poll)
+    seen = stories.seen()
+    found = stuck.dwells(seen, good_end=good_end, watched_end=watched_end, poll=poll)
     threshold = np.full(len(stuck.STATES), np.nan)
     for state, after in plan.stuck_after.items():
         threshold[stuck.INDEX[state]] = round(plan.wire_s(after) * SECOND_NS)
@@ -148,7 +182,7 @@ def _pages(stories: Stories, orders: Orders, times: Times) -> Pages:
     never_read = (orders.polls_seen == 0) & times.is_complete  # nobody saw it end, until the end
     followed_t = np.where(never_read, times.end_t, watched_end)
     episodes = stuck.episodes(found, orders.captured_t, threshold)
-    return Pages(found, episodes, ended_t, ended_state, followed_t, ends)
+    return Pages(seen, found, episodes, ended_t, ended_state, good_end, followed_t, ends)
 
 
 def _shown_t(stories: Stories, state: State, n: int) -> Floats:

@@ -70,12 +70,30 @@ def _of_books(basis: Basis) -> list[Words]:
 
 def _remarks(basis: Basis) -> list[Words]:
     remarks = []
-    if not basis.has_upstream_goods:
+    paid, vouched = basis.orders.paid, basis.orders.is_vouched
+    if not vouched.any():
         remarks.append(
             Words(
                 "the shop sells its own stock: no upstream vouches for goods, so delivered means goods on the page or "
-                "in the shop's books",
-                "店铺销售自有库存：没有上游可为商品作证，“已发货”指页面或账本上有商品",
+                "in the shop's books, and false progress is not evaluated",
+                "店铺销售自有库存：没有上游可为商品作证，“已发货”指页面或账本上有商品；虚假进度未评估",
+            )
+        )
+    elif without := int((paid & ~vouched).sum()):
+        n = int(paid.sum())
+        remarks.append(
+            Words(
+                f"no upstream vouches for the goods of {without} of {n} paid orders: of these, delivered means goods "
+                "on the page or in the shop's books, and false progress is not evaluated",
+                f"{n} 个已付订单中有 {without} 个没有上游作证：这些订单的“已发货”指页面或账本上有商品，虚假进度未评估",
+            )
+        )
+    if n := int((paid & basis.went_on).sum()):
+        remarks.append(
+            Words(
+                f"the pages of {n} paid orders ended expired, cancelled or failed, and the books tell of another state "
+                "later: pages are not read after their end, so that time is not judged",
+                f"{n} 个已付订单的页面已显示过期、取消或失败，账本之后却是别的状态：页面终结后不再读取，这段时间未判断",
             )
         )
     if shared := basis.goods_shared:

@@ -44,7 +44,8 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 class Invariant(msgspec.Struct, frozen=True):
-    """Violations `k` of `n` orders, the one-sided 95 % upper bound of their share, and the first keys."""
+    """Violations `k` of `n` orders, the one-sided 95 % upper bound of their share, and the first keys. Also what is
+    counted in the same way without being forbidden."""
 
     k: int
     n: int
@@ -72,7 +73,11 @@ class GateResult(msgspec.Struct, frozen=True):
 
 
 class Outcomes(msgspec.Struct, frozen=True):
-    """What became of the planned orders; `money_kept` ended unserved with the money not given back."""
+    """What became of the orders; `money_kept` ended unserved with the money not given back.
+
+    Of those sent and never paid (`unpaid`): `not_placed` the shop did not take, `not_submitted` the buyer tried to pay
+    for and the channel never got it, `left_unpaid` nobody tried to pay for. `extra`: orders beside the planned ones.
+    """
 
     planned: int
     sent: int
@@ -86,6 +91,12 @@ class Outcomes(msgspec.Struct, frozen=True):
     open: int
     held: int
     unpaid: int
+    not_placed: int
+    not_submitted: int
+    left_unpaid: int
+    cancel_asked: int
+    cancel_done: int
+    extra: int
     goods_shared: int
 
 
@@ -99,6 +110,109 @@ class Slice(msgspec.Struct, frozen=True):
     lo: float | None
     hi: float | None
     excess_s: float
+
+
+class Group(msgspec.Struct, frozen=True):
+    """The paid orders of one channel, supplier, product … and what became of them. `is_few`: too few to tell much.
+    `end_median_s`: Kaplan-Meier median of payment to end; null where half of them had not ended."""
+
+    name: str
+    paid: int
+    stuck: int
+    rate: float | None
+    lo: float | None
+    hi: float | None
+    open: int
+    delivered: int
+    refunded: int
+    lost: int
+    end_median_s: float | None
+    excess_s: float
+    is_few: bool
+
+
+class Intents(msgspec.Struct, frozen=True):
+    """Wishes of buyers: how many had several orders, how many were paid for more than once, and for how many of those
+    no more than one payment is kept in the end."""
+
+    wishes: int
+    several_orders: int
+    paid_twice: int
+    refunded_since: int
+
+
+class AskedUpstream(msgspec.Struct, frozen=True):
+    """Payment to the first request for goods at an upstream (business s): of `n` paid orders with such an upstream,
+    `asked` were asked for; the curve is the share not yet asked for, by Kaplan-Meier."""
+
+    n: int
+    asked: int
+    median_s: float | None
+    p95_s: float | None
+    max_s: float | None
+    t_s: list[float]
+    waiting: list[float]
+
+
+class Unchanged(msgspec.Struct, frozen=True):
+    """The longest time each paid order's page stood still (business s), state, words and code alike; `open`: orders
+    whose page might have stood longer, for they had not ended."""
+
+    n: int
+    open: int
+    median_s: float | None
+    p95_s: float | None
+    max_s: float | None
+    worst: str
+    worst_is_open: bool
+
+
+class HonestyClass(msgspec.Struct, frozen=True):
+    """Order-time in a class, its share of all that was judged, and the orders that were ever in it."""
+
+    name: str
+    s: float
+    share: float | None
+    orders: int
+
+
+class HonestyState(msgspec.Struct, frozen=True):
+    """Order-time while the page showed a state, by class, and the orders that it told of false progress."""
+
+    state: str
+    s: float
+    by: dict[str, float]
+    false_progress: int
+
+
+class Honesty(msgspec.Struct, frozen=True):
+    """How far pages agreed with the truth after payment. Business seconds, but for the tolerance `eps_wire_s`.
+    `went_on`: orders whose page ended and whose books tell of another state later, which nobody read."""
+
+    order_s: float
+    eps_wire_s: float
+    judged_orders: int
+    vouched_orders: int
+    went_on: int
+    classes: list[HonestyClass]
+    states: list[HonestyState]
+
+
+class Settled(msgspec.Struct, frozen=True):
+    """What was open and stuck when the faults were healed, and what became of that without anybody's help. `healed`
+    ended completed or refunded, `stayed` were still open at the end, `ended_badly` failed, expired or cancelled,
+    `with_person` held or handed over; `stuck_later` got stuck only after the heal. Business seconds after the heal:
+    `half_s` when half of the open orders had ended, `last_s` when the last stuck one healed."""
+
+    open: int
+    stuck: int
+    healed: int
+    stayed: int
+    ended_badly: int
+    with_person: int
+    stuck_later: int
+    last_s: float | None
+    half_s: float | None
 
 
 class Stuck(msgspec.Struct, frozen=True):
@@ -256,7 +370,8 @@ class PhaseRow(msgspec.Struct, frozen=True):
 
 
 class Findings(msgspec.Struct, frozen=True):
-    """Every number of a report."""
+    """Every number of a report. `stopped`: why the load was stopped early, in the harness's words; empty if it was not.
+    `counted`: what is counted beside the invariants and for gates alone is good or bad."""
 
     schema: int
     run: str
@@ -267,14 +382,22 @@ class Findings(msgspec.Struct, frozen=True):
     compress: float
     deadline_s: float
     replay: str
+    stopped: str
     claims: Claims
     verdict: Verdict
     exit_code: int
     measures: dict[str, Finding]
     invariants: dict[str, Invariant]
+    counted: dict[str, Invariant]
     gates: list[GateResult]
     outcomes: Outcomes
+    intents: Intents
     stuck: Stuck
+    breakdown: dict[str, list[Group]]
+    honesty: Honesty
+    asked: AskedUpstream
+    unchanged: Unchanged
+    settled: Settled | None
     deadlines: list[Deadline]
     survival: Survival
     notices_due: list[NoticesDue]

@@ -11,6 +11,8 @@ from reports.measure.load import LATE_POLLS_MAX
 
 PASS, FAIL, INCONCLUSIVE = "pass", "fail", "inconclusive"
 PREFIX = "invariants."
+COUNTED = ("goods.bought_twice", "goods.charged_undelivered", "intents.paid_twice")
+"""Counts of orders that pass, like invariants, only on enough evidence."""
 COMPARED_AS_IS = ("open.at_end", "unsent", "lateness.p99", "latency.place.p95", "latency.poll.p95")
 """Measures without an interval."""
 EXIT_PASSED, EXIT_GATE, EXIT_INCONCLUSIVE = 0, 1, 3
@@ -78,9 +80,15 @@ def _if_enough(k: int, evidence: Evidence) -> tuple[str, Words]:
 
 
 def _measure(gate: Gate, found: Finding, evidence: Evidence) -> tuple[str, Words]:
-    if found.value is None:
-        return INCONCLUSIVE, Words(found.method, "无法估计")
     high = MEASURES[gate.measure].bad == "high"
+    if found.value is None:
+        if high and found.bound_lo is not None and found.bound_lo > gate.limit:
+            return FAIL, Words("not estimable, but surely beyond the limit", "无法估计，但必定超过限值")
+        return INCONCLUSIVE, Words(found.method, "无法估计")
+    if gate.measure in COUNTED:
+        if found.value > gate.limit:
+            return FAIL, Words(f"{found.k} of {found.n} orders", f"{found.n} 单中有 {found.k} 单")
+        return _if_enough(found.k or 0, evidence)
     if gate.measure in COMPARED_AS_IS:
         if gate.measure == "open.at_end" and evidence.paid == 0:
             return INCONCLUSIVE, Words("nobody paid", "没有人付款")

@@ -15,19 +15,16 @@ import numpy.typing as npt
 
 from ledger.journal import STRUCK_PREFIX
 from ledger.rundir import RunDir, RunDirError
-from ledger.states import BEFORE_PAID, Code, State
+from ledger.states import State
 from plan.orders import number_of, order_key, wish
 from plan.run import Plan
+from reports import goods
 from reports.measure.stuck import INDEX, STATES, UNKNOWN, Seen
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
-Texts = npt.NDArray[np.object_]
+from reports.orders import ORDERS_SQL, Floats, Ints, Orders, Texts
 
 _INTEGERS = (
     *("t", "due_t", "n", "late_ns", "last_old_t", "status", "count", "errors", "late", "amount_fen", "copy", "shop_t"),
-    *("attempt", "l0_t"),
+    *("attempt", "l0_t", "wall_ns", "quantity"),
 )
 _TEXTS = (
     *("w", "k", "o", "order_no", "channel", "name", "state", "words", "code", "operation", "upstream", "trade_no"),
@@ -35,71 +32,16 @@ _TEXTS = (
     *("fault", "hop", "changed", "child", "phase", "note"),
 )
 _NUMBERS = ("ms", "cpu", "rss_mb", "lag_ms")
-_OTHERS = {"histogram": "JSON", "why": "JSON", "goods": "JSON", "final": "BOOLEAN"}
+_OTHERS = {"histogram": "JSON", "why": "JSON", "goods": "JSON", "final": "BOOLEAN", "done": "BOOLEAN"}
 COLUMNS = (
     dict.fromkeys(_INTEGERS, "BIGINT") | dict.fromkeys(_TEXTS, "VARCHAR") | dict.fromkeys(_NUMBERS, "DOUBLE") | _OTHERS
 )
 _KEY = r"^b[0-9]{8}(\.[0-9]+)?$"
 _ANY_KEY = r"^[bw][0-9]{8}(\.[0-9]+)?$"
 
-PAID_STATES = (
-    State.PAID, State.SUBMITTED, State.RECHARGING, State.COMPLETED, State.REFUNDING, State.REFUNDED, State.DELAYED
-)  # fmt: skip
-UNPAID_BOOKS = (*sorted(BEFORE_PAID), State.EXPIRED, State.CANCELLED, State.UNKNOWN)
-
-
-class Orders(msgspec.Struct, frozen=True):
-    """One entry per planned order, and per order of ours that money was asked for beside the plan."""
-
-    keys: list[str]
-    is_planned: Bools
-    product: Texts
-    channel: Texts
-    region: Texts
-    buyer: Texts
-    unsent_why: Texts
-    order_no: Texts
-    trade_no: Texts
-    way: Texts
-    due_t: Floats
-    sent_t: Floats
-    late_ns: Floats
-    placed_t: Floats
-    cashier_t: Floats
-    trade_t: Floats
-    captured_t: Floats
-    accepted_t: Floats
-    refunded_t: Floats
-    page_paid_t: Floats
-    last_seen_t: Floats
-    final_t: Floats
-    last_failed_t: Floats
-    gone_t: Floats
-    written_t: Floats
-    goods_t: Floats
-    credited_t: Floats
-    price_fen: Ints
-    captured_fen: Ints
-    refunded_fen: Ints
-    notices: Ints
-    goods: Ints
-    polls_seen: Ints
-    books: Ints
-    booked_paid: Bools
-    booked_holds: Bools
-    booked_state: Texts
-
-    def __len__(self) -> int:
-        return len(self.keys)
-
-    @property
-    def paid(self) -> Bools:
-        return np.isfinite(self.captured_t)
-
-    @property
-    def is_refunded(self) -> Bools:
-        """All the money was given back."""
-        return (self.captured_fen > 0) & (self.refunded_fen >= self.captured_fen)
+_COUNTS = (
+    *("price_fen", "captured_fen", "refunded_fen", "notices", "polls_seen", "books", "pay_failures", "cancel_asked"),
+)
 
 
 class Stories:
@@ -158,21 +100,24 @@ class Stories:
             [self.keys, self.keys],
         )
         self._db.execute("CREATE TABLE told AS SELECT i, raw.*, raw.rowid AS seq FROM raw JOIN orders USING (o)")
+        self._db.execute(goods.SHOWN_SQL)
 
     def orders(self) -> Orders:
         """One row per order."""
-        found = self.query(_ORDERS_SQL)
+        found = self.query(ORDERS_SQL)
         n, rows = len(self.keys), found.pop("i").astype(np.int64)
         columns: dict[str, Any] = {name: _scattered(column, rows, n) for name, column in found.items()}
-        for name in ("price_fen", "captured_fen", "refunded_fen", "notices", "polls_seen", "books"):
+        for name in _COUNTS:
             columns[name] = np.nan_to_num(columns[name]).astype(np.int64)
-        for name in ("booked_paid", "booked_holds"):
+        for name in ("booked_paid", "booked_holds", "cancel_done"):
             columns[name] = np.nan_to_num(columns[name]).astype(bool)
-        for name in ("unsent_why", "order_no", "trade_no", "way", "booked_state"):
+        for name in ("unsent_why", "order_no", "trade_no", "way", "booked_state", "supplier", "code"):
             columns[name] = _texts(columns[name])
         booked_price = np.nan_to_num(columns.pop("booked_fen")).astype(np.int64)
         columns["price_fen"] = np.where(columns["price_fen"] > 0, columns["price_fen"], booked_price)
-        return Orders(keys=self.keys, **self._wishes(), **self._goods(n), **columns)
+        wishes, roles = self._wishes(), {upstream.role for upstream in self.plan.upstreams.values()}
+        vouched = goods.vouched(self.query, wishes["product"], self.plan.target.needs, roles)
+        return Orders(keys=self.keys, **wishes, **goods.columns(self.query, vouched), **columns)
 
     def _wishes(self) -> dict[str, Any]:
         """What each order was to be, by the plan."""
@@ -182,50 +127,20 @@ class Stories:
         planned = [n < self.n_planned and len(key) == 9 for n, key in zip(numbers, self.keys, strict=True)]
         return {**parts, "is_planned": np.array(planned, dtype=bool)}
 
-    @property
-    def has_upstream_goods(self) -> bool:
-        """Whether an upstream sold or credited anything, so that delivery has a witness beside the shop."""
-        return bool(self.query("SELECT count(*) AS n FROM told WHERE k IN ('goods_sold', 'credited')")["n"][0])
-
-    def _goods(self, n: int) -> dict[str, Any]:
-        """Distinct goods that each buyer really has, and when the page first showed one."""
-        vouched = ""
-        if self.has_upstream_goods:
-            vouched = (
-                "WHERE (i, g) IN (SELECT i, json_extract_string(goods, '$') FROM told WHERE k = 'goods_sold') OR credit"
-            )
-        found = self.query(
-            f"""WITH shown AS (
-              SELECT i, k = 'seen' AS on_page, false AS credit, t,
-                unnest(from_json(goods, '["VARCHAR"]')) AS g FROM told
-                WHERE k IN ('seen', 'booked') AND json_type(goods) = 'ARRAY'
-              UNION ALL SELECT i, false, true, t, credit FROM told WHERE k = 'credited')
-            SELECT i, count(DISTINCT g) AS goods, min(t) FILTER (on_page) AS goods_t,
-              min(t) FILTER (credit) AS credited_t
-            FROM shown {vouched} GROUP BY i ORDER BY i"""
-        )
-        rows = found["i"].astype(np.int64)
-        return {
-            "goods": np.nan_to_num(_scattered(found["goods"], rows, n)).astype(np.int64),
-            "goods_t": _scattered(found["goods_t"], rows, n),
-            "credited_t": _scattered(found["credited_t"], rows, n),
-        }
-
     def goods_shared(self) -> int:
         """Goods that more than one order shows on its page: at most one of their buyers has them."""
-        found = self.query(
-            """SELECT count(*) AS n FROM (SELECT g FROM (
-              SELECT i, unnest(from_json(goods, '["VARCHAR"]')) AS g FROM told
-              WHERE k IN ('seen', 'booked') AND json_type(goods) = 'ARRAY')
-            GROUP BY g HAVING count(DISTINCT i) > 1)"""
-        )
-        return int(found["n"][0])
+        return goods.shared(self.query)
+
+    def work(self) -> goods.Work:
+        """When upstreams were at work for each order."""
+        return goods.work(self.query)
 
     def seen(self) -> Seen:
         """What pages showed, sorted by order and time; the closing row of an open order is in Orders.final_t."""
         states = ", ".join(f"'{state}'" for state in STATES)
         found = self.query(
-            f"""SELECT i, t, last_old_t, coalesce(list_position([{states}], state), {UNKNOWN + 1}) - 1 AS state
+            f"""SELECT i, t, last_old_t, coalesce(list_position([{states}], state), {UNKNOWN + 1}) - 1 AS state,
+              hash(coalesce(words, ''), coalesce(code, ''))::DOUBLE AS says
             FROM told WHERE k = 'seen' AND NOT coalesce(final, false) ORDER BY i, t, seq"""
         )
         return Seen(
@@ -233,6 +148,7 @@ class Stories:
             _floats(found["t"]),
             _floats(found["last_old_t"]),
             found["state"].astype(np.int64),
+            _floats(found["says"]),
         )
 
     def shown(self, state: State) -> tuple[Ints, Floats]:
@@ -257,6 +173,11 @@ class Stories:
                 strict=True,
             )
         )
+
+    def wall_ns(self) -> float | None:
+        """The wall clock's time at the beginning of the run's axis, ns since 1970; None where nobody wrote it down."""
+        found = _floats(self.query("SELECT min(wall_ns) AS t FROM raw WHERE k = 'phase'")["t"])[0]
+        return float(found) if np.isfinite(found) else None
 
     def last_t(self) -> float:
         """The last moment anybody recorded; 0 for a run without events."""
@@ -313,51 +234,12 @@ def _quoted(path: Path) -> str:
     return str(path).replace("'", "''")
 
 
-_PAGE_PAID = ", ".join(f"'{s}'" for s in (*PAID_STATES, State.FAILED, State.HELD, State.MANUAL))
-_BOOKED_PAID = ", ".join(f"'{s}'" for s in PAID_STATES)
-_NOT_BOOKED_PAID = ", ".join(f"'{s}'" for s in UNPAID_BOOKS)
-_ORDERS_SQL = f"""
-WITH per_writer AS (SELECT w, max(t) AS end_t FROM raw GROUP BY w)
-SELECT i,
-  min(json_extract_string(why, '$')) FILTER (k = 'unsent') AS unsent_why,
-  coalesce(min(order_no) FILTER (k = 'placed'), min(order_no) FILTER (k = 'booked')) AS order_no,
-  min(trade_no) FILTER (k = 'trade_created') AS trade_no,
-  min(way) FILTER (k = 'trade_created') AS way,
-  min(due_t) FILTER (k = 'planned') AS due_t,
-  min(t) FILTER (k = 'sent') AS sent_t,
-  min(late_ns) FILTER (k = 'sent') AS late_ns,
-  min(t) FILTER (k = 'placed') AS placed_t,
-  min(t) FILTER (k = 'paid_at_cashier') AS cashier_t,
-  min(t) FILTER (k = 'trade_created') AS trade_t,
-  min(t) FILTER (k = 'captured') AS captured_t,
-  min(t) FILTER (k = 'notice_answered' AND outcome = 'accepted') AS accepted_t,
-  min(t) FILTER (k = 'refunded') AS refunded_t,
-  min(t) FILTER (k = 'seen' AND state IN ({_PAGE_PAID})) AS page_paid_t,
-  max(t) FILTER (k = 'seen') AS last_seen_t,
-  max(t) FILTER (k = 'seen' AND final) AS final_t,
-  max(t) FILTER (k = 'poll_failed' AND operation = 'poll') AS last_failed_t,
-  max(t) FILTER (k = 'poll_failed' AND operation = 'poll' AND status = 404) AS gone_t,
-  max(end_t) FILTER (k IN ('seen', 'placed')) AS written_t,
-  count(*) FILTER (k = 'seen') AS polls_seen,
-  min(amount_fen) FILTER (k = 'trade_created') AS price_fen,
-  min(amount_fen) FILTER (k = 'booked' AND amount_fen > 0) AS booked_fen,
-  sum(amount_fen) FILTER (k = 'captured')::BIGINT AS captured_fen,
-  sum(amount_fen) FILTER (k = 'refunded')::BIGINT AS refunded_fen,
-  max(n) FILTER (k = 'notice_sent') AS notices,
-  count(*) FILTER (k = 'booked') AS books,
-  coalesce(bool_or(state IN ({_BOOKED_PAID})) FILTER (k = 'booked'), false)::INTEGER AS booked_paid,
-  coalesce(bool_or(state NOT IN ({_NOT_BOOKED_PAID}) AND coalesce(code, '') <> '{Code.PAY_AMOUNT_MISMATCH}')
-    FILTER (k = 'booked'), false)::INTEGER AS booked_holds,
-  arg_max(state, (state IN ({_BOOKED_PAID}), state)) FILTER (k = 'booked') AS booked_state
-FROM told LEFT JOIN per_writer ON told.w = per_writer.w
-GROUP BY i ORDER BY i
-"""
-
-
 def _plain(column: Any) -> npt.NDArray[Any]:
     if column.dtype.kind in "iufb":
         return _floats(column)
-    return np.asarray(np.ma.filled(column.astype(object), None))
+    texts = np.ma.getdata(column).astype(object)
+    texts[np.ma.getmaskarray(column)] = None  # filled(None) would write numpy's own "?"
+    return np.asarray(texts)
 
 
 def _floats(column: Any) -> Floats:

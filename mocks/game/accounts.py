@@ -162,10 +162,11 @@ class Accounts:
         if home not in (None, region):
             raise OtherRegion(f"{account} lives in {home}, not in {region}")
 
-    def check_product(self, upstream: str, product: str) -> None:
-        """Whether the upstream sells it; UnknownProduct."""
-        if product not in self._realms[upstream].products:
-            raise UnknownProduct(f"{upstream} sells no {product!r}")
+    def check_request(self, request: Request) -> None:
+        """Whether it can be accepted; UnknownProduct, NoAccount, OtherRegion."""
+        if request.product not in self._realms[request.upstream].products:
+            raise UnknownProduct(f"{request.upstream} sells no {request.product!r}")
+        self.check(request.account, request.region)
 
     def known(self, request: Request) -> TopUp | None:
         """The top-up that a repeated key replays, None if the request is to be worked on; Repeated if it is refused:
@@ -198,8 +199,7 @@ class Accounts:
 
     def accept(self, request: Request, subject: Subject, ending: Ending = Ending.CREDITED) -> TopUp:
         """Takes the request on; it ends by itself after a while. UnknownProduct, NoAccount, OtherRegion."""
-        self.check_product(request.upstream, request.product)
-        self.check(request.account, request.region)
+        self.check_request(request)
         t, no, o = self._clock.t(), self.top_ups.next_no(), subject.o or request.request_no
         top_up = TopUp(no, request, subject.key, subject.keyed_by, o, t, ending)
         self._append(GoodsAccepted(t=t, o=o, upstream=request.upstream, request_no=request.request_no))

@@ -42,6 +42,7 @@ PARTNER, TIMESTAMP, SIGNATURE, ONCE = "X-Partner", "X-Timestamp", "X-Signature",
 CLOCK_OFF_S = 300
 QUANTITY_MAX = 1000
 TEXT_MAX = 256
+REFERENCE_MAX = 64
 
 VALIDATE, TOP_UPS = "v1/accounts/validate", "v1/topups"
 _STATES: dict[str, object] = {PROCESSING: "pending", SUCCEEDED: "done", FAILED: "error"}
@@ -90,7 +91,7 @@ REASONS = {Code.UPSTREAM_REFUSED: "MAINTENANCE"}
 
 
 class Body(msgspec.Struct, frozen=True):
-    """The body of a request: of validate only the first two and the last."""
+    """The body of a request; validate has only account, region and passthrough."""
 
     account: str = ""
     region: str = ""
@@ -106,35 +107,47 @@ NEEDED = {
     Operation.BUY: ("reference", "account", "region", "product"),
     Operation.QUERY: (),
 }
-Step: TypeAlias = Callable[[Asked, Body, Subject], Reply]
+
+
+class Case(msgspec.Struct):
+    """One request: what it asks, whom it is about, and the top-up that was accepted for it."""
+
+    operation: Operation
+    asked: Asked
+    body: Body
+    subject: Subject
+    accepted: TopUp | None = None
+
+
+Step: TypeAlias = Callable[[Case], Reply]
 
 
 # --- the signature -----------------------------------------------------------------------------------------------
-def signature(head: str, body: bytes, key: str, variant: Variant | None = None) -> str:
-    """HMAC-SHA256, lower-case hex, of the head and the body; with a variant: the same, wrong in that way. (Empty values
-    cannot be told from others in a body that is signed as it is: `empty_kept` changes nothing.)"""
-    if variant is Variant.CHARSET_GBK:
-        body = body.decode("utf-8", "surrogateescape").encode("gbk", "replace")
-    if variant is Variant.WRONG_KEY:
-        key = f"another-key-than-{key}"
-    digest = hmac.new(key.encode(), head.encode("utf-8", "surrogateescape") + body, hashlib.sha256).hexdigest()
-    return digest.upper() if variant is Variant.CASE else digest
-
-
 def request_signature(
     method: str, target: str, timestamp: str, body: bytes, key: str, variant: Variant | None = None
 ) -> str:
-    """What X-Signature of a request must hold: the body enters as its SHA-256."""
-    if variant is Variant.CHARSET_GBK:
-        body = body.decode("utf-8", "surrogateescape").encode("gbk", "replace")
-        variant = None
-    digest = hashlib.sha256(body).hexdigest()
-    return signature(f"{method}\n{target}\n{timestamp}\n", digest.encode(), key, variant)
+    """What X-Signature of a request must hold; with a variant: the same, wrong in that way."""
+    digest = hashlib.sha256(_in_charset(body, variant)).hexdigest()
+    return _hmac(f"{method}\n{target}\n{timestamp}\n{digest}".encode("utf-8", "surrogateescape"), key, variant)
 
 
 def notice_signature(timestamp: str, body: bytes, key: str, variant: Variant | None = None) -> str:
-    """What X-Signature of a notice must hold."""
-    return signature(f"{timestamp}\n", body, key, variant)
+    """What X-Signature of a notice must hold; with a variant: the same, wrong in that way."""
+    return _hmac(f"{timestamp}\n".encode() + _in_charset(body, variant), key, variant)
+
+
+def _in_charset(body: bytes, variant: Variant | None) -> bytes:
+    """The body as it is signed. Values are never left out of it, so `empty_kept` is no other rule here."""
+    if variant is not Variant.CHARSET_GBK:
+        return body
+    return body.decode("utf-8", "surrogateescape").encode("gbk", "replace")
+
+
+def _hmac(text: bytes, key: str, variant: Variant | None) -> str:
+    if variant is Variant.WRONG_KEY:
+        key = f"another-key-than-{key}"
+    digest = hmac.new(key.encode(), text, hashlib.sha256).hexdigest()
+    return digest.upper() if variant is Variant.CASE else digest
 
 
 # --- the server --------------------------------------------------------------------------------------------------
@@ -181,38 +194,37 @@ class TopUpServer:
 
     async def _answer(self, operation: Operation, asked: Asked, step: Step, reference: str = "") -> Answer:
         body, flaw = _read(asked.body) if operation is not Operation.QUERY else (Body(reference=reference), None)
-        subject = self._subject_of(body, operation)
-
-        def act() -> Reply:
-            try:
-                if flaw is not None:
-                    raise flaw
-                _check(body, operation)
-                return step(asked, body, subject)
-            except Refusal as refusal:
-                return self._refuse(operation, body, subject, refusal)
-            except AccountError as error:
-                return self._refuse(operation, body, subject, _refusal_of(error))
-
-        is_buy = operation is Operation.BUY and flaw is None
-        bad = Refusal(401, "BAD_SIGNATURE", "signature, partner or timestamp is wrong", Code.UPSTREAM_BAD_SIGNATURE)
+        case = Case(operation, asked, body, self._subject_of(body, operation))
+        is_buy = operation is Operation.BUY
         call = Call(
             self._places[operation],
-            subject,
+            case.subject,
             self._is_signed(asked),
-            act=act,
-            refuse=partial(self._refuse, operation, body, subject, bad),
+            act=partial(self._act, step, case, flaw),
+            refuse=partial(self._refuse, case, _BAD_SIGNATURE),
             is_genuine_as=partial(self._is_signed, asked),
-            sell=partial(self._sell, asked, body, subject) if is_buy else None,
+            sell=partial(self._sell, case) if is_buy else None,
+            tell_early=partial(self._tell_early, case) if is_buy else None,
         )
         return await self._injector.answer(call)
+
+    def _act(self, step: Step, case: Case, flaw: Refusal | None) -> Reply:
+        try:
+            if flaw is not None:
+                raise flaw
+            _check(case.body, case.operation)
+            return step(case)
+        except Refusal as refusal:
+            return self._refuse(case, refusal)
+        except AccountError as error:
+            return self._refuse(case, _refusal_of(error))
 
     def _subject_of(self, body: Body, operation: Operation) -> Subject:
         """Whom a request is about: the key passed through or that of the account, else the top-up that the reference
         names, else that reference, else only what it is for."""
         if key := find_key(body.passthrough) or key_of_account(body.account):
             return Subject(key, "key", key)
-        reference = readable(body.reference)[:64]
+        reference = readable(body.reference)[:REFERENCE_MAX]
         if operation is Operation.QUERY and (top_up := self._accounts.top_ups.find(self.name, reference)):
             return top_up.subject
         return Subject(reference, "order_number", reference) if reference else _about(operation)
@@ -233,58 +245,61 @@ class TopUpServer:
     def _wall_s(self) -> int:
         return (self._wall_ns + self._clock.t()) // SECOND_NS
 
-    def _refuse(self, operation: Operation, body: Body, subject: Subject, why: Refusal) -> Reply:
+    def _refuse(self, case: Case, why: Refusal) -> Reply:
         """The refusal, journalled: of goods as such, of anything else with its operation."""
+        o, operation = case.subject.o, case.operation
         if operation is Operation.BUY:
-            self._accounts.note_refused(self.name, readable(body.reference)[:64], subject.o, why.code, why.words)
+            reference = readable(case.body.reference)[:REFERENCE_MAX]
+            self._accounts.note_refused(self.name, reference, o, why.code, why.words)
         else:
-            t, o, name = self._clock.t(), subject.o, self.name
+            t, name = self._clock.t(), self.name
             self._append(TradeRefused(t=t, o=o, upstream=name, operation=operation, code=why.code, words=why.words))
         return Reply(why.status, {"ok": False, "error": {"code": why.name, "message": why.words}})
 
     # --- what can be asked --------------------------------------------------------------------------------------
-    def _validate(self, _: Asked, body: Body, __: Subject) -> Reply:
-        self._accounts.check(body.account, body.region)
-        return Reply(
-            fields={"ok": True, "account": body.account, "region": body.region, "nickname": f"玩家 {body.account}"}
-        )
+    def _validate(self, case: Case) -> Reply:
+        account, region = case.body.account, case.body.region
+        self._accounts.check(account, region)
+        return Reply(fields={"ok": True, "account": account, "region": region, "nickname": f"玩家 {account}"})
 
-    def _create(self, asked: Asked, body: Body, subject: Subject) -> Reply:
-        request = self._read_request(asked, body)
-        self._accounts.note_requested(request, subject.o)
+    def _create(self, case: Case) -> Reply:
+        request = self._read_request(case)
+        self._accounts.note_requested(request, case.subject.o)
         known = self._accounts.known(request)
-        return _taken(known or self._accounts.accept(request, subject))
+        return _taken(known) if known is not None else self._accept(case, request, Ending.CREDITED)
 
-    def _sell(self, asked: Asked, body: Body, subject: Subject, outcome: Outcome) -> Reply | None:
+    def _sell(self, case: Case, outcome: Outcome) -> Reply | None:
         """What comes of a create call that a fault strikes; None where it is refused anyhow, or was answered before, or
         where a game server does no such thing."""
-        accounts = self._accounts
-        ending = _ENDINGS.get(outcome)
+        accounts, ending = self._accounts, _ENDINGS.get(outcome)
         if ending is None and outcome not in REFUSED:
             return None
         try:
-            _check(body, Operation.BUY)
-            request = self._read_request(asked, body)
-            accounts.check_product(self.name, body.product)
-            accounts.check(body.account, body.region)
+            _check(case.body, Operation.BUY)
+            request = self._read_request(case)
+            accounts.check_request(request)
             if accounts.known(request) is not None:
                 return None
         except (Refusal, AccountError):
             return None
-        accounts.note_requested(request, subject.o)
+        accounts.note_requested(request, case.subject.o)
         if ending is None:
-            return self._refuse(Operation.BUY, body, subject, Refusal(*REFUSED[outcome]))
-        return _taken(accounts.accept(request, subject, ending))
+            return self._refuse(case, Refusal(*REFUSED[outcome]))
+        return self._accept(case, request, ending)
 
-    def _query(self, _: Asked, body: Body, __: Subject) -> Reply:
-        top_up = self._accounts.top_ups.find(self.name, body.reference)
+    def _accept(self, case: Case, request: Request, ending: Ending) -> Reply:
+        case.accepted = self._accounts.accept(request, case.subject, ending)
+        return _taken(case.accepted)
+
+    def _query(self, case: Case) -> Reply:
+        top_up = self._accounts.top_ups.find(self.name, case.body.reference)
         if top_up is None:
             raise Refusal(404, "NOT_FOUND", "no top-up has this reference")
         return Reply(fields={"ok": True, **_told(top_up), "quantity": top_up.request.quantity})
 
-    def _read_request(self, asked: Asked, body: Body) -> Request:
+    def _read_request(self, case: Case) -> Request:
         """What a create call asks for; Refusal for the first flaw."""
-        once = asked.headers.get(ONCE, "")
+        body, once = case.body, case.asked.headers.get(ONCE, "")
         if not _ONCE.fullmatch(once):
             raise _bad(f"{ONCE}: missing, or not 1 to 128 visible ASCII characters")
         if not _REFERENCE.fullmatch(body.reference):
@@ -311,6 +326,13 @@ class TopUpServer:
         if top_up.request.notice_to:
             self._notices.begin(top_up)
 
+    async def _tell_early(self, case: Case) -> bool:
+        """Ends at once what was just accepted, and tells the shop; whether the shop has answered to that."""
+        top_up = case.accepted
+        if top_up is None or not self._accounts.finish(top_up) or not top_up.request.notice_to:
+            return False
+        return await self._notices.tell(top_up)
+
     def compose(self, top_up: TopUp) -> Fields:
         return {
             "event": f"topup.{top_up.state}",
@@ -331,6 +353,7 @@ class TopUpServer:
         return heard.status in (200, 204)
 
 
+_BAD_SIGNATURE = Refusal(401, "BAD_SIGNATURE", "signature, partner or timestamp is wrong", Code.UPSTREAM_BAD_SIGNATURE)
 _ENDINGS = {Outcome.ACCEPT_THEN_FAIL: Ending.FAILED, Outcome.STAYS_PROCESSING: Ending.NEVER}
 
 

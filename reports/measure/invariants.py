@@ -9,7 +9,7 @@ from plan.gates import INVARIANTS
 from reports.findings import Invariant
 from reports.measure.intervals import clopper_pearson_upper
 from reports.measure.stuck import INDEX
-from reports.stories import Orders
+from reports.orders import Orders
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -87,19 +87,36 @@ def _optimistic(orders: Orders, ends: Ends, eps: float) -> Bools:
     return np.asarray(no_goods | no_refund)
 
 
-def counted(
-    orders: Orders, violated: dict[str, Violated], *, has_books: bool, upstream_goods: bool
-) -> dict[str, Invariant]:
+def counted(orders: Orders, violated: dict[str, Violated], *, has_books: bool, vouched: bool) -> dict[str, Invariant]:
     """Violations with their bound; those that need books are not evaluated without them."""
     result = {}
     for name, found in violated.items():
         if name in NEEDS_BOOKS and not has_books:
             result[name] = Invariant(0, 0, None, [], evaluated=False, method="the shop's books were not read")
             continue
-        keys = [orders.keys[i] for i in np.flatnonzero(found.did)]
-        n = int(found.could.sum())
-        method = "Clopper-Pearson, one-sided 95 %"
-        if name == "lost_order" and not has_books and not upstream_goods:
-            method += "; by the page alone, for the shop's books were not read"
-        result[name] = Invariant(len(keys), n, clopper_pearson_upper(len(keys), n), keys[:KEYS_MAX], method=method)
+        made = listed(orders.keys, found.could, found.did)
+        if name == "lost_order" and not has_books and not vouched:
+            by_page = f"{made.method}; by the page alone, for the shop's books were not read"
+            made = msgspec.structs.replace(made, method=by_page)
+        result[name] = made
     return result
+
+
+def listed(keys: list[str], could: Bools, did: Bools) -> Invariant:
+    """What happened to some of those it could happen to, with their keys."""
+    k, n = int(did.sum()), int(could.sum())
+    first = [keys[i] for i in np.flatnonzero(did)[:KEYS_MAX]]
+    return Invariant(k, n, clopper_pearson_upper(k, n), first, method="Clopper-Pearson, one-sided 95 %")
+
+
+def goods_counted(orders: Orders) -> dict[str, Invariant]:
+    """Goods that upstreams sold beyond what was ordered, and those they sold that never came to the buyer; over the
+    orders that upstreams vouch for and sold to."""
+    sold_to = orders.is_vouched & (orders.sold > 0)
+    if not orders.is_vouched.any():
+        none = Invariant(0, 0, None, [], evaluated=False, method="no upstream vouches for goods")
+        return {"goods.bought_twice": none, "goods.charged_undelivered": none}
+    return {
+        "goods.bought_twice": listed(orders.keys, sold_to, orders.sold > QUANTITY),
+        "goods.charged_undelivered": listed(orders.keys, sold_to, sold_to & (orders.goods == 0)),
+    }

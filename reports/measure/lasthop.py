@@ -12,13 +12,13 @@ import numpy.typing as npt
 from plan.faults import FaultPlan
 from reports.findings import FaultRow, HopRow, Struck
 from reports.measure.stuck import Episodes
-from reports.stories import Orders, Texts
+from reports.orders import Orders, Texts
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
-HOPS = ("nothing", "placed", "trade", "captured", "notice", "page_paid", "goods")
+HOPS = ("nothing", "placed", "trade", "captured", "notice", "page_paid", "asked", "taken", "sold", "goods")
 HOP_WORDS = {
     "nothing": ("sent, never placed", "已发出，未下单成功"),
     "placed": ("placed at the shop", "店铺已下单"),
@@ -26,6 +26,9 @@ HOP_WORDS = {
     "captured": ("money taken by the channel", "渠道已收款"),
     "notice": ("notice accepted by the shop", "店铺已接受通知"),
     "page_paid": ("page knows of the payment", "页面已显示付款"),
+    "asked": ("upstream asked for the goods", "已向上游要货"),
+    "taken": ("upstream took the request on", "上游已受理"),
+    "sold": ("upstream has sold", "上游已出货"),
     "goods": ("goods at the buyer", "商品已到买家"),
 }
 
@@ -55,6 +58,9 @@ def last_hop(orders: Orders, at_t: Floats) -> Ints:
         orders.captured_t,
         orders.accepted_t,
         orders.page_paid_t,
+        orders.requested_t,
+        orders.taken_t,
+        orders.sold_t,
         goods_t,
     )
     for hop, t in enumerate(times, 1):

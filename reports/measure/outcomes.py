@@ -8,11 +8,11 @@ import numpy.typing as npt
 from ledger.clock import SECOND_NS
 from ledger.states import State
 from plan.run import Plan
-from reports.findings import Horizon, NoticesDue, Outcomes
-from reports.measure.invariants import Ends, ended_unserved
+from reports.findings import Horizon, Intents, Invariant, NoticesDue, Outcomes
+from reports.measure.invariants import Ends, ended_unserved, listed
 from reports.measure.stuck import INDEX, IS_COMPETING
 from reports.measure.survival import aalen_johansen
-from reports.stories import Orders, Texts
+from reports.orders import Orders, Texts
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -28,13 +28,15 @@ def outcomes(orders: Orders, ends: Ends, open_: Bools, goods_shared: int) -> Out
     planned, sent, paid = orders.is_planned, np.isfinite(orders.sent_t), orders.paid
     unsent = planned & ~sent
     got, back = orders.goods > 0, orders.is_refunded
+    placed, unpaid = np.isfinite(orders.placed_t), sent & ~paid
+    tried = (orders.pay_failures > 0) | np.isfinite(orders.cashier_t)
     competing = (ends.last_state >= 0) & IS_COMPETING[ends.last_state]
     return Outcomes(
         planned=int(planned.sum()),
         sent=int((planned & sent).sum()),
         unsent=int(unsent.sum()),
         unsent_by=_reasons(orders, unsent),
-        placed=int(np.isfinite(orders.placed_t).sum()),
+        placed=int(placed.sum()),
         paid=int(paid.sum()),
         delivered=int((paid & got).sum()),
         refunded=int((paid & back).sum()),
@@ -42,6 +44,12 @@ def outcomes(orders: Orders, ends: Ends, open_: Bools, goods_shared: int) -> Out
         open=int(open_.sum()),
         held=int((paid & competing).sum()),
         unpaid=int((sent & ~paid).sum()),
+        not_placed=int((unpaid & ~placed).sum()),
+        not_submitted=int((unpaid & placed & tried).sum()),
+        left_unpaid=int((unpaid & placed & ~tried).sum()),
+        cancel_asked=int((orders.cancel_asked > 0).sum()),
+        cancel_done=int(orders.cancel_done.sum()),
+        extra=int((~planned).sum()),
         goods_shared=goods_shared,
     )
 
@@ -50,6 +58,23 @@ def _reasons(orders: Orders, unsent: Bools) -> dict[str, int]:
     due = np.isfinite(orders.due_t[unsent])
     why = [w or (NEVER_TOLD if d else NEVER_DUE) for w, d in zip(orders.unsent_why[unsent], due, strict=True)]
     return dict(sorted(Counter(why).items()))
+
+
+def intents(orders: Orders) -> tuple[Intents, Invariant]:
+    """Wishes with several orders, and those paid for more than once: counted, with the keys of their first orders."""
+    wish, paid = orders.wishes, orders.paid
+    n = len(orders)
+    several = np.bincount(wish, minlength=n) > 1
+    payments = np.bincount(wish[paid], minlength=n)
+    kept = np.bincount(wish[paid & ~orders.is_refunded], minlength=n)
+    twice = payments > 1
+    found = Intents(
+        wishes=len(np.unique(wish)),
+        several_orders=int(several.sum()),
+        paid_twice=int(twice.sum()),
+        refunded_since=int((twice & (kept <= 1)).sum()),
+    )
+    return found, listed(orders.keys, payments > 0, twice)
 
 
 def causes(state: Ints) -> Ints:

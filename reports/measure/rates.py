@@ -12,15 +12,14 @@ from reports.findings import AtRisk, Deadline, Finding, Slice, Stuck, Survival
 from reports.measure.intervals import around, at_least, share, wilson
 from reports.measure.outcomes import by_horizon
 from reports.measure.stuck import STATES, Episodes
-from reports.measure.survival import Curve, kaplan_meier, rmst, stratified_at
-from reports.stories import Orders
+from reports.measure.survival import Curve, kaplan_meier, quantile, rmst, stratified_at
+from reports.orders import Orders
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
 Bools = npt.NDArray[np.bool_]
 
 CURVE_POINTS_MAX = 400
-DIMENSIONS = ("product", "channel", "region", "buyer")
 
 
 class Followed(msgspec.Struct, frozen=True):
@@ -139,20 +138,10 @@ def survival(followed: Followed, horizons: list[float], marks: tuple[float, ...]
 
 
 def stuck(orders: Orders, episodes: Episodes, excess_s: Floats, recovered: Bools) -> Stuck:
-    """Episodes, and the stuck orders split by state and by what was bought; `excess_s` by episode, business."""
+    """Episodes, and the stuck orders split by state; `excess_s` by episode, business."""
     who = np.unique(episodes.i)
-    per_order = np.bincount(episodes.i, weights=excess_s, minlength=len(orders)) if len(episodes) else None
     is_stuck = np.zeros(len(orders), dtype=bool)
     is_stuck[who] = True
-    paid = orders.paid
-    by = {"state": _by_state(episodes, excess_s, int(paid.sum()))}
-    for dimension in DIMENSIONS:
-        values = getattr(orders, dimension)
-        by[dimension] = []
-        for name in sorted(set(values[paid])):
-            mine = paid & (values == name)
-            total = float(per_order[mine].sum()) if per_order is not None else 0.0
-            by[dimension].append(_slice(name, int((mine & is_stuck).sum()), int(mine.sum()), total))
     return Stuck(
         orders=len(who),
         episodes=len(episodes),
@@ -160,7 +149,7 @@ def stuck(orders: Orders, episodes: Episodes, excess_s: Floats, recovered: Bools
         reconciled=int((is_stuck & recovered).sum()),
         excess_s=float(excess_s.sum()),
         excess_median_s=_median(excess_s, ~episodes.censored),
-        by=by,
+        by={"state": _by_state(episodes, excess_s, int(orders.paid.sum()))},
     )
 
 
@@ -179,6 +168,5 @@ def _slice(name: str, k: int, n: int, excess_s: float) -> Slice:
 
 def _median(durations: Floats, ended: Bools) -> float | None:
     """Kaplan-Meier median; None where half of them had not ended."""
-    curve = kaplan_meier(durations, ended)
-    below = np.flatnonzero(curve.open <= 0.5)
-    return round(float(curve.t[below[0]]), 3) if len(below) else None
+    found = quantile(kaplan_meier(durations, ended), 0.5)
+    return None if found is None else round(found, 3)

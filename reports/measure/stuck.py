@@ -22,12 +22,14 @@ FLAP_POLLS = 2
 
 
 class Seen(msgspec.Struct, frozen=True):
-    """What pages showed, sorted by order and time; `state` is an index into STATES."""
+    """What pages showed, sorted by order and time; `state` is an index into STATES, `says` stands for the words and the
+    code beside it."""
 
     i: Ints
     t: Floats
     last_old_t: Floats
     state: Ints
+    says: Floats
 
 
 class Dwells(msgspec.Struct, frozen=True):

@@ -6,6 +6,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from reports.findings import Finding
 from reports.measure.intervals import Z95, Z95_ONE, wilson
 
 Floats = npt.NDArray[np.float64]
@@ -61,6 +62,35 @@ def loglog(open_: Floats, se: Floats, z: float = Z95) -> tuple[Floats, Floats]:
     power = z * se[inside] / (s * np.abs(np.log(s)))
     lo[inside], hi[inside] = s ** np.exp(power), s ** np.exp(-power)
     return lo, hi
+
+
+def quantile(curve: Curve, p: float) -> float | None:
+    """The time by which a share p had ended; None where so many were not seen to end."""
+    return _first_below(curve, curve.open, 1.0 - p)
+
+
+def _first_below(curve: Curve, open_: Floats, share: float) -> float | None:
+    below = np.flatnonzero(open_ <= share + 1e-12)
+    return float(curve.t[below[0]]) if len(below) else None
+
+
+def quantile_finding(durations: Floats, ended: Bools, p: float, unit: str) -> Finding:
+    """A Kaplan-Meier quantile; its interval is where the log-log band of the curve crosses it. An end that the curve
+    does not reach is open above; below it is the time up to which everybody was followed."""
+    curve, n = kaplan_meier(durations, ended), len(durations)
+    all_followed = float(durations[~ended].min()) if not ended.all() else curve.followed
+    ends = []
+    for z in (Z95, Z95_ONE):
+        lo, hi = curve.loglog(z)
+        hi = np.where(curve.open <= 0, wilson(0, n, z)[1], hi)  # nobody left is no proof for those not drawn
+        low = _first_below(curve, lo, 1.0 - p)
+        ends.append((all_followed if low is None else low, _first_below(curve, hi, 1.0 - p)))
+    (low, high), (bound_lo, bound_hi) = ends
+    value = quantile(curve, p)
+    method = "Kaplan-Meier quantile, log-log"
+    if value is None:
+        method = f"not estimable: fewer than {p:.0%} came to it while they were followed"
+    return Finding(value, unit, method, n=n, lo=low, hi=high, bound_lo=bound_lo, bound_hi=bound_hi)
 
 
 def rmst(curve: Curve, tau: float) -> tuple[float, float]:

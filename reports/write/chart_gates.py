@@ -9,7 +9,7 @@ from plan.gates import MEASURES, Unit
 from reports.findings import Findings, GateResult
 from reports.gate import COMPARED_AS_IS, PREFIX
 from reports.write.chart import BAD, GOOD, INK, UNSURE, VERDICT_COLOUR, WIDTH_IN, pick, quiet
-from reports.write.words import SHAPES, VERDICT_EN, VERDICT_ZH, in_unit, interval
+from reports.write.words import SHAPES, VERDICT_EN, VERDICT_ZH, found, in_unit, interval
 
 ROW_IN = 0.34
 MARKERS = {"pass": "o", "fail": "s", "inconclusive": "D"}
@@ -96,7 +96,7 @@ def _ends(gate: GateResult) -> tuple[float, float] | None:
 
 def _found(gate: GateResult) -> str:
     if gate.value is None:
-        return ""
+        return found(None, gate.bound_lo, gate.unit) if gate.bound_lo is not None else ""
     text = in_unit(gate.value, gate.unit)
     if gate.measure.startswith(PREFIX) or gate.measure in COMPARED_AS_IS:
         return text

@@ -1,5 +1,7 @@
-"""Which share of paid orders was still open after a time: Kaplan-Meier with its band, deadlines, numbers at risk."""
+"""Which share of paid orders was still open after a time: Kaplan-Meier with its band, deadlines, numbers at risk; and
+which share of those that need an upstream it had not been asked for."""
 
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from reports.findings import Findings
@@ -9,7 +11,8 @@ Y_TICKS = (0.0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 LINEAR_BELOW = 0.01
 X_MIN, X_START_MAX = 0.7, 10.0
 CURVE = "#3391CE"
-"""Reads on white and on black."""
+ASKED = "#CC79A7"
+"""Both read on white and on black."""
 
 
 def draw(findings: Findings, language: str) -> Figure | None:
@@ -27,7 +30,9 @@ def draw(findings: Findings, language: str) -> Figure | None:
     last = [found.open[-1], found.lo[-1], found.hi[-1]] if found.t_s else [1.0, 1.0, 1.0]
     open_, lo, hi = ([1.0, *row, tail] for row, tail in zip((found.open, found.lo, found.hi), last, strict=True))
     ax.fill_between(x, lo, hi, step="post", color=CURVE, alpha=0.22, lw=0)
-    ax.step(x, open_, where="post", color=CURVE, lw=1.8)
+    ax.step(x, open_, where="post", color=CURVE, lw=1.8, label=pick(language, "still open", "仍未完结"))
+    if findings.asked.n:
+        _asked(ax, findings, start, end, language)
     for mark in findings.deadlines:
         own = mark.s == findings.deadline_s
         ax.axvline(mark.s, color=INK if own else GREY, lw=1.1 if own else 0.8, ls=(0, (4, 3)))
@@ -55,6 +60,15 @@ def draw(findings: Findings, language: str) -> Figure | None:
     for risk in marks:
         ax.text(risk.s, -0.135, f"{risk.n}", transform=below, ha="center", fontsize=8.5)
     return figure
+
+
+def _asked(ax: Axes, findings: Findings, start: float, end: float, language: str) -> None:
+    found = findings.asked
+    x = [start, *(max(t, start) for t in found.t_s), end]
+    y = [1.0, *found.waiting, found.waiting[-1] if found.waiting else 1.0]
+    words = pick(language, "no upstream asked yet", "尚未向上游要货")
+    ax.step(x, y, where="post", color=ASKED, lw=1.6, ls=(0, (5, 2)), label=words)
+    ax.legend(loc="upper right", fontsize=8.5, handlelength=2.4)
 
 
 def _start(times: list[float]) -> float:

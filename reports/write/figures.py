@@ -14,13 +14,14 @@ from matplotlib.figure import Figure
 
 from ledger.rundir import write_atomically
 from reports.findings import Findings
-from reports.write import chart_gates, chart_latency, chart_open, chart_survival
+from reports.write import chart_gates, chart_honesty, chart_latency, chart_open, chart_survival
 
 LANGUAGES = ("en", "zh")
 CHARTS: dict[str, Callable[[Findings, str], Figure | None]] = {
     "gates": chart_gates.draw,
     "survival": chart_survival.draw,
     "open_orders": chart_open.draw,
+    "honesty": chart_honesty.draw,
     "latency": chart_latency.draw,
 }
 AS_PNG = ("survival", "open_orders")

@@ -11,7 +11,7 @@ from xml.sax.saxutils import escape, quoteattr
 from ledger.rundir import write_atomically
 from reports.findings import Findings, GateResult
 from reports.gate import FAIL, INCONCLUSIVE
-from reports.write.words import in_unit, interval
+from reports.write.words import found, interval
 
 _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
@@ -50,7 +50,7 @@ def _properties(findings: Findings) -> dict[str, str]:
 
 
 def _case(gate: GateResult, classname: str) -> list[str]:
-    told = f"{gate.text}: {gate.verdict}, found {in_unit(gate.value, gate.unit)}"
+    told = f"{gate.text}: {gate.verdict}, found {found(gate.value, gate.bound_lo, gate.unit)}"
     if bounds := interval(gate.bound_lo, gate.bound_hi, gate.unit):
         told += f" (95 % bounds {bounds})"
     told += f"; {gate.why.en}"
@@ -65,7 +65,8 @@ def _case(gate: GateResult, classname: str) -> list[str]:
 
 
 def _said(findings: Findings) -> str:
-    return "\n".join([findings.verdict.en, *findings.claims.reasons])
+    stopped = [f"The load was stopped early: {findings.stopped}"] if findings.stopped else []
+    return "\n".join([findings.verdict.en, *stopped, *findings.claims.reasons])
 
 
 def _text(text: str) -> str:

@@ -7,17 +7,25 @@ import numpy.typing as npt
 
 from ledger.clock import SECOND_NS
 from reports.analysis import Analysis
+from reports.measure.honesty import CLASSES
 from reports.measure.lasthop import HOPS
 from reports.measure.stuck import STATES
 
-_TIMES = ("due", "sent", "placed", "trade", "captured", "accepted", "page_paid", "goods", "refunded")
+_TIMES = (
+    *("due", "sent", "placed", "trade", "captured", "accepted", "page_paid", "requested", "taken", "sold", "goods"),
+    "refunded",
+)
 _MONEY = ("price_fen", "captured_fen", "refunded_fen")
-_TEXTS = ("product", "channel", "region", "buyer", "unsent_why", "order_no", "trade_no", "way", "booked_state")
+_TEXTS = (
+    *("product", "channel", "region", "buyer", "supplier", "unsent_why", "order_no", "trade_no", "way", "booked_state"),
+    "code",
+)
 
 
 def columns(analysis: Analysis) -> dict[str, npt.NDArray[Any]]:
     """By name, in the order they stand in the file."""
     orders, pages = analysis.basis.orders, analysis.basis.pages
+    spent = analysis.basis.spent * analysis.basis.to_business
     words = np.array([*map(str, STATES), "unknown"], dtype=object)
     hops = np.array(HOPS, dtype=object)
     made: dict[str, npt.NDArray[Any]] = {"key": np.array(orders.keys, dtype=object), "planned": orders.is_planned}
@@ -28,10 +36,14 @@ def columns(analysis: Analysis) -> dict[str, npt.NDArray[Any]]:
         "late_ms": orders.late_ns / 1e6,
         "notices": orders.notices,
         "goods": orders.goods,
+        "goods_sold_upstream": orders.sold,
+        "is_vouched": orders.is_vouched,
         "last_state": words[pages.ends.last_state],
         "ended_s": pages.ended_t / SECOND_NS,
         "stuck_business_s": analysis.basis.stuck_s,
         "excess_business_s": analysis.basis.excess_s,
+        "unchanged_business_s": analysis.basis.still.longest_s,
+        **{f"{name}_business_s": spent[:, label] for label, name in enumerate(CLASSES)},
         "lost": analysis.basis.is_lost,
         "last_hop": hops[analysis.hop],
     }

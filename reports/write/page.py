@@ -27,14 +27,20 @@ _CAPTIONS = {
     ),
     "survival": (
         "Share of paid orders still open so long after the money was taken (Kaplan–Meier, log-log 95 % band). Orders "
-        "open at the end count as open for as long as they were followed, never as ended. Linear below 1 %.",
+        "open at the end count as open for as long as they were followed, never as ended. Dashed: "
+        "not yet asked for at an upstream. Linear below 1 %.",
         "扣款之后仍未完结的已付订单比例（Kaplan–Meier，log-log 95% 置信带）。"
-        "结束时仍未完结的订单按已跟踪的时长计，绝不当作已完结。1% 以下为线性刻度。",
+        "结束时仍未完结的订单按已跟踪的时长计，绝不当作已完结。虚线：尚未向上游要货。1% 以下为线性刻度。",
     ),
     "open_orders": (
         "Paid orders that had not ended, by what the page showed. Bars above: when each fault was in force (orange: "
         "given by a time window; grey: given by orders or rate).",
         "尚未完结的已付订单，按页面显示的状态堆叠。上方条带：各故障生效的时段（橙色按时间窗，灰色按订单或比例）。",
+    ),
+    "honesty": (
+        "For how long pages agreed with the truth, from payment until the page had ended and said what is true. False "
+        "progress: the page says submitted or recharging while no upstream is at work for the goods.",
+        "从付款到页面给出真实结局为止，页面与事实一致的时长。虚假进度：页面显示已提交或充值中，而没有任何上游在处理。",
     ),
     "latency": (
         "Answer times as the driver saw them, by kind of request; grey: faults given by a time window.",
@@ -45,6 +51,7 @@ _TITLES = {
     "gates": ("Gates", "门限"),
     "survival": ("Time from payment to the end", "从付款到完结的时间"),
     "open_orders": ("Open orders over time", "未完结订单随时间变化"),
+    "honesty": ("Status honesty", "状态是否属实"),
     "latency": ("Answer times", "响应时间"),
 }
 
@@ -105,8 +112,9 @@ def _parameters(fault: FaultPlan) -> str:
     if fault.first is not None:
         parts.append(f"first {fault.first}")
     parts += [f"{name} {', '.join(values)}" for name, values in sorted(fault.select.items())]
-    if fault.window:
-        parts.append(f"window {fault.window.text()}")
+    parts += [f"{name} {span.text()}" for name, span in (("window", fault.window), ("rolling", fault.rolling)) if span]
+    if fault.upstream:
+        parts.append(f"upstream {fault.upstream}")
     return " · ".join(parts)
 
 

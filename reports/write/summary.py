@@ -4,7 +4,7 @@ from pathlib import Path
 
 from ledger.rundir import write_atomically
 from reports.findings import Findings, GateResult
-from reports.write.words import SHAPES, VERDICT_EN, in_unit, interval, seconds
+from reports.write.words import SHAPES, VERDICT_EN, found, interval, percent, seconds
 
 WORST = 5
 
@@ -17,12 +17,16 @@ def write(findings: Findings, path: Path) -> None:
         f" · compress {findings.compress:g} (durations are business time)",
         "",
     ]
+    if findings.stopped:
+        lines += [f"**The load was stopped early:** {_plain(findings.stopped)}", ""]
     if not findings.claims.ok:
         lines += ["**Claims less than usual:**", "", *(f"- {_plain(r)}" for r in findings.claims.reasons), ""]
     if findings.gates:
         lines += ["| gate | verdict | found | 95 % bounds | why |", "|---|---|---|---|---|"]
         lines += [_gate_row(gate) for gate in findings.gates]
         lines.append("")
+    if told := _beside(findings):
+        lines += [told, ""]
     if findings.worst:
         lines += ["| worst orders | state | stuck | since payment | struck by |", "|---|---|---|---|---|"]
         lines += [
@@ -37,13 +41,27 @@ def write(findings: Findings, path: Path) -> None:
     write_atomically(path, ("\n".join(lines) + "\n").encode())
 
 
+def _beside(findings: Findings) -> str:
+    """What is counted beside the gates, where it is worth a word."""
+    names = {
+        "goods.bought_twice": "bought twice upstream",
+        "goods.charged_undelivered": "charged upstream and not delivered",
+        "intents.paid_twice": "paid twice for one wish",
+    }
+    parts = [f"{one.k} {names[name]}" for name, one in findings.counted.items() if one.k]
+    share = findings.measures["honesty.false_progress"].value
+    if share:
+        parts.append(f"{percent(share)} of order-time false progress")
+    return f"Also: {' · '.join(parts)}." if parts else ""
+
+
 def _gate_row(gate: GateResult) -> str:
     bounds = interval(gate.bound_lo, gate.bound_hi, gate.unit)
     if gate.measure.startswith("invariants."):
         bounds = ""
     return (
         f"| `{_plain(gate.text)}` | {SHAPES[gate.verdict]} {VERDICT_EN[gate.verdict]}"
-        f" | {in_unit(gate.value, gate.unit)} | {bounds} | {_plain(gate.why.en)} |"
+        f" | {found(gate.value, gate.bound_lo, gate.unit)} | {bounds} | {_plain(gate.why.en)} |"
     )
 
 

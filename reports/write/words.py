@@ -9,6 +9,53 @@ SHAPES = {"pass": "●", "fail": "■", "inconclusive": "◆"}
 VERDICT_ZH = {"pass": "通过", "fail": "未通过", "inconclusive": "结论不足"}
 VERDICT_EN = {"pass": "pass", "fail": "FAIL", "inconclusive": "inconclusive"}
 NOTHING = "–"
+HONESTY_WORDS = {
+    "honest": ("honest", "属实"),
+    "late": ("late: truth is ahead", "滞后：事实已在前"),
+    "optimistic": ("optimistic: done too soon", "乐观：提前显示完成"),
+    "pessimistic": ("pessimistic: failed, money or goods kept", "悲观：显示失败而钱货未清"),
+    "regressive": ("regressive: left an end", "倒退：离开终态"),
+    "false_progress": ("false progress", "虚假进度"),
+    "unread": ("page not read", "页面未读到"),
+}
+DIMENSION_WORDS = {
+    "channel": ("by channel", "按渠道"),
+    "supplier": ("by upstream first asked", "按首个要货上游"),
+    "product": ("by product", "按商品"),
+    "region": ("by region", "按区服"),
+    "buyer": ("by buyer", "按买家"),
+    "code": ("by error code, of stuck and lost orders", "按错误码（仅卡住或丢失的订单）"),
+}
+GROUP_ZH = {"none asked": "未向上游要货", "no code": "无错误码"}
+CAUSES_ZH = {
+    "interface version mismatch": "接口版本不一致",
+    "upstream timeout": "上游超时",
+    "signature check fails": "验签失败",
+    "request lost on the way": "请求中途丢失",
+    "upstream did it, answer lost": "上游已处理，应答丢失",
+    "payment notice lost": "支付通知丢失",
+    "notice repeated": "通知重复",
+    "upstream refuses": "上游拒绝",
+    "overload": "过载",
+    "simultaneous notices": "通知同时到达",
+    "notice before the answer": "通知先于应答",
+    "missing goods identifiers": "缺少商品标识",
+    "amount mismatch": "金额不符",
+    "sold out after payment": "付款后缺货",
+    "game server rejected": "游戏服务器拒绝",
+    "supplier refuses or fails": "供货商拒绝或失败",
+    "delivered without goods": "发货却无商品",
+    "platform crash, worker or job lost": "平台崩溃、工作进程或任务丢失",
+    "database locked or slow": "数据库锁或慢",
+    "buyer's own link": "买家自身网络或操作",
+    "paid after expiry or cancellation": "过期或取消后付款",
+}
+"""By the text that a plan carries, for reports may not ask the catalogue."""
+
+
+def cause_zh(cause: str) -> str:
+    """The Chinese word of a cause; an unknown one stays as it is."""
+    return CAUSES_ZH.get(cause, cause)
 
 
 def state_zh(name: str) -> str:
@@ -65,6 +112,11 @@ def in_unit(value: float | None, unit: str) -> str:
         case Unit.BUSINESS_S:
             return seconds(value)
     return number(value)
+
+
+def found(value: float | None, bound_lo: float | None, unit: str) -> str:
+    """A value with its unit; where it could not be estimated, what it surely exceeds."""
+    return f"> {in_unit(bound_lo, unit)}" if value is None and bound_lo is not None else in_unit(value, unit)
 
 
 def interval(lo: float | None, hi: float | None, unit: str) -> str:

@@ -16,9 +16,15 @@ def orderjam(*words: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("command", ["run", "report", "order", "list", "check", "verify", "doctor"])
+@pytest.mark.parametrize(
+    "command",
+    [
+        "run", "report", "order", "list", "check", "verify", "doctor",
+        "mocks up", "fault add", "fault list", "fault remove", "fault save",
+    ],
+)  # fmt: skip
 def test_every_command_has_help_with_examples(command: str) -> None:
-    ran = orderjam(command, "--help")
+    ran = orderjam(*command.split(), "--help")
     assert ran.returncode == 0
     assert f"orderjam {command}" in ran.stdout
 

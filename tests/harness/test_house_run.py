@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from harness.run import Exit
+from ledger.clock import SECOND_NS
 from ledger.journal import Wholeness
 from targets import webshop
 from tests.harness.housed import until
@@ -75,7 +76,7 @@ def test_a_killed_frozen_and_locked_shop_is_no_broken_run(broken: Played) -> Non
 
 def test_each_strike_stands_in_the_harnesss_own_struck_journal_at_its_time(broken: Played) -> None:
     l0_t = begun(broken, "load").l0_t
-    struck = [(s.fault, s.hop, s.attempt, round((s.t - l0_t) / 1e9)) for s in broken.events("struck")]
+    struck = [(s.fault, s.hop, s.attempt, (s.t - l0_t) // SECOND_NS) for s in broken.events("struck")]
     assert struck == [
         ("crash", "shop", 1, 1),
         ("frozen", "shop", 1, 3),

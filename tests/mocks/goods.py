@@ -4,12 +4,12 @@ import asyncio
 import hashlib
 import hmac
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import urlencode
 
-from mocks.apply import Reply
+from mocks.apply import Call, Reply
 from mocks.game.mock import GameMock
 from mocks.server import Asked
 from mocks.supplier.mock import SupplierMock
@@ -147,6 +147,24 @@ class GameWorld(Around[GameMock]):
     def told(self) -> list[dict[str, Any]]:
         """The notices, as the shop got them."""
         return [json.loads(letter.body or b"") for letter in self.letters]
+
+
+async def call_of(world: StoreWorld | GameWorld, sending: Awaitable[Reply | None]) -> Call:
+    """What the dialect makes of a request, before anything is decided or done."""
+    seen: list[Call] = []
+
+    async def answer(call: Call) -> Reply | None:
+        seen.append(call)
+        return None
+
+    injector = world.mock.injector
+    injector.answer = answer  # type: ignore[method-assign]
+    try:
+        await sending
+    finally:
+        del injector.answer  # the class's own again
+    (call,) = seen
+    return call
 
 
 @asynccontextmanager

@@ -111,11 +111,14 @@ async def test_a_fault_at_one_upstream_leaves_the_others_alone(world: MakeWorld)
 
 async def test_removing_a_fault_lets_go_what_waits_for_it(world: MakeWorld) -> None:
     async with world(by_hand=True) as w:
-        await put(w.load(), {**LOST, "fault": "notice_late", "by": "1 h", "lease_s": 3600})
+        late = {**LOST, "fault": "notice_late", "by": "1 h", "lease_s": 3600}
+        await put(w.load(), late)
         await w.paid()
         await w.settle()
-        assert w.letters == []
-        await put(w)
+        await put(w, late, SHED)
+        await w.settle()
+        assert w.letters == [], "adding one lets nobody go"
+        await put(w, SHED)
         await w.settle()
         assert len(w.letters) == 1
 

@@ -115,7 +115,14 @@ class OrderMaker:
         )
 
     def seen(
-        self, state: State, at: float, last_old: float | None = None, goods: tuple[str, ...] = (), final: bool = False
+        self,
+        state: State,
+        at: float,
+        last_old: float | None = None,
+        goods: tuple[str, ...] = (),
+        final: bool = False,
+        words: str = "",
+        code: Code | None = None,
     ) -> "OrderMaker":
         """Without `last_old` and not first, the page was last read a tenth of a second before and after: mid = at."""
         first = self.key not in self.run.seen
@@ -124,10 +131,48 @@ class OrderMaker:
         return self.put(
             "driver-0",
             facts.Seen(
-                t=ns(t), o=self.key, state=state, words=state.zh, goods=tuple(map(goods_hash, goods)),
-                last_old_t=None if old is None else ns(old), final=final,
+                t=ns(t), o=self.key, state=state, words=words or state.zh, goods=tuple(map(goods_hash, goods)),
+                last_old_t=None if old is None else ns(old), final=final, code=code,
             ),
         )  # fmt: skip
+
+    def requested(self, at: float, upstream: str = "cheap", no: str = "R1") -> "OrderMaker":
+        return self.put(
+            "supplier",
+            facts.GoodsRequested(t=ns(at), o=self.key, upstream=upstream, product="card_10", request_no=no),
+        )
+
+    def taken(self, at: float, upstream: str = "cheap", no: str = "R1") -> "OrderMaker":
+        return self.put("supplier", facts.GoodsAccepted(t=ns(at), o=self.key, upstream=upstream, request_no=no))
+
+    def refused(
+        self, at: float, upstream: str = "cheap", no: str = "R1", code: Code = Code.GOODS_SOLD_OUT
+    ) -> "OrderMaker":
+        return self.put(
+            "supplier",
+            facts.GoodsRefused(t=ns(at), o=self.key, upstream=upstream, request_no=no, code=code, words="no more"),
+        )
+
+    def sold(self, at: float, card: str, upstream: str = "cheap", no: str = "R1") -> "OrderMaker":
+        return self.put(
+            "supplier",
+            facts.GoodsSold(t=ns(at), o=self.key, upstream=upstream, goods=goods_hash(card), request_no=no),
+        )
+
+    def credited(self, at: float, credit: str, upstream: str = "game", no: str = "R1") -> "OrderMaker":
+        return self.put("game", facts.Credited(t=ns(at), o=self.key, upstream=upstream, credit=credit, request_no=no))
+
+    def pay_failed(self, at: float, code: Code = Code.PAY_NOT_SUBMITTED) -> "OrderMaker":
+        return self.put(
+            "driver-0",
+            facts.PollFailed(t=ns(at), o=self.key, operation=Operation.PAY, status=0, why="never sent", code=code),
+        )
+
+    def again(self, n: int = 2) -> "OrderMaker":
+        """Another order of the same wish."""
+        other = OrderMaker(self.run, self.n)
+        other.key, other.no = orders.again(self.key, n), f"{self.no}-{n}"
+        return other
 
     def gone(self, at: float, status: int = 404) -> "OrderMaker":
         return self.put(

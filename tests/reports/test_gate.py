@@ -134,7 +134,8 @@ def test_the_generator_is_the_bottleneck_when_it_sends_or_polls_late(
 def outcomes(sent: int, paid: int) -> Outcomes:
     return Outcomes(
         planned=450, sent=sent, unsent=450 - sent, unsent_by={}, placed=paid, paid=paid, delivered=paid, refunded=0,
-        money_kept=0, open=0, held=0, unpaid=sent - paid, goods_shared=0,
+        money_kept=0, open=0, held=0, unpaid=sent - paid, not_placed=0, not_submitted=0, left_unpaid=0,
+        cancel_asked=0, cancel_done=0, extra=0, goods_shared=0,
     )  # fmt: skip
 
 

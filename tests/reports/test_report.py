@@ -256,7 +256,7 @@ def test_the_page_fetches_nothing_runs_nothing_and_speaks_two_languages(built: t
     assert "http" not in text
     assert not re.search(r"@import|url\((?!#)", text)
     assert page.languages["en"] == page.languages["zh"] > 50
-    assert page.tags.count("svg") == 8
+    assert page.tags.count("svg") == 10
     assert len(page.ids) == len(set(page.ids))
     assert {target[1:] for target in page.fetched} <= set(page.ids)
     assert set(re.findall(r"url\(#([^)]+)\)", text)) <= set(page.ids)

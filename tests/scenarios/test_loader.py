@@ -179,7 +179,7 @@ def test_a_shape_of_its_own_takes_the_place_of_the_bases_load_and_of_its_cut(tmp
     spike = "extends: base\nabout: mine\nload: {shape: curve, points: [[0 s, 5/s], [10 s, 7/s]]}\n"
     assert resolved(tmp_path, spike).load.orders == 60
     assert resolved(tmp_path, spike, ci=True).compress == 30
-    assert resolved(tmp_path, "extends: base\nabout: mine\n", ci=True).load.points[0][1] == 50
+    assert resolved(tmp_path, "extends: base\nabout: mine\n", ci=True).load.peak == 50
 
 
 def test_extends_lays_a_scenario_over_its_base_and_a_circle_is_refused(tmp_path: Path) -> None:
@@ -225,3 +225,33 @@ def test_the_shipped_schema_is_the_one_that_the_types_give() -> None:
 def test_the_schema_knows_every_fault() -> None:
     variants = schema.json_schema()["$defs"]["ScenarioDoc"]["properties"]["faults"]["items"]["oneOf"]
     assert {variant["title"] for variant in variants} == set(catalog())
+
+
+STUBBED = GOOD.replace("faults:\n", "  extra: {dialect: stub, file: stubs.yaml}\nfaults:\n")
+
+
+def test_an_upstream_that_its_user_wrote_down_is_resolved_into_the_plan(tmp_path: Path) -> None:
+    (tmp_path / "stubs.yaml").write_text("stubs:\n- {name: price, path: '/prices/{sku}', json: {sku: '{sku}'}}\n")
+    text = STUBBED + "warm_up: 0\n"
+    extra = resolved(tmp_path, text.replace("at: payment>shop", "at: payment>shop/epay")).upstreams["extra"]
+    assert (extra.role, extra.file) == ("supplier", str(tmp_path / "stubs.yaml"))
+    assert [(stub.path, stub.value) for stub in extra.stubs] == [("/prices/{sku}", {"sku": "{sku}"})]
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("file: stubs.yaml", "file: nowhere.yaml", "mine.yaml:11 upstreams.extra.file: 'nowhere.yaml': no such file"),
+        (", file: stubs.yaml", "", "mine.yaml:11 upstreams.extra.file: an upstream of the dialect stub needs"),
+        ("dialect: epay,", "dialect: epay, file: stubs.yaml,", "upstreams.epay.file: an upstream of the dialect stub"),
+        ("dialect: stub", "dialect: stab", "no dialect 'stab'; did you mean 'stub'?"),
+        ("file: stubs.yaml", "file: bad.yaml", "bad.yaml:2 stubs[0].pth: unknown key 'pth'; did you mean 'path'?"),
+    ],
+)
+def test_an_upstream_without_a_good_stubs_file_is_refused(tmp_path: Path, old: str, new: str, says: str) -> None:
+    (tmp_path / "stubs.yaml").write_text("stubs:\n- {name: price, path: /prices}\n")
+    (tmp_path / "bad.yaml").write_text("stubs:\n- {name: price, pth: /prices}\n")
+    assert STUBBED.count(old) == 1
+    with pytest.raises(DocumentError) as refused:
+        resolved(tmp_path, STUBBED.replace(old, new))
+    assert says in str(refused.value)

@@ -1,0 +1,242 @@
+"""Status honesty: for how long what the page said agreed with the truth, by exact arithmetic on the columns.
+
+Each paid order is looked at from its capture until its page has ended and says what is true, else until the end of the
+observation. What happened to an order, and what its page showed, cut that time into intervals; each gets one class.
+"""
+
+from math import sqrt
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+
+from ledger.states import BEFORE_PAID, ENDED_UNSERVED, State
+from plan.gates import Unit
+from reports.findings import Finding, Honesty, HonestyClass, HonestyState
+from reports.goods import Work
+from reports.measure.intervals import Z95, Z95_ONE, wilson
+from reports.measure.stuck import INDEX, IS_TERMINAL, STATES, UNKNOWN, Seen, entries
+from reports.orders import Orders
+
+Floats = npt.NDArray[np.float64]
+Ints = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+CLASSES = ("honest", "late", "optimistic", "pessimistic", "regressive", "false_progress", "unread")
+HONEST, LATE, OPTIMISTIC, PESSIMISTIC, REGRESSIVE, FALSE_PROGRESS, UNREAD = range(7)
+JUDGED = CLASSES[:UNREAD]
+_PAGE, _BUSY, _HELD, _EARLY, _REFUND, _RETURNED, _EDGE = range(7)
+_PROGRESS = (State.SUBMITTED, State.RECHARGING)
+
+
+def _of(states: tuple[State, ...] | frozenset[State]) -> Bools:
+    return np.array([state in states for state in STATES])
+
+
+_IS_UNPAID, _IS_UNSERVED, _IS_PROGRESS = _of(BEFORE_PAID), _of(ENDED_UNSERVED), _of(_PROGRESS)
+_SAYS_ENDED = _of(ENDED_UNSERVED | {State.REFUNDED})
+
+
+class Told(msgspec.Struct, frozen=True):
+    """Order-time by interval, sorted by order and time: whose, from when to when (ns), what the page showed (index into
+    STATES) and its class."""
+
+    i: Ints
+    start: Floats
+    end: Floats
+    state: Ints
+    label: Ints
+
+    @property
+    def length(self) -> Floats:
+        return self.end - self.start
+
+
+class _Points(msgspec.Struct, frozen=True):
+    """Moments at which something changed, sorted by order and time; `value` is what the kind says."""
+
+    i: Ints
+    t: Floats
+    kind: Ints
+    value: Ints
+
+    def filled(self, kind: int, default: int) -> Ints:
+        """The last value of a kind at or before each point of the same order."""
+        own = np.where(self.kind == kind, np.arange(len(self.i)), -1)
+        last = np.maximum.accumulate(own) if len(own) else own
+        first = np.searchsorted(self.i, self.i, side="left")
+        return np.where(last >= first, self.value[np.maximum(last, 0)], default)
+
+
+def judge(orders: Orders, seen: Seen, work: Work, *, until_t: Floats, end_t: float, eps: float) -> Told:
+    """The order-time of all paid orders. `until_t`: until when each open page was followed; `eps` in ns: what lasts no
+    longer counts as honest."""
+    contradicted = went_on(orders, seen)
+    points = _points(orders, seen, work, until_t, end_t)
+    state = points.filled(_PAGE, UNKNOWN)
+    whole = Told(
+        points.i, points.t, np.append(points.t[1:], np.nan), state, _labels(orders, points, state, contradicted)
+    )
+    real = np.zeros(len(points.i), dtype=bool)
+    real[:-1] = (points.i[1:] == points.i[:-1]) & (points.t[1:] > points.t[:-1])
+    return _tolerant(_cut(_where(whole, real), contradicted), eps)
+
+
+def went_on(orders: Orders, seen: Seen) -> Bools:
+    """Orders whose page ended expired, cancelled or failed while the books at the end tell of another state: it changed
+    later, when nobody read it any more."""
+    last = np.full(len(orders), UNKNOWN)
+    last[seen.i] = seen.state
+    booked = np.array([INDEX.get(name, UNKNOWN) for name in orders.booked_state.tolist()], dtype=np.int64)
+    return np.asarray(_IS_UNSERVED[last] & (booked != UNKNOWN) & (booked != last))
+
+
+def _points(orders: Orders, seen: Seen, work: Work, until_t: Floats, end_t: float) -> _Points:
+    """Everything of paid orders between capture and end; what was before it stands at the capture."""
+    ended = np.zeros(len(orders), dtype=bool)
+    ended[seen.i] = IS_TERMINAL[seen.state]  # the last one of each order stays
+    ends = np.where(ended, end_t, np.fmin(until_t, end_t))
+    every, nothing = np.arange(len(orders)), np.zeros(len(orders), dtype=np.int64)
+    early = np.fmin(orders.goods_t, orders.credited_t)
+    early = np.where((orders.goods > 0) & ~np.isfinite(early), -np.inf, early)  # in the books alone: in time
+    returned_t = np.where(orders.is_refunded, orders.returned_t, np.nan)
+    parts = [
+        (seen.i, entries(seen), _PAGE, seen.state),
+        (work.i, work.t, _BUSY, work.busy.astype(np.int64)),
+        (every, np.where(orders.goods > 0, orders.held_t, np.nan), _HELD, nothing + 1),
+        (every, early, _EARLY, nothing + 1),
+        (every, orders.refunded_t, _REFUND, nothing + 1),
+        (every, returned_t, _RETURNED, nothing + 1),
+        (every, orders.captured_t, _EDGE, nothing),
+        (every, ends, _EDGE, nothing),
+    ]
+    i = np.concatenate([part[0] for part in parts])
+    told_t = np.concatenate([part[1] for part in parts])
+    kind = np.concatenate([np.full(len(part[0]), part[2]) for part in parts])
+    value = np.concatenate([part[3] for part in parts])
+    with np.errstate(invalid="ignore"):
+        keep = np.isfinite(orders.captured_t[i]) & (told_t <= ends[i]) & (ends[i] > orders.captured_t[i])
+    i, told_t, kind, value = i[keep], told_t[keep], kind[keep], value[keep]
+    t = np.maximum(told_t, orders.captured_t[i])
+    by = np.lexsort((told_t, t, i))
+    return _Points(i[by], t[by], kind[by], value[by])
+
+
+def _labels(orders: Orders, points: _Points, state: Ints, contradicted: Bools) -> Ints:
+    """The class of the interval that begins at each point; where several apply, the lowest line has it."""
+    held, early = points.filled(_HELD, 0) > 0, points.filled(_EARLY, 0) > 0
+    refund, returned = points.filled(_REFUND, 0) > 0, points.filled(_RETURNED, 0) > 0
+    busy, ended = points.filled(_BUSY, 0) > 0, IS_TERMINAL[state]
+    idle = ~busy & orders.is_vouched[points.i]
+    label = np.full(len(state), HONEST)
+    label[_IS_PROGRESS[state] & idle] = FALSE_PROGRESS
+    label[~ended & (held | returned | _IS_UNPAID[state])] = LATE
+    label[_SAYS_ENDED[state] & held] = PESSIMISTIC
+    label[_IS_UNSERVED[state] & ~returned] = PESSIMISTIC
+    label[(state == INDEX[State.COMPLETED]) & ~early] = OPTIMISTIC
+    label[(state == INDEX[State.REFUNDED]) & ~refund] = OPTIMISTIC
+    label[~ended & _had_ended(points, ended)] = REGRESSIVE
+    label[_IS_UNSERVED[state] & contradicted[points.i]] = UNREAD
+    label[state == UNKNOWN] = UNREAD
+    return label
+
+
+def _had_ended(points: _Points, ended: Bools) -> Bools:
+    """Whether the page of the same order had shown an end before, at or after the capture."""
+    first = np.searchsorted(points.i, points.i, side="left")
+    # What stood before the capture and had changed by then is no end of a paid order.
+    lasting = ended & (np.append(points.t[1:], np.inf) > points.t[first])
+    before = np.cumsum(lasting)
+    return np.asarray(before - before[first] + lasting[first] > 0)
+
+
+def _cut(told: Told, contradicted: Bools) -> Told:
+    """Without what comes after a page has ended and says what is true, or is no longer known."""
+    over = IS_TERMINAL[told.state] & ((told.label == HONEST) | (told.label == UNREAD))
+    last = np.full(len(contradicted), -1)
+    rows = np.flatnonzero(~over)
+    last[told.i[rows]] = rows
+    return _where(told, np.arange(len(told.i)) <= last[told.i])
+
+
+def _tolerant(told: Told, eps: float) -> Told:
+    """What is dishonest for no longer than eps is honest; neighbours of one class are one stretch."""
+    if not len(told.i):
+        return told
+    new = np.ones(len(told.i), dtype=bool)
+    new[1:] = (told.i[1:] != told.i[:-1]) | (told.label[1:] != told.label[:-1])
+    stretch = np.cumsum(new) - 1
+    starts = np.flatnonzero(new)
+    lasted = told.end[np.append(starts[1:] - 1, len(new) - 1)] - told.start[starts]
+    short = lasted[stretch] <= eps
+    return msgspec.structs.replace(told, label=np.where(short & (told.label != UNREAD), HONEST, told.label))
+
+
+def _where(told: Told, keep: Bools) -> Told:
+    return Told(told.i[keep], told.start[keep], told.end[keep], told.state[keep], told.label[keep])
+
+
+def by_order(told: Told, n: int) -> Floats:
+    """Order-time (ns) of every order (rows) by class (columns)."""
+    flat: Floats = np.bincount(told.i * len(CLASSES) + told.label, told.length, n * len(CLASSES)).astype(np.float64)
+    return flat.reshape(n, len(CLASSES))
+
+
+def measures(spent: Floats, orders: Orders) -> dict[str, Finding]:
+    """The share of judged order-time in each class, over paid orders; false progress over those that upstreams vouch
+    for. `spent`: order-time by order and class."""
+    found = {}
+    for label, name in enumerate(JUDGED):
+        rows = orders.paid & orders.is_vouched if label == FALSE_PROGRESS else orders.paid
+        none = "not evaluated: no upstream vouches for requests" if orders.paid.any() else "nobody paid"
+        found[f"honesty.{name}"] = _share(spent[rows][:, :UNREAD], label, none)
+    return found
+
+
+def _share(spent: Floats, label: int, none: str) -> Finding:
+    """A ratio of sums over orders, its interval by the delta method."""
+    mine, total = spent[:, label], spent.sum(axis=1)
+    n, sum_ = len(spent), float(total.sum())
+    if sum_ <= 0:
+        return Finding(None, Unit.SHARE, none if n == 0 else "no order-time was judged", n=n)
+    k, value = int(np.sum(mine > 0)), min(float(mine.sum()) / sum_, 1.0)
+    se = sqrt(n / max(n - 1, 1) * float(np.sum((mine - value * total) ** 2))) / sum_
+    method = "share of order-time, normal over orders"
+    ends = [(max(value - z * se, 0.0), min(value + z * se, 1.0)) for z in (Z95, Z95_ONE)]
+    if se == 0 or n < 2:  # no spread to reckon with: as if each order were one draw
+        method = "share of order-time; no spread between orders: Wilson over orders"
+        ends = [wilson(value * n, n, z) for z in (Z95, Z95_ONE)]
+    (lo, hi), (one_lo, one_hi) = ends
+    return Finding(value, Unit.SHARE, method, k=k, n=n, lo=lo, hi=hi, bound_lo=one_lo, bound_hi=one_hi)
+
+
+def findings(told: Told, orders: Orders, contradicted: Bools, to_business: float, eps_s: float) -> Honesty:
+    """The tables of the report; durations in business seconds."""
+    length = told.length * to_business
+    seconds = np.bincount(told.label, length, len(CLASSES))
+    judged = float(seconds[:UNREAD].sum())
+    rows = [
+        HonestyClass(
+            name,
+            s=round(float(seconds[label]), 3),
+            share=float(seconds[label]) / judged if judged > 0 and label != UNREAD else None,
+            orders=len(np.unique(told.i[told.label == label])),
+        )
+        for label, name in enumerate(CLASSES)
+    ]
+    states = []
+    for index in np.unique(told.state):
+        mine = told.state == index
+        spent = np.bincount(told.label[mine], length[mine], len(CLASSES))
+        false = np.unique(told.i[mine & (told.label == FALSE_PROGRESS)])
+        by = {name: round(float(s), 3) for name, s in zip(CLASSES, spent, strict=True)}
+        states.append(HonestyState(str(STATES[index]), round(float(spent.sum()), 3), by, len(false)))
+    return Honesty(
+        order_s=round(judged, 3),
+        eps_wire_s=eps_s,
+        judged_orders=int(orders.paid.sum()),
+        vouched_orders=int((orders.paid & orders.is_vouched).sum()),
+        went_on=int((orders.paid & contradicted).sum()),
+        classes=rows,
+        states=states,
+    )

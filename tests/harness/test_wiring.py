@@ -1,0 +1,98 @@
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from harness import handout, wiring
+from harness.up import Standing, UpOptions, plan_of
+from harness.wiring import Secrets
+from ledger.clock import Epoch
+from ledger.rundir import RunDir
+from plan.run import Plan, UpstreamPlan
+from plan.stubs import Stub
+from targets import webshop
+from targets.webshop import Target
+
+URLS = {"payment": "http://127.0.0.1:1", "supplier": "http://127.0.0.1:2", "game": "http://127.0.0.1:3"}
+DIALECTS = ("epay", "sharedstore", "topup")
+
+
+@pytest.fixture
+def target() -> Target:
+    """The reference shop, as if it spoke every dialect."""
+    shop = webshop.load(webshop.find("cardshop"))
+    env = {"CHANNELS": "{payment_channels}", "STORES": "{supplier_channels}", "GAMES": "{game_servers}", "OTHER": "1"}
+    start = msgspec.structs.replace(shop.start, env=env)
+    return msgspec.structs.replace(shop, sells=msgspec.structs.replace(shop.sells, dialects=DIALECTS), start=start)
+
+
+@pytest.fixture
+def plan(target: Target) -> Plan:
+    """What mocks play without a scenario, and one more upstream that its user wrote down."""
+    made = plan_of(target, "cardshop", webshop.find("cardshop"))
+    more = UpstreamPlan("supplier", "stub", stubs=(Stub("price", "GET", "/prices"),))
+    return msgspec.structs.replace(made, upstreams={**made.upstreams, "extra": more})
+
+
+def test_without_a_scenario_there_is_one_upstream_of_each_dialect_that_the_target_speaks(plan: Plan) -> None:
+    assert {n: u.role for n, u in plan.upstreams.items() if n != "extra"} == {
+        "epay": "payment",
+        "store": "supplier",
+        "game": "game",
+    }
+    assert (plan.compress, plan.faults) == (1.0, ())
+
+
+def test_a_shop_is_told_of_a_stub_by_its_name_and_never_as_a_supplier(plan: Plan) -> None:
+    values = wiring.shop_values(plan, Secrets.fresh(plan), URLS)
+    assert msgspec.json.decode(values["supplier_channels"]).keys() == {"store"}
+    assert values["supplier.extra.url"] == "http://127.0.0.1:2/extra/"
+
+
+@pytest.mark.parametrize("role", wiring.ROLES)
+def test_the_mocks_of_a_run_know_their_own_keys_alone_and_take_no_token_of_the_users(role: str, plan: Plan) -> None:
+    keys = Secrets.fresh(plan)
+    made = wiring.mock(role, plan, RunDir(Path("runs/x")), Epoch(0, 0), keys, Path("port"))
+    assert made.env["ORDERJAM_ADMIN_TOKEN"] == ""
+    known = msgspec.json.decode(made.env["ORDERJAM_UPSTREAMS"])
+    assert known.keys() == {name for name, upstream in plan.upstreams.items() if upstream.role == role}
+    assert not any(secret.key in " ".join(made.argv) for secret in keys.upstreams.values())
+    assert "--by-hand" not in made.argv
+
+
+def test_a_ready_env_holds_every_upstream_and_what_the_target_reads(plan: Plan, target: Target) -> None:
+    keys = Secrets.fresh(plan)
+    text = handout.env(plan, target, Standing(URLS, {}, keys))
+    lines = dict(line.split("=", 1) for line in text.splitlines() if not line.startswith("#"))
+    assert lines["STORE_URL"] == "http://127.0.0.1:2/store/"
+    assert (lines["GAME_PID"], lines["GAME_KEY"]) == (keys.upstreams["game"].pid, keys.upstreams["game"].key)
+    assert "EXTRA_URL" in lines
+    assert not {"EXTRA_KEY", "OTHER"} & lines.keys()
+    assert msgspec.json.decode(lines["GAMES"].strip("'"))["game"]["key"] == keys.upstreams["game"].key
+    assert not lines.keys() & target.business_time.keys(), "nothing is compressed"
+
+
+def test_where_business_time_is_compressed_the_env_shortens_the_limits_of_the_shop(plan: Plan, target: Target) -> None:
+    shorter = msgspec.structs.replace(plan, compress=15.0)
+    text = handout.env(shorter, target, Standing(URLS, {}, Secrets.fresh(plan)))
+    assert "CARDSHOP_ORDER_LIFE_S=20.000000\n" in text
+
+
+@pytest.mark.parametrize(
+    ("host", "url"),
+    [
+        ("127.0.0.1", "http://127.0.0.1:80"),
+        ("0.0.0.0", "http://127.0.0.1:80"),
+        ("::", "http://[::1]:80"),
+        ("::1", "http://[::1]:80"),
+        ("localhost", "http://localhost:80"),
+        ("192.0.2.1", "http://192.0.2.1:80"),
+    ],
+)
+def test_an_address_is_one_where_this_machine_reaches_what_listens_there(host: str, url: str) -> None:
+    assert UpOptions(host).url(80) == url
+
+
+def test_each_role_has_a_port_of_its_own_whichever_others_are_played() -> None:
+    assert [UpOptions(port_base=4100).port(role) for role in ("game", "payment", "supplier")] == [4102, 4100, 4101]
+    assert UpOptions().port("game") == 0
