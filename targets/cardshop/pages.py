@@ -1,14 +1,14 @@
 """What the shop shows: pages in Chinese and English, and the same facts as JSON values."""
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from targets.cardshop.money import yuan
-from targets.cardshop.products import PRODUCTS
+from targets.cardshop.products import PRODUCTS, Product
 from targets.cardshop.settings import Channel
 from targets.cardshop.states import PROGRESS, REACHED, UNPAID, WORDS, State
 from targets.cardshop.tables import Order
@@ -38,7 +38,7 @@ def books_json(orders: list[Order], *, limit: int) -> dict[str, Any]:
     rows = []
     for order in orders:
         row = asdict(order) | {"goods": list(order.goods)}
-        for private in ("apology", "cards", "pay_url"):
+        for private in ("apology", "cards", "changed_at", "known", "pay_url", "refusals", "told"):
             del row[private]
         rows.append(row)
     return {"orders": rows, "next": orders[-1].id if len(orders) == limit else None}
@@ -58,10 +58,10 @@ class Pages:
         )
         self._templates.filters |= {"yuan": yuan, "moment": _moment}
 
-    def front(self, lang: str) -> str:
+    def front(self, products: Iterable[Product], lang: str) -> str:
         """The form with which one buys."""
         channels = [(name, _method(channel, lang, len(self._channels))) for name, channel in self._channels.items()]
-        return self._render("front.html", lang, products=PRODUCTS.values(), channels=channels)
+        return self._render("front.html", lang, products=list(products), channels=channels)
 
     def order(self, order: Order, lang: str) -> str:
         """Where an order stands."""

@@ -11,6 +11,7 @@ import yaml
 from harness.run import Exit
 from ledger.clock import SECOND_NS
 from ledger.journal import Wholeness
+from ledger.states import State
 from targets import webshop
 from tests.harness.housed import until
 from tests.whole_run import Played, only_run, play, start
@@ -135,3 +136,30 @@ def test_a_condition_to_stop_early_ends_the_load_settles_reports_and_exits_with_
     assert len(sent) + len(run.events("unsent")) == ORDERS
     assert run.folder.verify().wholeness is Wholeness.CLOSED
     assert run.folder.report.is_file()
+
+
+def test_orders_whose_jobs_were_lost_are_stuck_and_no_other_order_is(tmp_path: Path) -> None:
+    """Of the reference shop itself, with a queue and workers and nothing that would miss a job."""
+    plan = {
+        "about": "jobs vanish from the queue, and later the workers stand still for a moment",
+        "target": "cardshop",
+        "profile": "naive+queue_delivery",
+        "compress": 15,
+        "load": {"shape": "constant", "rate": "12/s", "orders": 48},
+        "mix": {"product": {"card_10": "100%"}, "channel": {"epay": "100%"}, "pay_delay": {"constant": "3 s"}},
+        "upstreams": {"epay": {"dialect": "epay", "ladder": ["30 s"]}, "store": {"dialect": "sharedstore"}},
+        "faults": [
+            {"id": "gone", "fault": "job_lost", "at": "shop", "window": "1 s..4 s", "jobs": 3, "within": "3 s"},
+            {"id": "still", "fault": "worker_stop", "at": "shop", "window": "4.2 s..4.6 s"},
+        ],
+        "deadline": "2 min",
+        "evidence": {"orders": 30},
+    }
+    (tmp_path / "lost.yaml").write_text(yaml.safe_dump(plan, sort_keys=False), encoding="utf-8")
+    run = play(tmp_path / "runs", str(tmp_path / "lost.yaml"))
+    lost = {s.o for s in run.events("struck") if s.fault == "gone"}
+    assert len(lost) == 3, run.said
+    assert [s.changed for s in run.events("struck") if s.fault == "still"] == ["worker stopped: 2 of its processes"]
+    done = {s.o for s in run.events("seen") if s.state == State.COMPLETED and s.o.startswith("b")}
+    paid = {c.o for c in run.events("captured") if c.o.startswith("b")}
+    assert paid - done == lost

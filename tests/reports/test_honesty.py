@@ -1,6 +1,7 @@
 """Order-time by class, reckoned by hand in wire seconds: compress 10, polls every 0.2 s, so 2.2 s are tolerated."""
 
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import msgspec
@@ -205,7 +206,7 @@ def test_the_shares_are_those_of_order_time_and_sum_to_one(new_run: NewRun) -> N
     assert optimistic.bound_hi > 0.4  # two orders prove little
 
 
-# --- a second way to reckon it, order by order and moment by moment -----------------------------------------------------
+# --- a second way to reckon it, order by order and moment by moment
 Moment = tuple[float, str, Any]
 
 
@@ -284,7 +285,7 @@ def by_hand(told: list[Moment], booked: State) -> dict[str, float]:
     vouched = any(what == "sold" for _, what, _ in told)
     cuts = sorted({captured, end, *(t for t, _, _ in told if captured < t < end)})
     stretches: list[list[Any]] = []
-    for start, stop in zip(cuts, cuts[1:], strict=False):
+    for start, stop in pairwise(cuts):
         past = [(what, value) for t, what, value in told if t <= start]
         requests = {value for what, value in past if what in ("asked", "sold")}
         sold = {value for what, value in past if what == "sold"}

@@ -1,0 +1,28 @@
+import msgspec
+import pytest
+
+from faults.catalog import Cause
+from ledger.events import EVENT_TYPES
+from plan.gates import HONESTY
+from reports.measure.honesty import CLASSES, JUDGED
+from reports.measure.lasthop import HOP_WORDS, HOPS
+from reports.stories import COLUMNS
+from reports.write.chart_honesty import COLOUR
+from reports.write.words import CAUSES_ZH, HONESTY_WORDS, cause_zh
+
+
+def test_every_cause_of_the_catalogue_has_a_chinese_word_and_no_other() -> None:
+    assert set(CAUSES_ZH) == {str(cause) for cause in Cause}
+    assert not any(text.isascii() for text in CAUSES_ZH.values())
+    assert cause_zh("one of next year") == "one of next year"
+
+
+def test_every_class_of_honesty_has_words_a_colour_and_a_measure() -> None:
+    assert list(HONESTY_WORDS) == list(COLOUR) == list(CLASSES)
+    assert list(HONESTY) == list(JUDGED)
+    assert set(HOP_WORDS) == set(HOPS)
+
+
+@pytest.mark.parametrize("event_type", EVENT_TYPES, ids=lambda kind: str(kind.__struct_config__.tag))
+def test_every_field_of_every_event_is_a_column(event_type: type[msgspec.Struct]) -> None:
+    assert set(event_type.__struct_fields__) <= COLUMNS.keys()
