@@ -149,10 +149,10 @@ def test_orders_whose_jobs_were_lost_are_stuck_and_no_other_order_is(tmp_path: P
         "mix": {"product": {"card_10": "100%"}, "channel": {"epay": "100%"}, "pay_delay": {"constant": "3 s"}},
         "upstreams": {"epay": {"dialect": "epay", "ladder": ["30 s"]}, "store": {"dialect": "sharedstore"}},
         "faults": [
-            {"id": "gone", "fault": "job_lost", "at": "shop", "window": "1 s..4 s", "jobs": 3, "within": "3 s"},
-            {"id": "still", "fault": "worker_stop", "at": "shop", "window": "4.2 s..4.6 s"},
+            {"id": "gone", "fault": "job_lost", "at": "shop", "window": "1 s..3 s", "jobs": 3, "within": "2 s"},
+            {"id": "still", "fault": "worker_stop", "at": "shop", "window": "3.5 s..4 s"},
         ],
-        "deadline": "2 min",
+        "deadline": "1 min",
         "evidence": {"orders": 30},
     }
     (tmp_path / "lost.yaml").write_text(yaml.safe_dump(plan, sort_keys=False), encoding="utf-8")
