@@ -12,11 +12,12 @@ from targets.cardshop.database import DATABASE_AWAY
 from targets.cardshop.delivering import LOG
 from targets.cardshop.gateway import GatewayError
 from targets.cardshop.ordering import BadWish, place, read_wish
-from targets.cardshop.pages import LANGUAGES, Pages, books_json, order_json
+from targets.cardshop.pages import LANGUAGES, Pages, View, books_json, order_json, page_json
 from targets.cardshop.products import on_sale
 from targets.cardshop.settling import deliver_behind, receive
 from targets.cardshop.shop import Shop
 from targets.cardshop.states import Code
+from targets.cardshop.tables import Order
 
 SHOP = web.AppKey("shop", Shop)
 PAGES = web.AppKey("pages", Pages)
@@ -95,7 +96,7 @@ async def _cancel(request: web.Request) -> web.Response:
     if not _wants_json(request):
         return web.Response(status=303, headers={"Location": f"/orders/{order.order_no}?lang={_lang(request)}"})
     after = await shop.lookups.find(order.order_no)
-    return _json(order_json(after or order))
+    return _json(order_json(_view(shop, after or order)))
 
 
 # --- looking -----------------------------------------------------------------------------------------------------
@@ -103,14 +104,19 @@ async def _poll(request: web.Request) -> web.Response:
     order = await request.app[SHOP].lookups.find(request.match_info["order_no"])
     if order is None:
         return _json({"error": _MISSING[0], "error_en": _MISSING[1], "code": Code.UNKNOWN}, status=404)
-    return _json(order_json(order))
+    view = _view(request.app[SHOP], order)
+    return _json(page_json(view) if "page" in request.query else order_json(view))
 
 
 async def _order(request: web.Request) -> web.Response:
     order = await request.app[SHOP].lookups.find(request.match_info["order_no"])
     if order is None:
         return _refuse(request, 404, *_MISSING, Code.UNKNOWN)
-    return _page(request.app[PAGES].order(order, _lang(request)))
+    return _page(request.app[PAGES].order(_view(request.app[SHOP], order), _lang(request)))
+
+
+def _view(shop: Shop, order: Order) -> View:
+    return View(order, shop.now(), shop.profile.compensate_late)
 
 
 async def _lookup(request: web.Request) -> web.Response:

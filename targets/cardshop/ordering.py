@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from targets.cardshop.gateway import GatewayError, Trade
 from targets.cardshop.goods import told_to_channel
-from targets.cardshop.products import PRODUCTS, Product
+from targets.cardshop.products import PRODUCTS, Kind, Product
 from targets.cardshop.shop import Shop
 from targets.cardshop.states import ASK
 from targets.cardshop.store import NewOrder
@@ -49,7 +49,8 @@ def read_wish(
     for field in ("contact", "account", "region"):
         chosen[field] = form.get(field, "").strip()
         longest = _LENGTH_MAX[field]
-        if not chosen[field] and field != "region":
+        is_topup = products[chosen["product"]].kind is Kind.TOPUP
+        if not chosen[field] and (field != "region" or is_topup):
             raise BadWish(f"{field}：不能为空", f"{field}: must not be empty")
         if len(chosen[field]) > longest or not chosen[field].isprintable():
             raise BadWish(

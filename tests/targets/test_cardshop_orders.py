@@ -48,7 +48,8 @@ async def test_a_placed_order_is_answered_and_polled_as_documented(tmp_path: Pat
         assert (placed["page"], placed["poll"]) == (f"/orders/{number}", f"/orders/{number}.json")
         assert await world.poll(number) == {
             "order_no": number, "state": "paying", "words": "支付中", "words_en": "Payment in progress", "code": None,
-            "goods": [], "product": "card_10", "price_fen": 1000,
+            "node": "正在等待支付通道确认 …", "node_en": "Waiting for the payment channel to confirm …",
+            "goods": [], "receipt": "", "receipt_en": "", "product": "card_10", "price_fen": 1000, "waited_s": 0,
         }  # fmt: skip
 
 
