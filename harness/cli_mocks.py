@@ -102,6 +102,8 @@ def _check_place(options: UpOptions, env_file: Path | None, *, force: bool, out:
         refuse(f"--host {options.host} can be reached from outside; set {TOKEN_VARIABLE} to protect /_admin")
     if env_file is not None and env_file.exists() and not force:
         refuse(f"--env-file {env_file}: exists already; --force overwrites it")
+    if env_file is not None and not env_file.parent.is_dir():
+        refuse(f"--env-file {env_file}: its folder does not exist")
     if (known := known_in(out)) is not None and known.is_alive:
         refuse(f"mocks are up already (process {known.pid}, {out / FILE}); end them, or use another --out")
 

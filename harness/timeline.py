@@ -78,16 +78,17 @@ class Timeline:
         """Renews the leases, samples health, flushes the journal; until cancelled."""
         while True:
             self._tell_drivers()
-            for name in list(self.mocks):
-                await self._renew(name)
+            await self.renew()
             self._sample()
             self.journal.flush()
             await asyncio.sleep(BEAT_EVERY_S)
 
-    async def _renew(self, name: str) -> None:
-        answer = await self._post(name, "/_admin/lease", b"")
-        if answer is not None:
-            self.mock_status[name] = msgspec.convert(answer, MockStatus)
+    async def renew(self) -> None:
+        """One heartbeat to every mock: its faults may stay for another lease."""
+        for name in list(self.mocks):
+            answer = await self._post(name, "/_admin/lease", b"")
+            if answer is not None:
+                self.mock_status[name] = msgspec.convert(answer, MockStatus)
 
     async def _post(self, mock: str, path: str, body: bytes) -> Any:
         """The mock's answer; None where it did not give one: its death is told by whoever watches it."""

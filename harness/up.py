@@ -128,7 +128,7 @@ class Up:
                 Voice(self.run.events, "harness") as journal,
             ):
                 await self._with_children(epoch, journal, Path(state), ready)
-        except (ChildDied, JournalError, RunDirError, OSError) as error:
+        except (ChildDied, JournalError, RunDirError, HandError, OSError) as error:
             ended = Ended(Exit.BROKEN, str(error))
         try:
             self.run.seal()
@@ -145,6 +145,7 @@ class Up:
                 await timeline.begin(Phase.PREPARE)
                 pids = await self._start(epoch, timeline)
                 await timeline.begin(Phase.LOAD, l0_t=timeline.clock.t())
+                await timeline.renew()  # before anybody is told that the faults are in force
                 await self._stand(timeline, lambda: ready(Standing(timeline.mocks, pids, self._secrets)))
                 await self._keep(timeline)
                 await timeline.begin(Phase.HEAL, note="ended by hand")
@@ -181,7 +182,7 @@ class Up:
                 await self._stop.wait()
                 for task in beside:
                     task.cancel()
-        except* (ChildDied, JournalError, RunDirError) as errors:
+        except* (ChildDied, JournalError, RunDirError, HandError, OSError) as errors:
             raise _first(errors) from None
 
     async def _keep(self, timeline: Timeline) -> None:

@@ -1,14 +1,14 @@
-"""ver.cents_vs_yuan: amounts come in the other unit: fen for yuan, or yuan for fen."""
+"""ver.cents_vs_yuan: amounts come in the other unit: fen for yuan, or yuan for fen. (A top-up tells no amount.)"""
 
-from faults.catalog import NOTICES, OF_AN_ORDER, TO_UPSTREAMS, Cause, Fault, NoParams
+from faults.catalog import OF_AN_ORDER, Cause, Fault, NoParams
 from faults.verdict import ScaleMoney
-from ledger.states import Operation
+from ledger.states import Hop, Operation
 from plan.faults import Label
 
 FAULT = Fault(
     name="ver.cents_vs_yuan",
     label=Label("amounts in the other unit", "版本不符：元分混淆"),
-    hops=(*TO_UPSTREAMS, *NOTICES),
+    hops=(Hop.SHOP_PAYMENT, Hop.SHOP_SUPPLIER, Hop.PAYMENT_SHOP),
     operations=(*OF_AN_ORDER, Operation.NOTICE),
     params=NoParams,
     effect=lambda p: ScaleMoney(100.0),

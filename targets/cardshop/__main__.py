@@ -1,36 +1,21 @@
-"""Starts the shop: arguments and environment in, one process that serves until it is told to end."""
+"""Starts the shop: arguments and environment in; a web process that serves until it is told to end, and its workers."""
 
 import argparse
 import asyncio
 import logging
 import os
-import signal
 import socket
 import sys
-import time
-from contextlib import AsyncExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-import aiohttp
 import uvloop
-from aiohttp import web
 
-from targets.cardshop.app import build_app
-from targets.cardshop.expiring import keep_expiring
-from targets.cardshop.gateway import Gateway
-from targets.cardshop.lookups import Lookups
-from targets.cardshop.products import PRODUCTS
-from targets.cardshop.profiles import Profile, ProfileError, read_profile
-from targets.cardshop.requerying import keep_requerying
-from targets.cardshop.settings import VARIABLES, Settings, SettingsError, read_settings
-from targets.cardshop.shop import Shop
-from targets.cardshop.store import Store
+from targets.cardshop import serving
+from targets.cardshop.profiles import ProfileError, read_profile
+from targets.cardshop.settings import VARIABLES, SettingsError, read_settings
 
 WRONG_USE = 2
-_BACKLOG = 1024
-_GATEWAY_CONNECTIONS = 100
-_GOODBYE_S = 3.0
 
 _EXAMPLES = f"""\
 examples:
@@ -45,13 +30,14 @@ environment: {", ".join(VARIABLES)}
 
 @dataclass(frozen=True)
 class Arguments:
-    """What the command line says."""
+    """What the command line says. `worker`: the name of the worker that this process is."""
 
     host: str
     port: int
     port_file: Path | None
     data: Path
     profile: str
+    worker: str
 
 
 def main() -> int:
@@ -62,85 +48,32 @@ def main() -> int:
         profile = read_profile(arguments.profile)
         settings = read_settings(os.environ, arguments.data)
         arguments.data.mkdir(parents=True, exist_ok=True)
-        listener = socket.create_server((arguments.host, arguments.port), backlog=_BACKLOG)
-        store = Store(settings.database_url)
+        runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
+        if arguments.worker:
+            runner.run(serving.work(settings, profile, arguments.worker, public_url=_own_url(arguments.port)))
+            return 0
+        with socket.create_server((arguments.host, arguments.port), backlog=serving.BACKLOG) as listener:
+            port = listener.getsockname()[1]
+            place = serving.Place(
+                listener, _own_url(port), arguments.data, arguments.port_file, _for_worker(arguments, port)
+            )
+            runner.run(serving.serve(settings, profile, place))
     except (ProfileError, SettingsError) as error:
         return _complain(str(error))
     except ModuleNotFoundError as error:
         return _complain(f"CARDSHOP_DATABASE_URL: its driver {error.name} is not installed")
     except OSError as error:
-        place = error.filename or f"--host {arguments.host} --port {arguments.port}"
-        return _complain(f"{place}: {error.strerror or error}")
-    with listener:
-        asyncio.Runner(loop_factory=uvloop.new_event_loop).run(
-            _serve(settings, profile, store, listener, arguments.port_file)
-        )
+        where = error.filename or f"--host {arguments.host} --port {arguments.port}"
+        return _complain(f"{where}: {error.strerror or error}")
     return 0
 
 
-async def _serve(
-    settings: Settings, profile: Profile, store: Store, listener: socket.socket, port_file: Path | None
-) -> None:
-    """Serve until SIGTERM or SIGINT; everything that runs belongs to one of the two groups below."""
-    told_to_end = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, told_to_end.set)
-    async with AsyncExitStack() as held:
-        held.push_async_callback(store.close)
-        await store.open(PRODUCTS, stock=settings.stock)
-        session = await held.enter_async_context(_gateway_session(settings.gateway_timeout_s))
-        async with asyncio.TaskGroup() as keepers:
-            async with asyncio.TaskGroup() as deliveries:
-                shop = Shop(
-                    settings=settings,
-                    profile=profile,
-                    public_url=settings.public_url or _own_url(listener),
-                    store=store,
-                    lookups=Lookups(store),
-                    gateways={name: Gateway(channel, session) for name, channel in settings.channels.items()},
-                    now=time.time,
-                    spawn=deliveries.create_task,
-                )
-                kept = [keepers.create_task(keep_expiring(shop))]
-                if profile.requery_unpaid:
-                    kept.append(keepers.create_task(keep_requerying(shop)))
-                await _answer_until(told_to_end, shop, listener, port_file)
-            # What was acknowledged is delivered by now.
-            for task in kept:
-                task.cancel()
+def _own_url(port: int) -> str:
+    return f"http://127.0.0.1:{port}"
 
 
-async def _answer_until(
-    told_to_end: asyncio.Event, shop: Shop, listener: socket.socket, port_file: Path | None
-) -> None:
-    runner = web.AppRunner(build_app(shop), access_log=None, shutdown_timeout=_GOODBYE_S)
-    await runner.setup()
-    try:
-        await web.SockSite(runner, listener, backlog=_BACKLOG).start()
-        if port_file is not None:
-            _write_port(port_file, listener.getsockname()[1])
-        await told_to_end.wait()
-    finally:
-        await runner.cleanup()
-
-
-def _gateway_session(timeout_s: float) -> aiohttp.ClientSession:
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=_GATEWAY_CONNECTIONS),
-        timeout=aiohttp.ClientTimeout(total=timeout_s),
-        cookie_jar=aiohttp.DummyCookieJar(),
-    )
-
-
-def _own_url(listener: socket.socket) -> str:
-    return f"http://127.0.0.1:{listener.getsockname()[1]}"
-
-
-def _write_port(port_file: Path, port: int) -> None:
-    """Written beside and renamed, so that whoever waits for the file never reads half a number."""
-    beside = port_file.with_name(port_file.name + ".part")
-    beside.write_text(f"{port}\n")
-    beside.replace(port_file)
+def _for_worker(arguments: Arguments, port: int) -> list[str]:
+    return ["--port", str(port), "--data", str(arguments.data), "--profile", arguments.profile]
 
 
 def _complain(line: str) -> int:
@@ -151,7 +84,7 @@ def _complain(line: str) -> int:
 def _arguments(given: list[str]) -> Arguments:
     parser = argparse.ArgumentParser(
         prog="python -P -m targets.cardshop",
-        description="A shop that sells card keys from its own stock, paid through Epay: the reference under test.",
+        description="A shop that sells card keys and direct top-ups, paid through Epay: the reference under test.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -162,6 +95,7 @@ def _arguments(given: list[str]) -> Arguments:
     parser.add_argument(
         "--profile", default="naive", help="naive or hardened, then +SWITCH or -SWITCH (default: %(default)s)"
     )
+    parser.add_argument("--worker", default="", help=argparse.SUPPRESS)  # the shop starts its workers so
     return Arguments(**vars(parser.parse_args(given)))
 
 

@@ -6,20 +6,25 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
+from targets.cardshop import cancelling, crediting
+from targets.cardshop.cancelling import Answer
+from targets.cardshop.database import DATABASE_AWAY
 from targets.cardshop.delivering import LOG
 from targets.cardshop.gateway import GatewayError
 from targets.cardshop.ordering import BadWish, place, read_wish
-from targets.cardshop.pages import LANGUAGES, Pages, books_json, order_json
+from targets.cardshop.pages import LANGUAGES, Pages, View, books_json, order_json, page_json
+from targets.cardshop.products import on_sale
 from targets.cardshop.settling import deliver_behind, receive
 from targets.cardshop.shop import Shop
 from targets.cardshop.states import Code
-from targets.cardshop.store import DATABASE_AWAY
+from targets.cardshop.tables import Order
 
 SHOP = web.AppKey("shop", Shop)
 PAGES = web.AppKey("pages", Pages)
 BOOKS_MAX = 1000
 _LIST_MAX = 200
 _MISSING = ("没有这个订单", "There is no such order")
+_TOO_LATE = ("订单已在处理，不能取消", "The order is being processed and cannot be cancelled")
 _AWAY = ("系统繁忙，请稍后再试", "The shop is busy, please try again later")
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -35,9 +40,11 @@ def build_app(shop: Shop) -> web.Application:
             web.post("/orders", _place),
             web.get("/orders/{order_no:[A-Za-z0-9]+}.json", _poll),
             web.get("/orders/{order_no:[A-Za-z0-9]+}", _order),
+            web.post("/orders/{order_no:[A-Za-z0-9]+}/cancel", _cancel),
             web.get("/lookup", _lookup),
             web.get("/notify/epay/{channel}", _notice),
             web.post("/notify/epay/{channel}", _notice),
+            web.post("/notify/topup/{server}", _topup_notice),
             web.get("/admin/orders.json", _books),
             web.get("/admin/orders", _admin),
             web.get("/healthz", _health),
@@ -54,18 +61,19 @@ async def _admit_that_the_database_is_away(request: web.Request, handler: Handle
         LOG.error("%s %s: database away (%s)", request.method, request.path, type(error).__name__)
         if request.path.startswith("/notify/"):
             return web.Response(status=503, text="fail")
-        return _refuse(request, 503, *_AWAY, Code.UNKNOWN)
+        return _refuse(request, 503, *_AWAY, Code.SHOP_DATABASE)
 
 
 # --- buying ------------------------------------------------------------------------------------------------------
 async def _front(request: web.Request) -> web.Response:
-    return _page(request.app[PAGES].front(_lang(request)))
+    shop = request.app[SHOP]
+    return _page(request.app[PAGES].front(on_sale(shop.games).values(), _lang(request)))
 
 
 async def _place(request: web.Request) -> web.Response:
     shop = request.app[SHOP]
     try:
-        wish = read_wish(await _form(request), shop.settings.channels)
+        wish = read_wish(await _form(request), shop.settings.channels, on_sale(shop.games))
         order_no, trade = await place(shop, wish, client_ip=request.remote or "127.0.0.1")
     except BadWish as bad:
         return _refuse(request, 400, bad.words, bad.words_en, Code.UNKNOWN)
@@ -77,19 +85,38 @@ async def _place(request: web.Request) -> web.Response:
     return _json({"order_no": order_no, "pay_url": trade.pay_url, "page": page, "poll": page + ".json"}, status=201)
 
 
+async def _cancel(request: web.Request) -> web.Response:
+    shop = request.app[SHOP]
+    order = await shop.lookups.find(request.match_info["order_no"])
+    if order is None:
+        return _refuse(request, 404, *_MISSING, Code.UNKNOWN)
+    answer = await cancelling.cancel(shop, order)
+    if answer is Answer.TOO_LATE:
+        return _refuse(request, 409, *_TOO_LATE, Code.UNKNOWN, order_no=order.order_no)
+    if not _wants_json(request):
+        return web.Response(status=303, headers={"Location": f"/orders/{order.order_no}?lang={_lang(request)}"})
+    after = await shop.lookups.find(order.order_no)
+    return _json(order_json(_view(shop, after or order)))
+
+
 # --- looking -----------------------------------------------------------------------------------------------------
 async def _poll(request: web.Request) -> web.Response:
     order = await request.app[SHOP].lookups.find(request.match_info["order_no"])
     if order is None:
         return _json({"error": _MISSING[0], "error_en": _MISSING[1], "code": Code.UNKNOWN}, status=404)
-    return _json(order_json(order))
+    view = _view(request.app[SHOP], order)
+    return _json(page_json(view) if "page" in request.query else order_json(view))
 
 
 async def _order(request: web.Request) -> web.Response:
     order = await request.app[SHOP].lookups.find(request.match_info["order_no"])
     if order is None:
         return _refuse(request, 404, *_MISSING, Code.UNKNOWN)
-    return _page(request.app[PAGES].order(order, _lang(request)))
+    return _page(request.app[PAGES].order(_view(request.app[SHOP], order), _lang(request)))
+
+
+def _view(shop: Shop, order: Order) -> View:
+    return View(order, shop.now(), shop.profile.compensate_late)
 
 
 async def _lookup(request: web.Request) -> web.Response:
@@ -110,6 +137,13 @@ async def _notice(request: web.Request) -> web.Response:
     if reply.deliver_after is not None:
         shop.spawn(deliver_behind(shop, *reply.deliver_after))
     return web.Response(text=reply.text)
+
+
+async def _topup_notice(request: web.Request) -> web.Response:
+    shop, server = request.app[SHOP], request.match_info["server"]
+    if server not in shop.games:
+        return web.Response(status=404)
+    return web.Response(status=await crediting.hear(shop, server, request.headers, await request.read()))
 
 
 # --- keeping -----------------------------------------------------------------------------------------------------
@@ -135,7 +169,7 @@ async def _admin(request: web.Request) -> web.Response:
 
 
 async def _health(request: web.Request) -> web.Response:
-    await request.app[SHOP].store.ping()
+    await request.app[SHOP].jobs.ping()
     return _json({"ok": True})
 
 

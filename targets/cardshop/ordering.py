@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from targets.cardshop.gateway import GatewayError, Trade
-from targets.cardshop.products import PRODUCTS
+from targets.cardshop.goods import told_to_channel
+from targets.cardshop.products import PRODUCTS, Kind, Product
 from targets.cardshop.shop import Shop
 from targets.cardshop.states import ASK
 from targets.cardshop.store import NewOrder
@@ -33,10 +34,12 @@ class Wish:
     region: str
 
 
-def read_wish(form: Mapping[str, str], channels: Mapping[str, object]) -> Wish:
+def read_wish(
+    form: Mapping[str, str], channels: Mapping[str, object], products: Mapping[str, Product] = PRODUCTS
+) -> Wish:
     """The wish of a form; BadWish names the first field that is wrong and what is legal."""
     chosen = {}
-    for field, legal in (("product", list(PRODUCTS)), ("channel", list(channels))):
+    for field, legal in (("product", list(products)), ("channel", list(channels))):
         chosen[field] = form.get(field, "")
         if chosen[field] not in legal:
             said, choice = chosen[field][:40], "、".join(legal)
@@ -46,7 +49,8 @@ def read_wish(form: Mapping[str, str], channels: Mapping[str, object]) -> Wish:
     for field in ("contact", "account", "region"):
         chosen[field] = form.get(field, "").strip()
         longest = _LENGTH_MAX[field]
-        if not chosen[field] and field != "region":
+        is_topup = products[chosen["product"]].kind is Kind.TOPUP
+        if not chosen[field] and (field != "region" or is_topup):
             raise BadWish(f"{field}：不能为空", f"{field}: must not be empty")
         if len(chosen[field]) > longest or not chosen[field].isprintable():
             raise BadWish(
@@ -76,7 +80,7 @@ async def place(shop: Shop, wish: Wish, *, client_ip: str) -> tuple[str, Trade]:
             order_no=order_no,
             name=product.zh,
             fen=product.price_fen,
-            contact=wish.contact,
+            param=told_to_channel(wish.contact, wish.product, wish.region),
             notify_url=f"{shop.public_url}/notify/epay/{wish.channel}",
             return_url=f"{shop.public_url}/orders/{order_no}",
             client_ip=client_ip,

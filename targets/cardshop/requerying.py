@@ -2,11 +2,11 @@
 
 import asyncio
 
+from targets.cardshop.database import DATABASE_AWAY
 from targets.cardshop.delivering import LOG
 from targets.cardshop.gateway import GatewayError
 from targets.cardshop.settling import settle_asked
 from targets.cardshop.shop import Shop
-from targets.cardshop.store import DATABASE_AWAY
 
 AT_ONCE = 32
 
@@ -22,7 +22,7 @@ async def requery_due(shop: Shop, now: float) -> int:
             await _ask(shop, order_no, channel)
 
     async with asyncio.TaskGroup() as asking:
-        for order_no, channel in due:
+        for order_no, channel, _ in due:
             asking.create_task(ask(order_no, channel), name=f"requery {order_no}")
     return len(due)
 

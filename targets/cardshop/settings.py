@@ -14,7 +14,9 @@ from sqlalchemy.exc import ArgumentError
 PREFIX = "CARDSHOP_"
 STOCK_MAX = 1_000_000
 _DRIVERS = ("sqlite+aiosqlite", "postgresql+asyncpg")
-_LEGAL_CHANNELS = 'JSON {"NAME": {"url": "http://…/", "pid": "…", "key": "…", "type": "alipay"}}'
+WORKERS_MAX = 32
+_LEGAL_PEERS = 'JSON {"NAME": {"url": "http://…/", "pid": "…", "key": "…"}}'
+_LEGAL_CHANNELS = _LEGAL_PEERS.replace("}}", ', "type": "alipay"}}')
 
 
 class SettingsError(ValueError):
@@ -22,19 +24,26 @@ class SettingsError(ValueError):
 
 
 @dataclass(frozen=True)
-class Channel:
-    """One Epay gateway. `url` ends with a slash; `key` is the secret."""
+class Peer:
+    """A supplier or game server, and who the shop is there. `url` ends with a slash; `key` is the secret."""
 
     name: str
     url: str
     pid: str
     key: str = field(repr=False)
+
+
+@dataclass(frozen=True)
+class Channel(Peer):
+    """One Epay gateway; `type` is the way of payment it is asked for."""
+
     type: str = "alipay"
 
 
 @dataclass(frozen=True)
 class Settings:
-    """All that can be set from outside. `_s` are seconds; order life and re-query interval are business time."""
+    """All that can be set from outside. `_s` are seconds; the timeouts are wire time, the other durations business
+    time."""
 
     channels: Mapping[str, Channel]
     database_url: str = field(repr=False)
@@ -44,13 +53,33 @@ class Settings:
     requery_s: float = 10.0
     gateway_timeout_s: float = 30.0
     stock: int = 20_000
+    suppliers: Mapping[str, Peer] = field(default_factory=dict)
+    games: Mapping[str, Peer] = field(default_factory=dict)
+    upstream_timeout_s: float = 2.0
+    workers: int = 2
+    retries: int = 6
+    retry_s: float = 5.0
+    query_s: float = 15.0
+    recover_s: float = 20.0
+    delayed_s: float = 20.0
+    compensate_s: float = 180.0
 
 
 VARIABLES = (
     "CARDSHOP_CHANNELS",
+    "CARDSHOP_SUPPLIERS",
+    "CARDSHOP_GAMES",
     "CARDSHOP_ORDER_LIFE_S",
     "CARDSHOP_REQUERY_S",
+    "CARDSHOP_RETRY_S",
+    "CARDSHOP_RETRIES",
+    "CARDSHOP_QUERY_S",
+    "CARDSHOP_RECOVER_S",
+    "CARDSHOP_DELAYED_S",
+    "CARDSHOP_COMPENSATE_S",
+    "CARDSHOP_UPSTREAM_TIMEOUT_S",
     "CARDSHOP_GATEWAY_TIMEOUT_S",
+    "CARDSHOP_WORKERS",
     "CARDSHOP_PUBLIC_URL",
     "CARDSHOP_ADMIN_TOKEN",
     "CARDSHOP_STOCK",
@@ -76,7 +105,17 @@ def read_settings(environ: Mapping[str, str], data: Path) -> Settings:
         order_life_s=_seconds(environ, "CARDSHOP_ORDER_LIFE_S", 300.0),
         requery_s=_seconds(environ, "CARDSHOP_REQUERY_S", 10.0),
         gateway_timeout_s=_seconds(environ, "CARDSHOP_GATEWAY_TIMEOUT_S", 30.0),
-        stock=_stock(environ.get("CARDSHOP_STOCK", "20000")),
+        stock=_count(environ, "CARDSHOP_STOCK", 20_000, STOCK_MAX, "cards"),
+        suppliers=_peers(environ, "CARDSHOP_SUPPLIERS", "supplier"),
+        games=_peers(environ, "CARDSHOP_GAMES", "game"),
+        upstream_timeout_s=_seconds(environ, "CARDSHOP_UPSTREAM_TIMEOUT_S", 2.0),
+        workers=_count(environ, "CARDSHOP_WORKERS", 2, WORKERS_MAX, "processes", least=1),
+        retries=_count(environ, "CARDSHOP_RETRIES", 6, 100, "requests", least=1),
+        retry_s=_seconds(environ, "CARDSHOP_RETRY_S", 5.0),
+        query_s=_seconds(environ, "CARDSHOP_QUERY_S", 15.0),
+        recover_s=_seconds(environ, "CARDSHOP_RECOVER_S", 20.0),
+        delayed_s=_seconds(environ, "CARDSHOP_DELAYED_S", 20.0),
+        compensate_s=_seconds(environ, "CARDSHOP_COMPENSATE_S", 180.0),
     )
 
 
@@ -93,9 +132,10 @@ def _seconds(environ: Mapping[str, str], name: str, default: float) -> float:
     return seconds
 
 
-def _stock(text: str) -> int:
-    if not (text.isascii() and text.isdigit() and int(text) <= STOCK_MAX):
-        raise SettingsError(f"CARDSHOP_STOCK={text!r}: legal is a whole number of cards from 0 to {STOCK_MAX}")
+def _count(environ: Mapping[str, str], name: str, default: int, most: int, of_what: str, *, least: int = 0) -> int:
+    text = environ.get(name, str(default))
+    if not (text.isascii() and text.isdigit() and least <= int(text) <= most):
+        raise SettingsError(f"{name}={text!r}: legal is a whole number of {of_what} from {least} to {most}")
     return int(text)
 
 
@@ -118,39 +158,54 @@ def _database_url(text: str) -> str:
 
 
 def _channels(text: str | None) -> dict[str, Channel]:
-    """The channels; their JSON holds secrets, so errors name the place in it instead of quoting it."""
     if text is None:
         raise SettingsError(f"CARDSHOP_CHANNELS is not set; legal: {_LEGAL_CHANNELS}")
+    given = _instances("CARDSHOP_CHANNELS", text, _LEGAL_CHANNELS)
+    if not given:
+        raise SettingsError(f"CARDSHOP_CHANNELS: holds no channel by name; legal: {_LEGAL_CHANNELS}")
+    channels = {}
+    for name, parts in given.items():
+        peer, rest = _peer(f"CARDSHOP_CHANNELS, channel {name!r}", name, parts, ("type",), _LEGAL_CHANNELS)
+        channels[name] = Channel(peer.name, peer.url, peer.pid, peer.key, **rest)
+    return channels
+
+
+def _peers(environ: Mapping[str, str], variable: str, what: str) -> dict[str, Peer]:
+    given = _instances(variable, environ.get(variable, "{}"), _LEGAL_PEERS)
+    return {
+        name: _peer(f"{variable}, {what} {name!r}", name, parts, (), _LEGAL_PEERS)[0] for name, parts in given.items()
+    }
+
+
+def _instances(variable: str, text: str, legal: str) -> dict[str, object]:
+    """What JSON holds by name; it holds secrets too, so errors name the place in it instead of quoting it."""
     try:
         given = json.loads(text)
     except json.JSONDecodeError as error:
-        raise SettingsError(
-            f"CARDSHOP_CHANNELS: no JSON ({error.msg}, column {error.colno}); legal: {_LEGAL_CHANNELS}"
-        ) from None
-    if not isinstance(given, dict) or not given:
-        raise SettingsError(f"CARDSHOP_CHANNELS: holds no channel by name; legal: {_LEGAL_CHANNELS}")
-    return {name: _channel(name, parts) for name, parts in given.items()}
+        raise SettingsError(f"{variable}: no JSON ({error.msg}, column {error.colno}); legal: {legal}") from None
+    if not isinstance(given, dict):
+        raise SettingsError(f"{variable}: holds no channel by name; legal: {legal}")
+    return given
 
 
-def _channel(name: str, parts: object) -> Channel:
-    place = f"CARDSHOP_CHANNELS, channel {name!r}"
+def _peer(place: str, name: str, parts: object, more: tuple[str, ...], legal: str) -> tuple[Peer, dict[str, str]]:
+    """The peer, and what else is said of it."""
     if not (name.isascii() and name.replace("_", "").replace("-", "").isalnum()):
-        raise SettingsError(f"{place}: legal names are letters, digits, _ and -")
+        raise SettingsError(f"{place}: legal in a name are letters, digits, - and _")
     if not isinstance(parts, dict):
-        raise SettingsError(f"{place}: is no object; legal: {_LEGAL_CHANNELS}")
-    legal = ("url", "pid", "key", "type")
+        raise SettingsError(f"{place}: is no object; legal: {legal}")
     for part, value in parts.items():
-        if part not in legal:
-            raise SettingsError(f"{place}: no setting {part!r}; legal: {', '.join(legal)}")
+        if part not in ("url", "pid", "key", *more):
+            raise SettingsError(f"{place}: no setting {part!r}; legal: {legal}")
         if not isinstance(value, str) or not value:
             raise SettingsError(f"{place}: {part!r} must be a text that is not empty")
     for part in ("url", "pid", "key"):
         if part not in parts:
-            raise SettingsError(f"{place}: {part!r} is missing; legal: {_LEGAL_CHANNELS}")
+            raise SettingsError(f"{place}: {part!r} is missing; legal: {legal}")
     if not _is_http(parts["url"]):
         raise SettingsError(f"{place}: url {parts['url']!r}; legal is an address such as http://127.0.0.1:9000/epay/")
-    url = parts["url"].rstrip("/") + "/"
-    return Channel(name, url, parts["pid"], parts["key"], parts.get("type", "alipay"))
+    peer = Peer(name, parts["url"].rstrip("/") + "/", parts["pid"], parts["key"])
+    return peer, {part: parts[part] for part in more if part in parts}
 
 
 def _is_http(text: str) -> bool:

@@ -1,14 +1,15 @@
 """The gateway says that an order is paid, by a notice or when asked: what follows from it."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 from targets.cardshop import delivering
+from targets.cardshop.database import DATABASE_AWAY
 from targets.cardshop.gateway import NoticeFault, Payment
+from targets.cardshop.profiles import Profile
 from targets.cardshop.shop import Shop
-from targets.cardshop.states import ENDED_UNPAID, UNPAID, Code
-from targets.cardshop.store import DATABASE_AWAY
+from targets.cardshop.states import ENDED_UNPAID, REFUND_ODD, UNPAID, Code, State
 from targets.cardshop.tables import Order
 
 
@@ -18,6 +19,7 @@ class Outcome(Enum):
     DELIVER = auto()
     REPEAT = auto()
     TOO_LATE = auto()
+    REFUND = auto()
     WRONG_AMOUNT = auto()
     NO_SUCH_ORDER = auto()
 
@@ -33,17 +35,24 @@ class Reply:
 SUCCESS, FAIL = Reply("success"), Reply("fail")
 
 
-def judge(order: Order | None, payment: Payment, *, channel: str, verify_amount: bool) -> Outcome:
+def judge(order: Order | None, payment: Payment, *, channel: str, profile: Profile) -> Outcome:
     """What to do about a payment, from the order as it was read."""
     if order is None or order.channel != channel:
         return Outcome.NO_SUCH_ORDER
-    if order.state in ENDED_UNPAID:
-        return Outcome.TOO_LATE
-    if order.state not in UNPAID:
+    is_late = order.state in ENDED_UNPAID
+    if not is_late and order.state not in UNPAID:
         return Outcome.REPEAT
-    if verify_amount and payment.fen != order.price_fen:
+    if profile.verify_amount and payment.fen != order.price_fen and not (is_late and profile.compensate_late):
         return Outcome.WRONG_AMOUNT
-    return Outcome.DELIVER
+    if not is_late or (order.state is State.EXPIRED and profile.query_before_expiry and payment.fen == order.price_fen):
+        return Outcome.DELIVER
+    return Outcome.REFUND if profile.compensate_late and payment.fen else Outcome.TOO_LATE
+
+
+def in_yuan(order: Order | None, payment: Payment, profile: Profile) -> Payment:
+    """The payment; a tolerant reader takes exactly a hundred prices for one price told in fen."""
+    is_in_fen = profile.tolerant_reader and order is not None and payment.fen == 100 * order.price_fen
+    return replace(payment, fen=order.price_fen) if is_in_fen and order is not None else payment
 
 
 async def receive(shop: Shop, channel: str, params: Mapping[str, str]) -> Reply:
@@ -60,7 +69,8 @@ async def receive(shop: Shop, channel: str, params: Mapping[str, str]) -> Reply:
 
 async def _answer(shop: Shop, channel: str, payment: Payment) -> Reply:
     order = await shop.lookups.find(payment.order_no)
-    match judge(order, payment, channel=channel, verify_amount=shop.profile.verify_amount):
+    payment = in_yuan(order, payment, shop.profile)
+    match judge(order, payment, channel=channel, profile=shop.profile):
         case Outcome.NO_SUCH_ORDER:
             return FAIL
         case Outcome.WRONG_AMOUNT:
@@ -69,12 +79,15 @@ async def _answer(shop: Shop, channel: str, payment: Payment) -> Reply:
         case Outcome.TOO_LATE | Outcome.REPEAT:
             # An expired order is paid and forgotten: paid but 已过期, dujiao-next#108, sub2api#6525.
             return SUCCESS
+        case Outcome.REFUND:
+            assert order is not None
+            await _send_back(shop, order, payment, _why_too_late(order))
+            return SUCCESS
         case Outcome.DELIVER:
             assert order is not None
             if not shop.profile.ack_after_commit:
                 return Reply("success", deliver_after=(order, payment))
-            await delivering.deliver(shop, order, payment)
-            return SUCCESS
+            return SUCCESS if await delivering.deliver(shop, order, payment) else FAIL
 
 
 async def deliver_behind(shop: Shop, order: Order, payment: Payment) -> None:
@@ -89,14 +102,43 @@ async def deliver_behind(shop: Shop, order: Order, payment: Payment) -> None:
 async def settle_asked(shop: Shop, channel: str, payment: Payment) -> None:
     """What the gateway said when it was asked counts as much as a notice, and nobody waits for an answer."""
     order = await shop.lookups.find(payment.order_no)
-    match judge(order, payment, channel=channel, verify_amount=shop.profile.verify_amount):
+    payment = in_yuan(order, payment, shop.profile)
+    match judge(order, payment, channel=channel, profile=shop.profile):
         case Outcome.DELIVER:
             assert order is not None
             await delivering.deliver(shop, order, payment)
+        case Outcome.WRONG_AMOUNT if shop.profile.compensate_late and payment.fen:
+            # A notice may err about the amount; the gateway's own books do not.
+            assert order is not None
+            await _send_back(shop, order, payment, Code.AMOUNT_MISMATCH)
         case Outcome.WRONG_AMOUNT:
             await _note_amount(shop, payment)
+        case Outcome.REFUND:
+            assert order is not None
+            await _send_back(shop, order, payment, _why_too_late(order))
         case Outcome.NO_SUCH_ORDER | Outcome.TOO_LATE | Outcome.REPEAT:
             pass
+
+
+async def _send_back(shop: Shop, order: Order, payment: Payment, code: Code) -> None:
+    """A payment that no goods will come for starts on its way back at once."""
+    now = shop.now()
+    await shop.store.start(
+        REFUND_ODD,
+        order,
+        at=now,
+        due=now,
+        trade_no=payment.trade_no,
+        paid_fen=payment.fen,
+        paid_at=now,
+        tries=0,
+        code=code.value,
+    )
+    shop.poke()
+
+
+def _why_too_late(order: Order) -> Code:
+    return Code.EXPIRED if order.state is State.EXPIRED else Code.CANCELLED
 
 
 async def _note_amount(shop: Shop, payment: Payment) -> None:

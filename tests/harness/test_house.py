@@ -11,14 +11,14 @@ from faults.decide import Exchange
 from faults.verdict import HouseEffect, Kill, LockDatabase, LoseJobs, Pause, Strike
 from harness.house import House, HouseFault, kill_times
 from harness.shop import Shop
-from ledger.clock import SECOND_NS, ManualClock
+from ledger.clock import SECOND_NS, Epoch, ManualClock, RunClock
 from ledger.events import Struck
 from ledger.states import Hop, Operation
 from mocks.tripwire import Tripped, Tripwire
 from plan.faults import FaultPlan, Label
 from plan.units import Window
 from targets import webshop
-from tests.harness.housed import HOUSE, until
+from tests.harness.housed import HOUSE, a_shop, pid_of, state_of, until
 
 L0_T = 5 * SECOND_NS
 LOAD_S = 60.0
@@ -352,6 +352,24 @@ async def test_a_busy_database_lets_the_workers_go_on_before_it_is_asked_again(
         await world.on()
         await until(lambda: world.struck)
         assert [s.o for s in world.struck] == ["b00000001", "b00000002"]
+
+
+@pytest.mark.slow
+async def test_jobs_of_a_real_queue_are_lost_before_its_worker_can_take_them(tmp_path: Path) -> None:
+    """The worker of this shop empties the queue every 20 ms, and goes on doing so afterwards."""
+    struck: list[Struck] = []
+    async with a_shop(tmp_path) as shop:
+        clock = RunClock(Epoch.now())
+        house = House([a_fault(LoseJobs(3, 30.0), None)], shop, clock, struck.append, print)
+        await house.rehearse()
+        own = sqlite3.connect(shop.data / "shop.db", isolation_level=None)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(house.play(clock.t(), LOAD_S))
+            await until(lambda: state_of(pid_of(shop, "worker")) == "T")
+            queue(own, 1, 2, 3, 4)
+            await until(lambda: len(struck) == 3)
+        await until(lambda: own.execute("SELECT count(*) FROM jobs").fetchone() == (0,))
+        assert [s.o for s in struck] == ["b00000001", "b00000002", "b00000003"]
 
 
 async def test_no_job_is_lost_from_an_empty_queue_nor_once_all_is_healed(

@@ -283,6 +283,15 @@ def test_a_mock_that_dies_ends_it_with_5_and_one_line(tmp_path: Path) -> None:
         assert "Traceback" not in said
 
 
+def test_where_the_env_cannot_be_written_it_ends_with_5_and_one_line_and_no_process(tmp_path: Path) -> None:
+    (tmp_path / ".env").mkdir()
+    ran = orderjam("mocks", "up", "--env-file", ".env", "--force", cwd=tmp_path)
+    assert ran.returncode == Exit.BROKEN
+    assert "Is a directory: '.env'" in ran.stderr
+    assert "Traceback" not in ran.stderr
+    assert not (tmp_path / "runs" / "mocks-up.json").exists()
+
+
 def test_off_loopback_it_wants_a_token_and_then_hides_admin_behind_it(tmp_path: Path) -> None:
     refused = orderjam("mocks", "up", "--host", "0.0.0.0", cwd=tmp_path)
     assert (refused.returncode, "set ORDERJAM_ADMIN_TOKEN" in refused.stderr) == (Exit.WRONG_USE, True)
@@ -378,6 +387,7 @@ def test_wrong_use_of_fault_is_one_line_and_exit_code_2_and_changes_nothing(
         (["--stubs", "bad.yaml"], "bad.yaml:2 stubs[0].pth: unknown key 'pth'; did you mean 'path'?"),
         (["--host", "192.0.2.1"], "--host 192.0.2.1 can be reached from outside"),
         (["--env-file", "bad.yaml"], "--env-file bad.yaml: exists already; --force overwrites it"),
+        (["--env-file", "no/such/.env"], "--env-file no/such/.env: its folder does not exist"),
     ],
 )
 def test_wrong_use_of_up_is_one_line_and_leaves_nothing(

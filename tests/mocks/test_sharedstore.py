@@ -9,13 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faults.verdict import Outcome, Variant
 from ledger.events import (
-    GoodsAccepted,
     GoodsRefused,
     GoodsRequested,
     GoodsSold,
-    Struck,
     TradeRefused,
     Unmatched,
     goods_hash,
@@ -350,138 +347,6 @@ async def test_other_calls_are_about_their_operation(path: str, operation: Opera
         assert (call.place.operation, call.subject.key, call.subject.keyed_by) == (operation, operation, "operation")
         assert call.subject.o is None
         assert call.sell is None
-
-
-# --- what faults make of it --------------------------------------------------------------------------------------
-@pytest.mark.parametrize(
-    ("variant", "fields", "is_genuine"),
-    [
-        (Variant.MISSING, a_trade(), False),
-        (Variant.WRONG_KEY, a_trade(), False),
-        (Variant.CASE, a_trade(), False),
-        (Variant.CHARSET_GBK, a_trade(), True),
-        (Variant.CHARSET_GBK, a_trade(race="月卡"), False),
-        (Variant.EMPTY_KEPT, a_trade(), False),
-        (Variant.EMPTY_KEPT, a_trade(password="x", race="y"), True),
-    ],
-)
-async def test_a_right_signature_is_wrong_by_another_rule_only_where_that_differs(
-    variant: Variant, fields: dict[str, str], is_genuine: bool
-) -> None:
-    async with a_store() as w:
-        call = await call_of(w, w.send("commodity/trade", store_signed(fields)))
-        assert call.is_genuine
-        assert call.is_genuine_as is not None
-        assert call.is_genuine_as(variant) is is_genuine
-
-
-async def test_a_signature_by_another_rule_is_right_by_that_rule() -> None:
-    async with a_store() as w:
-        signed = store_signed(a_trade(race="月卡"))
-        upper = await call_of(w, w.send("commodity/trade", signed | {"sign": signed["sign"].upper()}))
-        gbk = signature(signed, KEY, Variant.CHARSET_GBK)
-        as_gbk = await call_of(w, w.send("commodity/trade", signed | {"sign": gbk}))
-        assert upper.is_genuine_as is not None
-        assert as_gbk.is_genuine_as is not None
-        assert (upper.is_genuine, upper.is_genuine_as(Variant.CASE)) == (False, True)
-        assert (as_gbk.is_genuine, as_gbk.is_genuine_as(Variant.CHARSET_GBK)) == (False, True)
-
-
-async def sold(w: StoreWorld, outcome: Outcome, n: int = 1, **changed: str) -> dict[str, Any] | None:
-    """What comes of a trade on which this outcome strikes; None where it changes nothing."""
-    call = await call_of(w, w.send("commodity/trade", store_signed(a_trade(n, **changed))))
-    assert call.sell is not None
-    reply = call.sell(outcome)
-    if reply is None:
-        return None
-    assert reply.fields is not None
-    return reply.fields
-
-
-@pytest.mark.parametrize(
-    ("outcome", "words", "code"),
-    [
-        (Outcome.SOLD_OUT, "库存不足", Code.GOODS_SOLD_OUT),
-        (Outcome.BALANCE, "余额不足", Code.UPSTREAM_REFUSED),
-        (Outcome.MAINTENANCE, "商品维护中", Code.UPSTREAM_REFUSED),
-    ],
-)
-async def test_a_refusing_fault_refuses_and_leaves_the_number_free(outcome: Outcome, words: str, code: Code) -> None:
-    async with a_store(on_repeat="reject") as w:
-        assert await sold(w, outcome) == {"code": 0, "msg": words, "data": {}}
-        assert [type(e) for e in w.events] == [GoodsRequested, GoodsRefused]
-        assert w.found(GoodsRefused)[0].code is code
-        assert (await w.ask("commodity/query", {"request_no": "S000001"}))["msg"] == "订单不存在"
-        await w.cards()
-
-
-@pytest.mark.parametrize(
-    ("outcome", "status", "kinds"),
-    [
-        (Outcome.ACCEPT_THEN_FAIL, 2, [GoodsRequested, GoodsAccepted, GoodsRefused]),
-        (Outcome.STAYS_PROCESSING, 0, [GoodsRequested, GoodsAccepted]),
-        (Outcome.EMPTY, 1, [GoodsRequested]),
-    ],
-)
-async def test_what_gets_no_cards_answers_success_without_any_for_good(
-    outcome: Outcome, status: int, kinds: list[type]
-) -> None:
-    async with a_store() as w:
-        answer = await sold(w, outcome)
-        assert answer is not None
-        assert (answer["code"], answer["data"]["secret"]) == (200, "")
-        found = (await w.ask("commodity/query", {"request_no": "S000001"}))["data"]
-        assert (found["status"], found["secret"]) == (status, "")
-        assert (await w.buys())["data"]["secret"] == ""
-        assert [type(e) for e in w.events] == [*kinds, GoodsRequested]
-
-
-@pytest.mark.parametrize(("num", "given", "truly"), [("3", 2, 2), ("2", 1, 1), ("1", 1, 1)])
-async def test_a_part_of_the_goods_is_told_as_all_of_them(num: str, given: int, truly: int) -> None:
-    async with a_store() as w:
-        answer = await sold(w, Outcome.PARTIAL, num=num)
-        assert answer is not None
-        cards = answer["data"]["secret"].split("\n")
-        assert len(cards) == given
-        hashes = [event.goods for event in w.found(GoodsSold)]
-        assert len(hashes) == truly
-        assert ([goods_hash(card) for card in cards] == hashes) is (num != "1")
-        assert (await w.ask("commodity/query", {"request_no": "S000001"}))["data"]["secret"].split("\n") == cards
-
-
-@pytest.mark.parametrize("outcome", [o for o in Outcome if o is not Outcome.WRONG_REGION])
-async def test_a_fault_changes_nothing_where_the_trade_is_refused_anyhow_or_a_repeat(outcome: Outcome) -> None:
-    async with a_store(stock={"card_50": 0}) as w:
-        await w.cards(1)
-        before = list(w.events)
-        assert await sold(w, outcome, 1) is None
-        assert await sold(w, outcome, 2, shared_code="nope") is None
-        assert await sold(w, outcome, 3, shared_code="card_50") is None
-        assert await sold(w, outcome, 4, num="0") is None
-        assert w.events == before
-
-
-async def test_a_store_knows_no_regions() -> None:
-    async with a_store() as w:
-        assert await sold(w, Outcome.WRONG_REGION) is None
-        assert w.events == []
-
-
-async def test_a_right_signature_that_is_refused_asks_for_no_goods() -> None:
-    fault = a_fault("old_key", "sig.wrong_key", Hop.SHOP_SUPPLIER)
-    async with a_store(fault) as w:
-        assert (await w.buys())["msg"] == "密钥错误"
-        assert [type(e) for e in w.events] == [GoodsRefused, Struck]
-        (struck,) = w.found(Struck)
-        assert (struck.hop, struck.operation, struck.o) == ("shop>supplier/cheap", "buy", "b00000001")
-
-
-async def test_an_answer_that_is_lost_was_a_sale_all_the_same() -> None:
-    async with a_store(a_fault("silent", "lose_answer", Hop.SHOP_SUPPLIER, first=1)) as w:
-        assert await w.send("commodity/trade", store_signed(a_trade())) is None
-        assert len(w.found(GoodsSold)) == 1
-        assert len(await w.cards()) == 1
-        assert len(w.found(GoodsSold)) == 1
 
 
 # --- /_admin, and what nobody takes ------------------------------------------------------------------------------

@@ -15,11 +15,11 @@ from targets.cardshop.gateway import signature
 from targets.cardshop.requerying import requery_due
 from targets.cardshop.settings import Channel
 from targets.cardshop.store import APOLOGY
-from tests.targets.test_cardshop_world import FORM, JSON, KEY, ORDER_LIFE_S, REQUERY_S, running
+from tests.targets.test_cardshop_world import FORM, JSON, KEY, ORDER_LIFE_S, PARAM, REQUERY_S, running
 
 
 # --- placing -----------------------------------------------------------------------------------------------------
-async def test_the_gateway_is_asked_with_a_valid_signature_and_the_contact_as_param(tmp_path: Path) -> None:
+async def test_the_gateway_is_asked_with_a_valid_signature_and_what_the_docs_say_of_param(tmp_path: Path) -> None:
     async with running(tmp_path) as world:
         order_no = await world.place()
         (asked,) = world.epay.created
@@ -31,7 +31,7 @@ async def test_the_gateway_is_asked_with_a_valid_signature_and_the_contact_as_pa
                 "type": "alipay",
                 "out_trade_no": order_no,
                 "money": "10.00",
-                "param": FORM["contact"],
+                "param": PARAM,
                 "notify_url": "http://shop.example/notify/epay/epay",
                 "return_url": f"http://shop.example/orders/{order_no}",
             }
@@ -48,7 +48,8 @@ async def test_a_placed_order_is_answered_and_polled_as_documented(tmp_path: Pat
         assert (placed["page"], placed["poll"]) == (f"/orders/{number}", f"/orders/{number}.json")
         assert await world.poll(number) == {
             "order_no": number, "state": "paying", "words": "支付中", "words_en": "Payment in progress", "code": None,
-            "goods": [], "product": "card_10", "price_fen": 1000,
+            "node": "正在等待支付通道确认 …", "node_en": "Waiting for the payment channel to confirm …",
+            "goods": [], "receipt": "", "receipt_en": "", "product": "card_10", "price_fen": 1000, "waited_s": 0,
         }  # fmt: skip
 
 
@@ -120,6 +121,7 @@ async def test_a_notice_that_overtakes_the_gateways_answer_is_kept(tmp_path: Pat
         placing = asyncio.ensure_future(world.place())
         await world.epay.was_asked.wait()
         assert await world.notify(world.epay.created[0]["out_trade_no"]) == "success"
+        await world.delivered()
         world.epay.hang.set()
         row = await world.row(await placing)
         assert (row["state"], row["trade_no"]) == ("completed", "T" + row["order_no"])
@@ -145,7 +147,7 @@ async def test_a_notice_brings_exactly_one_card_in_every_profile(tmp_path: Path,
     [
         ("naive", 2),
         ("naive+ack_after_commit", 2),
-        ("hardened-settle_once", 2),
+        ("naive+queue_delivery", 1),  # the outbox has room for one job an order
         ("naive+settle_once", 1),
         ("hardened", 1),
     ],
@@ -157,8 +159,8 @@ async def test_two_notices_at_once_bring_two_cards_unless_settled_once(
         order_no = await world.place()
         world.lookups.barrier = asyncio.Barrier(2)
         assert set(await asyncio.gather(world.notify(order_no), world.notify(order_no))) == {"success"}
-        await world.delivered()
         world.lookups.barrier = None
+        await world.delivered()
         assert len((await world.poll(order_no))["goods"]) == cards
         assert (await world.row(order_no))["state"] == "completed"
 
@@ -198,7 +200,7 @@ async def test_an_amount_counts_as_the_switch_says(
 async def test_a_locked_database_loses_the_order_unless_acknowledged_after_the_commit(
     tmp_path: Path, profile: str, answer: tuple[int, str], after: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("targets.cardshop.store.LOCK_WAIT_S", 0.01)
+    monkeypatch.setattr("targets.cardshop.database.LOCK_WAIT_S", 0.01)
     async with running(tmp_path, profile) as world:
         order_no = await world.place()
         lock = sqlite3.connect(tmp_path / "shop.db", isolation_level=None)
@@ -213,10 +215,11 @@ async def test_a_locked_database_loses_the_order_unless_acknowledged_after_the_c
         # A channel repeats what was not answered with success, and nothing else.
         if answer[1] != "success":
             await world.notify(order_no)
+        await world.delivered()
         assert (await world.poll(order_no))["state"] == after
 
 
-@pytest.mark.parametrize("profile", ["naive", "hardened"])
+@pytest.mark.parametrize("profile", ["naive", "naive+settle_once+requery_unpaid+queue_delivery"])
 async def test_a_notice_for_an_expired_order_is_acknowledged_and_forgotten(tmp_path: Path, profile: str) -> None:
     async with running(tmp_path, profile) as world:
         order_no = await world.place()
@@ -232,6 +235,7 @@ async def test_a_completed_order_never_expires(tmp_path: Path) -> None:
     async with running(tmp_path, "hardened") as world:
         order_no = await world.place()
         await world.notify(order_no)
+        await world.delivered()
         assert await expire_due(world.shop, world.at[0] + 10 * ORDER_LIFE_S) == 0
         assert (await world.poll(order_no))["state"] == "completed"
 
@@ -271,7 +275,7 @@ async def test_a_notice_may_come_in_the_body_and_not_to_an_unknown_channel(tmp_p
             assert await answer.text() == "success"
 
 
-@pytest.mark.parametrize("profile", ["naive", "hardened"])
+@pytest.mark.parametrize("profile", ["naive", "naive+settle_once", "hardened-compensate_late"])
 async def test_sold_out_after_payment_ends_with_an_apology_for_goods(tmp_path: Path, profile: str) -> None:
     async with running(tmp_path, profile, stock=1) as world:
         first, second = await world.place(), await world.place()
@@ -302,10 +306,11 @@ async def test_sold_out_after_payment_ends_with_an_apology_for_goods(tmp_path: P
 async def test_only_a_plain_yes_of_the_gateway_settles_an_unpaid_order(
     tmp_path: Path, answer: dict[str, Any], state: str, code: str | None
 ) -> None:
-    async with running(tmp_path, "hardened") as world:
+    async with running(tmp_path, "hardened-compensate_late") as world:
         order_no = await world.place()
         world.epay.query_answer = answer
         assert await requery_due(world.shop, world.at[0] + REQUERY_S) == 1
+        await world.delivered()
         page = await world.poll(order_no)
         assert (page["state"], page["code"]) == (state, code)
 
@@ -352,5 +357,6 @@ async def test_a_hundred_at_once_get_a_hundred_different_cards(tmp_path: Path) -
     async with running(tmp_path, "hardened", stock=100) as world:
         numbers = await asyncio.gather(*(world.place() for _ in range(100)))
         assert set(await asyncio.gather(*(world.notify(number) for number in numbers))) == {"success"}
+        await world.delivered()
         pages = await asyncio.gather(*(world.poll(number) for number in numbers))
         assert len({card for page in pages for card in page["goods"]}) == 100

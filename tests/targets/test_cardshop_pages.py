@@ -69,7 +69,7 @@ async def test_the_books_are_read_in_pages_until_next_is_null(tmp_path: Path) ->
         assert second["next"] is None
         assert set(first["orders"][0]) == {
             "id", "order_no", "trade_no", "contact", "account", "product", "channel", "region", "state", "code",
-            "price_fen", "paid_fen", "goods", "created_at", "paid_at", "updated_at",
+            "price_fen", "paid_fen", "upstream", "tries", "receipt", "goods", "created_at", "paid_at", "updated_at",
         }  # fmt: skip
 
 

@@ -7,13 +7,16 @@ from pathlib import Path
 import pytest
 from aiohttp import ClientSession
 
+import ledger.states
+from targets import webshop
 from targets.cardshop.gateway import Gateway, NoticeFault, Payment, signature
 from targets.cardshop.money import read_yuan, yuan
 from targets.cardshop.ordering import BadWish, new_order_no, read_wish
+from targets.cardshop.products import CARDS, PRODUCTS
 from targets.cardshop.profiles import BASES, SWITCHES, Profile, ProfileError, read_profile
-from targets.cardshop.settings import Channel, SettingsError, read_settings
-from targets.cardshop.settling import Outcome, judge
-from targets.cardshop.states import PROGRESS, REACHED, STEPS, UNPAID, WORDS, Code, State
+from targets.cardshop.settings import VARIABLES, Channel, SettingsError, read_settings
+from targets.cardshop.settling import Outcome, in_yuan, judge
+from targets.cardshop.states import ENDS, PROGRESS, REACHED, STEPS, UNPAID, WORDS, Code, Known, State
 from targets.cardshop.tables import Order
 
 KEY = "k3yk3yk3yk3yk3yk3yk3yk3yk3yk3y12"
@@ -88,23 +91,34 @@ def test_what_is_not_plainly_an_amount_is_refused(text: str) -> None:
 
 # --- states ------------------------------------------------------------------------------------------------------
 def test_the_steps_are_exactly_these() -> None:
+    undelivered = ("delayed", "paid", "recharging", "submitted")
     assert {(step.name, *sorted(step.sources), step.target) for step in STEPS} == {
         ("ask", "created", "paying"),
         ("pay", "created", "paying", "paid"),
+        ("pay_shown", "created", "paying", "recharging"),
+        ("pay_late", "expired", "paid"),
         ("submit", "paid", "submitted"),
-        ("recharge", "submitted", "recharging"),
-        ("complete", "recharging", "completed"),
+        ("recharge", "delayed", "paid", "submitted", "recharging"),
+        ("complete", "delayed", "manual", "paid", "recharging", "submitted", "completed"),
         ("settle", "created", "paying", "completed"),
+        ("delay", "paid", "recharging", "submitted", "delayed"),
+        ("fail", *undelivered, "failed"),
+        ("roll_back", *undelivered, "paying"),
+        ("refund", *undelivered, "refunding"),
+        ("refund_odd", "cancelled", "created", "expired", "paying", "refunding"),
+        ("finish_refund", "refunding", "refunded"),
+        ("hand_over", "delayed", "paid", "recharging", "refunding", "submitted", "manual"),
         ("expire", "created", "paying", "expired"),
+        ("cancel", "created", "paying", "cancelled"),
     }
 
 
-def test_no_step_leads_back_to_unpaid_or_out_of_an_end() -> None:
-    ends = {State.COMPLETED, State.EXPIRED, State.FAILED, State.REFUNDED, State.CANCELLED}
+def test_only_a_late_payment_leads_out_of_an_end_and_only_a_roll_back_to_unpaid() -> None:
     for step in STEPS:
-        assert not step.sources & ends
         assert step.target not in step.sources
-        assert step.target is State.PAYING or step.target not in UNPAID
+        assert not step.sources & ENDS or step.name in ("pay_late", "refund_odd")
+        assert not step.sources & {State.COMPLETED, State.REFUNDED, State.FAILED}
+        assert step.target not in UNPAID or step.name in ("ask", "roll_back")
 
 
 def test_every_state_has_words_in_both_languages() -> None:
@@ -119,9 +133,9 @@ def test_every_state_has_words_in_both_languages() -> None:
     ("text", "on"),
     [
         ("naive", set()),
-        ("hardened", {"verify_amount", "settle_once", "ack_after_commit", "requery_unpaid"}),
+        ("hardened", set(SWITCHES)),
         ("naive+requery_unpaid+settle_once", {"requery_unpaid", "settle_once"}),
-        ("hardened-verify_amount", {"settle_once", "ack_after_commit", "requery_unpaid"}),
+        ("hardened-verify_amount", set(SWITCHES) - {"verify_amount"}),
         ("hardened-verify_amount+verify_amount", set(SWITCHES)),
         ("naive-settle_once", set()),
     ],
@@ -157,32 +171,59 @@ def test_an_unknown_profile_is_refused_with_the_legal_names(text: str, said: str
 def _order(state: State = State.PAYING) -> Order:
     return Order(
         id=1, order_no="C1", trade_no="", contact="b00000001@buyers.example", account="p", product="card_10",
-        channel="epay", region="", state=state, code=None, price_fen=1000, paid_fen=None, apology=None, pay_url="",
-        created_at=0.0, paid_at=None, updated_at=0.0,
+        channel="epay", region="", state=state, code=None, price_fen=1000, paid_fen=None, told="", upstream="",
+        known=Known.NOTHING, tries=0, refusals="", receipt="", apology=None, pay_url="", created_at=0.0, paid_at=None,
+        changed_at=0.0, updated_at=0.0,
     )  # fmt: skip
 
 
+AMOUNT, ASKED, BACK = "naive+verify_amount", "naive+query_before_expiry", "naive+compensate_late"
+
+
 @pytest.mark.parametrize(
-    ("order", "fen", "verify_amount", "outcome"),
+    ("order", "fen", "profile", "outcome"),
     [
-        (_order(), 1000, True, Outcome.DELIVER),
-        (_order(State.CREATED), 1000, True, Outcome.DELIVER),
-        (_order(), 999, False, Outcome.DELIVER),
-        (_order(), None, False, Outcome.DELIVER),
-        (_order(), 999, True, Outcome.WRONG_AMOUNT),
-        (_order(), 1001, True, Outcome.WRONG_AMOUNT),
-        (_order(), None, True, Outcome.WRONG_AMOUNT),
-        (_order(State.EXPIRED), 1000, True, Outcome.TOO_LATE),
-        (_order(State.CANCELLED), 1000, False, Outcome.TOO_LATE),
-        (_order(State.PAID), 1000, True, Outcome.REPEAT),
-        (_order(State.RECHARGING), 1000, True, Outcome.REPEAT),
-        (_order(State.COMPLETED), 1, True, Outcome.REPEAT),
-        (None, 1000, True, Outcome.NO_SUCH_ORDER),
-        (replace(_order(), channel="other"), 1000, True, Outcome.NO_SUCH_ORDER),
+        (_order(), 1000, AMOUNT, Outcome.DELIVER),
+        (_order(State.CREATED), 1000, AMOUNT, Outcome.DELIVER),
+        (_order(), 999, "naive", Outcome.DELIVER),
+        (_order(), None, "naive", Outcome.DELIVER),
+        (_order(), 999, AMOUNT, Outcome.WRONG_AMOUNT),
+        (_order(), 1001, AMOUNT, Outcome.WRONG_AMOUNT),
+        (_order(), None, AMOUNT, Outcome.WRONG_AMOUNT),
+        (_order(State.EXPIRED), 1000, AMOUNT, Outcome.TOO_LATE),
+        (_order(State.CANCELLED), 1000, "naive", Outcome.TOO_LATE),
+        (_order(State.EXPIRED), 1000, ASKED, Outcome.DELIVER),
+        (_order(State.EXPIRED), 999, ASKED, Outcome.TOO_LATE),
+        (_order(State.CANCELLED), 1000, ASKED, Outcome.TOO_LATE),
+        (_order(State.EXPIRED), 1000, BACK, Outcome.REFUND),
+        (_order(State.CANCELLED), 1000, BACK, Outcome.REFUND),
+        (_order(State.EXPIRED), None, BACK, Outcome.TOO_LATE),
+        (_order(State.EXPIRED), 1000, "hardened", Outcome.DELIVER),
+        (_order(State.EXPIRED), 999, "hardened", Outcome.REFUND),
+        (_order(State.PAID), 1000, AMOUNT, Outcome.REPEAT),
+        (_order(State.RECHARGING), 1000, "hardened", Outcome.REPEAT),
+        (_order(State.REFUNDING), 1000, "hardened", Outcome.REPEAT),
+        (_order(State.COMPLETED), 1, AMOUNT, Outcome.REPEAT),
+        (None, 1000, AMOUNT, Outcome.NO_SUCH_ORDER),
+        (replace(_order(), channel="other"), 1000, AMOUNT, Outcome.NO_SUCH_ORDER),
     ],
 )
-def test_a_payment_means(order: Order | None, fen: int | None, verify_amount: bool, outcome: Outcome) -> None:
-    assert judge(order, Payment("C1", "T1", fen), channel="epay", verify_amount=verify_amount) is outcome
+def test_a_payment_means(order: Order | None, fen: int | None, profile: str, outcome: Outcome) -> None:
+    assert judge(order, Payment("C1", "T1", fen), channel="epay", profile=read_profile(profile)) is outcome
+
+
+@pytest.mark.parametrize(
+    ("profile", "fen", "read"),
+    [
+        ("naive", 100_000, 100_000),
+        ("naive+tolerant_reader", 100_000, 1000),
+        ("naive+tolerant_reader", 10, 10),
+        ("naive+tolerant_reader", 100_001, 100_001),
+        ("naive+tolerant_reader", None, None),
+    ],
+)
+def test_only_exactly_a_hundred_prices_are_one_price_in_fen(profile: str, fen: int | None, read: int | None) -> None:
+    assert in_yuan(_order(), Payment("C1", "T1", fen), read_profile(profile)).fen == read
 
 
 # --- forms -------------------------------------------------------------------------------------------------------
@@ -290,8 +331,23 @@ def test_each_switch_says_what_naive_does_instead() -> None:
         assert "Off:" in source.split(f"{switch}: bool")[1].split("bool =")[0]
 
 
-def test_codes_are_the_agreed_ones() -> None:
-    assert {code.value for code in Code} == {
-        "pay.amount_mismatch", "notice.bad_signature", "upstream.timeout", "upstream.refused",
-        "upstream.bad_signature", "goods.sold_out", "order.expired", "unknown",
-    }  # fmt: skip
+def test_codes_and_states_are_the_standard_ones() -> None:
+    standard = {code.value for code in ledger.states.Code}
+    assert {code.value for code in Code} <= standard
+    assert standard - {code.value for code in Code} == {
+        "pay.not_submitted",
+        "pay.unmatched",
+        "risk.held",
+        "risk.rejected",
+    }
+    assert {state.value for state in State} == {s.value for s in ledger.states.State} - {"held", "unknown"}
+
+
+def test_the_target_file_knows_every_state_code_switch_setting_and_product() -> None:
+    target = webshop.load(webshop.find("cardshop"))
+    assert set(target.states) == {state.value for state in State}
+    assert set(target.codes) == {code.value for code in Code}
+    assert tuple(target.switches) == SWITCHES
+    assert set(target.business_time) <= set(VARIABLES)
+    assert target.sells.products == {key: product.price_fen for key, product in PRODUCTS.items()}
+    assert set(target.sells.needs) == set(PRODUCTS) - set(CARDS)

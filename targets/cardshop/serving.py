@@ -1,0 +1,195 @@
+"""One process of the shop: puts its parts together, runs what it must keep running, and ends all of it."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Coroutine
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import aiohttp
+from aiohttp import web
+
+from targets.cardshop.app import build_app
+from targets.cardshop.database import Database
+from targets.cardshop.expiring import keep_expiring
+from targets.cardshop.game import TopUps
+from targets.cardshop.gateway import Gateway
+from targets.cardshop.jobs import Jobs
+from targets.cardshop.lookups import Lookups
+from targets.cardshop.products import CARDS
+from targets.cardshop.profiles import Profile
+from targets.cardshop.requerying import keep_requerying
+from targets.cardshop.settings import Settings
+from targets.cardshop.shop import Shop, exchange_s
+from targets.cardshop.store import Store
+from targets.cardshop.supplier import SharedStore
+from targets.cardshop.sweeping import keep_sweeping, recover_all
+from targets.cardshop.workers import Workers, own_command, write_pids
+from targets.cardshop.working import keep_working
+
+BACKLOG = 1024
+_CONNECTIONS = 200
+_GOODBYE_S = 3.0
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the web process listens and leaves its files; `for_worker` are the arguments of its workers."""
+
+    listener: socket.socket
+    url: str
+    data: Path
+    port_file: Path | None
+    for_worker: list[str]
+
+
+async def serve(settings: Settings, profile: Profile, place: Place) -> None:
+    """The web process: serve until SIGTERM or SIGINT. What was acknowledged is delivered before it ends."""
+    told_to_end = _told_to_end()
+    workers = Workers(own_command(place.for_worker), place.data / "worker.pids")
+    poked = asyncio.Event()
+    poke = workers.poke if profile.queue_delivery else poked.set
+    database = Database(settings.database_url)
+    async with asyncio.TaskGroup() as keepers, _closing(database):
+        store = Store(database)
+        await store.open(CARDS, stock=0 if settings.suppliers else settings.stock)
+        kept: list[asyncio.Task[None]] = []
+        async with (
+            asyncio.TaskGroup() as deliveries,
+            _shop(settings, profile, place.url, store, database, poke, deliveries) as shop,
+        ):
+            if profile.recover_after_crash:
+                await recover_all(shop)
+            kept += [keepers.create_task(keep_expiring(shop)), keepers.create_task(keep_sweeping(shop))]
+            if profile.requery_unpaid:
+                kept.append(keepers.create_task(keep_requerying(shop)))
+            write_pids(place.data / "worker.pids", [])
+            if profile.queue_delivery:
+                releases = profile.recover_after_crash
+                for n in range(1, settings.workers + 1):
+                    keeper = workers.keep(f"worker-{n}", shop.jobs, now=time.time, releases=releases)
+                    kept.append(keepers.create_task(keeper))
+            elif profile.keeps_jobs or profile.query_before_expiry:
+                kept.append(keepers.create_task(keep_working(shop, "web", poked)))
+            write_pids(place.data / "web.pids", [os.getpid()])
+            await _answer_until(told_to_end, shop, place)
+            for task in kept:
+                task.cancel()
+            await asyncio.gather(*kept, return_exceptions=True)
+
+
+async def work(settings: Settings, profile: Profile, name: str, *, public_url: str) -> None:
+    """A worker process: work on the queue until told to end, or at once when the web process is gone."""
+    told_to_end, poked = _told_to_end(), asyncio.Event()
+    database = Database(settings.database_url)
+    await _listen_to_pokes(poked)
+    async with _closing(database), asyncio.TaskGroup() as group:
+        store = Store(database)
+        async with _shop(settings, profile, public_url, store, database, poked.set, group) as shop:
+            working = group.create_task(keep_working(shop, name, poked))
+            await told_to_end.wait()
+            working.cancel()
+            await asyncio.wait([working], timeout=_GOODBYE_S)
+
+
+@asynccontextmanager
+async def _shop(
+    settings: Settings,
+    profile: Profile,
+    url: str,
+    store: Store,
+    database: Database,
+    poke: Callable[[], None],
+    group: asyncio.TaskGroup,
+) -> AsyncIterator[Shop]:
+    url = settings.public_url or url
+    async with aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(limit=_CONNECTIONS),
+        timeout=aiohttp.ClientTimeout(total=exchange_s(settings, profile)),
+        cookie_jar=aiohttp.DummyCookieJar(),
+    ) as session:
+        yield assemble(settings, profile, url, store, database, session, poke=poke, spawn=group.create_task)
+
+
+def assemble(
+    settings: Settings,
+    profile: Profile,
+    url: str,
+    store: Store,
+    database: Database,
+    session: aiohttp.ClientSession,
+    *,
+    poke: Callable[[], None],
+    spawn: Callable[[Coroutine[object, object, None]], asyncio.Task[None]],
+    now: Callable[[], float] = time.time,
+) -> Shop:
+    """The shop of these parts; `url` is where the world finds it, `spawn` starts what outlives its request."""
+    is_tolerant = profile.tolerant_reader
+    return Shop(
+        settings=settings,
+        profile=profile,
+        public_url=url,
+        store=store,
+        jobs=Jobs(database),
+        lookups=Lookups(store),
+        gateways={n: Gateway(peer, session, is_tolerant=is_tolerant) for n, peer in settings.channels.items()},
+        suppliers={n: SharedStore(peer, session, is_tolerant=is_tolerant) for n, peer in settings.suppliers.items()},
+        games={
+            n: TopUps(peer, session, is_tolerant=is_tolerant, notify_url=f"{url}/notify/topup/{n}", now=now)
+            for n, peer in settings.games.items()
+        },
+        now=now,
+        spawn=spawn,
+        poke=poke,
+    )
+
+
+async def _answer_until(told_to_end: asyncio.Event, shop: Shop, place: Place) -> None:
+    runner = web.AppRunner(build_app(shop), access_log=None, shutdown_timeout=_GOODBYE_S)
+    await runner.setup()
+    try:
+        await web.SockSite(runner, place.listener, backlog=BACKLOG).start()
+        if place.port_file is not None:
+            _write_port(place.port_file, place.listener.getsockname()[1])
+        await told_to_end.wait()
+    finally:
+        await runner.cleanup()
+
+
+def _told_to_end() -> asyncio.Event:
+    told = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, told.set)
+    return told
+
+
+async def _listen_to_pokes(poked: asyncio.Event) -> None:
+    class Ear(asyncio.Protocol):
+        def data_received(self, data: bytes) -> None:
+            poked.set()
+
+        def connection_lost(self, error: Exception | None) -> None:
+            # Nobody is left to count this process: what it is at is found again by its lease.
+            os._exit(1)
+
+    await asyncio.get_running_loop().connect_read_pipe(Ear, sys.stdin)
+
+
+@asynccontextmanager
+async def _closing(database: Database) -> AsyncIterator[None]:
+    try:
+        yield
+    finally:
+        await database.close()
+
+
+def _write_port(port_file: Path, port: int) -> None:
+    """Written beside and renamed, so that whoever waits for the file never reads half a number."""
+    beside = port_file.with_name(port_file.name + ".part")
+    beside.write_text(f"{port}\n")
+    beside.replace(port_file)

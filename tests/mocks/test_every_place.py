@@ -1,0 +1,123 @@
+"""No fault is legal at a hop where it can change nothing: each is tried there, on all that is said at that hop."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
+from typing import Any, TypeAlias
+
+import pytest
+
+from faults.catalog import catalog
+from ledger.events import Struck
+from ledger.states import Hop
+from mocks.apply import Reply
+from plan.faults import FaultPlan
+from tests.mocks.goods import (
+    GameWorld,
+    StoreWorld,
+    a_game,
+    a_store,
+    a_top_up,
+    a_trade,
+    store_signed,
+)
+from tests.mocks.world import PID, Around, World, a_fault, an_order, make_world, signed
+
+Said: TypeAlias = list[Callable[[], Awaitable[object]]]
+"""What is asked at a mock, each of it once the one before has ended."""
+
+NEEDED: dict[str, dict[str, Any]] = {
+    "capacity": {"at_once": 1, "takes": "100 ms"},
+    "loss_with_load": {"curve": [["0/s", "100%"]]},
+    "notice_late": {"by": "100 ms"},
+    "slow": {"ms": 100},
+    "slow_body": {"over": "100 ms"},
+    "hang": {"lasts": "100 ms"},
+}
+"""Parameters that cannot be left out, or would take long."""
+BESIDE = {
+    ("sig.empty_kept", Hop.PAYMENT_SHOP): a_fault(
+        "emptied", "notice_stripped", Hop.PAYMENT_SHOP, params={"how": "emptied"}
+    )
+}
+"""What must happen too, for there to be something to strike."""
+PLACES = [(name, hop) for name, fault in catalog().items() if fault.layer == "application" for hop in fault.hops]
+
+
+def at_payment(w: World) -> Said:
+    """A shop that signs everything, sends an empty field and sells goods with a Chinese name; its buyer; its refund."""
+    order = signed(an_order(1) | {"device": ""})
+    asked = {"pid": PID, "out_trade_no": "C000001"}
+    first = "/epay/cashier.php?trade_no="
+
+    def trade_no() -> str:
+        return next(iter(w.mock.trades)).trade_no if len(w.mock.trades) else "none"
+
+    return [
+        lambda: w.ask("/epay/submit.php", order),
+        lambda: w.ask("/epay/mapi.php", order),
+        lambda: w.ask(first + trade_no()),
+        lambda: w.ask(first + trade_no(), {"key": "b00000001"}, accept="application/json"),
+        lambda: w.ask("/epay/api.php?act=order", signed(asked | {"device": ""})),
+        lambda: w.ask("/epay/api.php?act=refund", signed(asked | {"money": "1.00"})),
+    ]
+
+
+def at_the_store(w: StoreWorld) -> Said:
+    trade = store_signed(a_trade(1, num="2", race="月卡"))
+    return [
+        lambda: w.send("commodity/trade", trade),
+        lambda: w.send("commodity/query", store_signed({"request_no": "S000001", "contact": "b00000001", "race": ""})),
+    ]
+
+
+def utf8(**fields: object) -> bytes:
+    return json.dumps(fields, ensure_ascii=False).encode()
+
+
+def at_the_game(w: GameWorld) -> Said:
+    return [
+        lambda: w.send("POST", "accounts/validate", utf8(account="甲", region="cn-east", passthrough="b00000001")),
+        lambda: w.send("POST", "topups", utf8(**a_top_up(1, account="甲")), "once"),
+        lambda: w.send("GET", "topups/G000001"),
+    ]
+
+
+def world_of(hop: Hop, *faults: FaultPlan) -> tuple[AbstractAsyncContextManager[Any], Callable[[Any], Said]]:
+    if "supplier" in hop:
+        return a_store(*faults), at_the_store
+    if "game" in hop:
+        return a_game(*faults), at_the_game
+    return make_world(*faults), at_payment
+
+
+async def taken(pieces: AsyncIterator[bytes]) -> bytes:
+    return b"".join([piece async for piece in pieces])
+
+
+async def go_through(w: Around[Any], said: Said) -> None:
+    for n, ask in enumerate(said, 1):
+        w.mock.injector.renew()
+        call = asyncio.ensure_future(ask())
+        await w.move_to_s(5.0 * n)
+        reply = (await asyncio.gather(call, return_exceptions=True))[0]
+        if isinstance(reply, Reply) and reply.pieces is not None:
+            taking = asyncio.ensure_future(taken(reply.pieces()))
+            await w.move_to_s(5.0 * n + 0.1)
+            await taking
+    w.mock.injector.renew()
+    await w.move_to_s(5.0 * len(said) + 4)
+
+
+@pytest.mark.parametrize(("name", "hop"), PLACES, ids=[f"{name} at {hop}" for name, hop in PLACES])
+async def test_a_fault_strikes_something_wherever_it_is_legal(name: str, hop: Hop) -> None:
+    faults = [a_fault("it", name, hop, params=NEEDED.get(name, {}))]
+    faults += [BESIDE[name, hop]] if (name, hop) in BESIDE else []
+    world, talk = world_of(hop, *faults)
+    async with world as w:
+        w.begin_load()
+        await go_through(w, talk(w))
+        found = [s for s in w.found(Struck) if s.fault == "it"]
+        assert found
+        assert {s.hop.partition("/")[0] for s in found} == {hop}
