@@ -6,14 +6,16 @@ import logging
 import os
 import socket
 import sys
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from pathlib import Path
 
 import uvloop
 
 from targets.cardshop import serving
-from targets.cardshop.profiles import ProfileError, read_profile
-from targets.cardshop.settings import VARIABLES, SettingsError, read_settings
+from targets.cardshop.profiles import Profile, ProfileError, read_profile
+from targets.cardshop.settings import VARIABLES, Settings, SettingsError, read_settings
+from targets.cardshop.workers import Workers, fork_workers
 
 WRONG_USE = 2
 
@@ -30,14 +32,13 @@ environment: {", ".join(VARIABLES)}
 
 @dataclass(frozen=True)
 class Arguments:
-    """What the command line says. `worker`: the name of the worker that this process is."""
+    """What the command line says."""
 
     host: str
     port: int
     port_file: Path | None
     data: Path
     profile: str
-    worker: str
 
 
 def main() -> int:
@@ -48,16 +49,11 @@ def main() -> int:
         profile = read_profile(arguments.profile)
         settings = read_settings(os.environ, arguments.data)
         arguments.data.mkdir(parents=True, exist_ok=True)
-        runner = asyncio.Runner(loop_factory=uvloop.new_event_loop)
-        if arguments.worker:
-            runner.run(serving.work(settings, profile, arguments.worker, public_url=_own_url(arguments.port)))
-            return 0
         with socket.create_server((arguments.host, arguments.port), backlog=serving.BACKLOG) as listener:
-            port = listener.getsockname()[1]
-            place = serving.Place(
-                listener, _own_url(port), arguments.data, arguments.port_file, _for_worker(arguments, port)
-            )
-            runner.run(serving.serve(settings, profile, place))
+            url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+            place = serving.Place(listener, url, arguments.data, arguments.port_file)
+            workers = _fork_workers(settings, profile, place) if profile.queue_delivery else Workers()
+            _run(serving.serve(settings, profile, place, workers))
     except (ProfileError, SettingsError) as error:
         return _complain(str(error))
     except ModuleNotFoundError as error:
@@ -68,12 +64,18 @@ def main() -> int:
     return 0
 
 
-def _own_url(port: int) -> str:
-    return f"http://127.0.0.1:{port}"
+def _fork_workers(settings: Settings, profile: Profile, place: serving.Place) -> Workers:
+    """The workers, before this process has a loop or a thread."""
+
+    def work(name: str, ear: int, is_first: bool) -> None:
+        _run(serving.work(settings, profile, place.url, name, ear, is_first=is_first))
+
+    names = [f"worker-{n}" for n in range(1, settings.workers + 1)]
+    return fork_workers(names, work, pid_file=place.worker_pids, listener=place.listener)
 
 
-def _for_worker(arguments: Arguments, port: int) -> list[str]:
-    return ["--port", str(port), "--data", str(arguments.data), "--profile", arguments.profile]
+def _run(what: Coroutine[object, object, None]) -> None:
+    asyncio.Runner(loop_factory=uvloop.new_event_loop).run(what)
 
 
 def _complain(line: str) -> int:
@@ -95,7 +97,6 @@ def _arguments(given: list[str]) -> Arguments:
     parser.add_argument(
         "--profile", default="naive", help="naive or hardened, then +SWITCH or -SWITCH (default: %(default)s)"
     )
-    parser.add_argument("--worker", default="", help=argparse.SUPPRESS)  # the shop starts its workers so
     return Arguments(**vars(parser.parse_args(given)))
 
 

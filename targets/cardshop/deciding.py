@@ -94,11 +94,11 @@ def next_step(order: Order, *, upstreams: Sequence[str], profile: Profile, setti
     return wish if wish.at <= limit else Next(StartRefund(), limit)
 
 
-def gap_s(order: Order, settings: Settings) -> float:
-    """How long to wait after the latest try: twice as long each time, and spread so that a crowd does not come back
-    together. The spread is a keyed hash, so that it is the same whoever computes it."""
+def gap_s(order: Order, settings: Settings, *, doubles_every: int = 1) -> float:
+    """How long to wait after the latest try: twice as long every so many tries, and spread so that a crowd does not
+    come back together. The spread is a keyed hash, so that it is the same whoever computes it."""
     seed = hashlib.blake2b(f"{order.order_no}/{order.tries}".encode(), digest_size=4).digest()
-    times = min(2.0 ** max(order.tries - 1, 0), _GAP_TIMES_MAX)
+    times = min(2.0 ** (max(order.tries - 1, 0) // doubles_every), _GAP_TIMES_MAX)
     return settings.retry_s * times * (0.5 + int.from_bytes(seed) / 2**32)
 
 
@@ -114,7 +114,7 @@ def _wish(order: Order, upstreams: Sequence[str], profile: Profile, settings: Se
         case Known.NOTHING:
             return Next(Buy(upstreams[0]) if upstreams else HandOut(), latest)
         case Known.OPEN | Known.UNCLEAR if profile.query_supplier:
-            return Next(Query(), latest + gap_s(order, settings))
+            return Next(Query(), latest + gap_s(order, settings, doubles_every=2))  # a question costs nothing
         case Known.OPEN | Known.UNCLEAR if order.tries < tries_max:
             return Next(Buy(order.upstream), latest + gap_s(order, settings))
         case Known.ACCEPTED if profile.query_supplier:

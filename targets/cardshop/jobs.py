@@ -122,6 +122,14 @@ class Jobs:
 
         await self._database.write(job)
 
+    async def give_back(self, order_no: str, *, due: float) -> None:
+        """A claimed job that came to nothing waits again."""
+
+        async def job(connection: AsyncConnection) -> None:
+            await connection.execute(_POSTPONE, {"key": order_no, "due_at": due})
+
+        await self._database.write(job)
+
     async def release(self, whose: str, *, now: float, worker: str = "") -> int:
         """Free the jobs that nobody works on any more: `expired` leases, those of a dead `worker`, or `all` of them."""
         asked = {"now": now, "at": now, "who": worker}

@@ -4,11 +4,11 @@ import asyncio
 import os
 import signal
 import socket
-import sys
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import aiohttp
@@ -28,8 +28,8 @@ from targets.cardshop.settings import Settings
 from targets.cardshop.shop import Shop, exchange_s
 from targets.cardshop.store import Store
 from targets.cardshop.supplier import SharedStore
-from targets.cardshop.sweeping import keep_sweeping, recover_all
-from targets.cardshop.workers import Workers, own_command, write_pids
+from targets.cardshop.sweeping import keep_sweeping, recover_all, release_of
+from targets.cardshop.workers import Workers, write_pids
 from targets.cardshop.working import keep_working
 
 BACKLOG = 1024
@@ -39,20 +39,22 @@ _GOODBYE_S = 3.0
 
 @dataclass(frozen=True)
 class Place:
-    """Where the web process listens and leaves its files; `for_worker` are the arguments of its workers."""
+    """Where the web process listens, `url` on this machine, and where it leaves its files."""
 
     listener: socket.socket
     url: str
     data: Path
     port_file: Path | None
-    for_worker: list[str]
+
+    @property
+    def worker_pids(self) -> Path:
+        """The file of the workers' process numbers."""
+        return self.data / "worker.pids"
 
 
-async def serve(settings: Settings, profile: Profile, place: Place) -> None:
+async def serve(settings: Settings, profile: Profile, place: Place, workers: Workers) -> None:
     """The web process: serve until SIGTERM or SIGINT. What was acknowledged is delivered before it ends."""
-    told_to_end = _told_to_end()
-    workers = Workers(own_command(place.for_worker), place.data / "worker.pids")
-    poked = asyncio.Event()
+    told_to_end, poked = _told_to_end(), asyncio.Event()
     poke = workers.poke if profile.queue_delivery else poked.set
     database = Database(settings.database_url)
     async with asyncio.TaskGroup() as keepers, _closing(database):
@@ -65,29 +67,38 @@ async def serve(settings: Settings, profile: Profile, place: Place) -> None:
         ):
             if profile.recover_after_crash:
                 await recover_all(shop)
-            kept += [keepers.create_task(keep_expiring(shop)), keepers.create_task(keep_sweeping(shop))]
-            if profile.requery_unpaid:
-                kept.append(keepers.create_task(keep_requerying(shop)))
-            write_pids(place.data / "worker.pids", [])
-            if profile.queue_delivery:
-                releases = profile.recover_after_crash
-                for n in range(1, settings.workers + 1):
-                    keeper = workers.keep(f"worker-{n}", shop.jobs, now=time.time, releases=releases)
-                    kept.append(keepers.create_task(keeper))
-            elif profile.keeps_jobs or profile.query_before_expiry:
-                kept.append(keepers.create_task(keep_working(shop, "web", poked)))
+            workers.poke_all()
+            kept += [keepers.create_task(keeper) for keeper in _keepers(shop, workers, poked)]
+            if not profile.queue_delivery:
+                write_pids(place.worker_pids, [])
             write_pids(place.data / "web.pids", [os.getpid()])
             await _answer_until(told_to_end, shop, place)
             for task in kept:
                 task.cancel()
             await asyncio.gather(*kept, return_exceptions=True)
+            await workers.end()
 
 
-async def work(settings: Settings, profile: Profile, name: str, *, public_url: str) -> None:
-    """A worker process: work on the queue until told to end, or at once when the web process is gone."""
+def _keepers(shop: Shop, workers: Workers, poked: asyncio.Event) -> list[Coroutine[object, object, None]]:
+    """What the web process keeps running beside its answers."""
+    profile = shop.profile
+    keepers = [keep_expiring(shop), keep_sweeping(shop)]
+    if profile.requery_unpaid:
+        keepers.append(keep_requerying(shop))
+    if profile.queue_delivery:
+        keepers.append(workers.hear_of_deaths(partial(release_of, shop)))
+    elif profile.keeps_jobs:
+        keepers.append(keep_working(shop, "web", poked))
+    return keepers
+
+
+async def work(settings: Settings, profile: Profile, public_url: str, name: str, ear: int, *, is_first: bool) -> None:
+    """A worker process: work on the queue until told to end, or until the web process is gone; then at once."""
     told_to_end, poked = _told_to_end(), asyncio.Event()
+    await _listen_to_pokes(ear, poked)
+    if is_first:
+        await poked.wait()  # the web process makes the tables
     database = Database(settings.database_url)
-    await _listen_to_pokes(poked)
     async with _closing(database), asyncio.TaskGroup() as group:
         store = Store(database)
         async with _shop(settings, profile, public_url, store, database, poked.set, group) as shop:
@@ -168,7 +179,7 @@ def _told_to_end() -> asyncio.Event:
     return told
 
 
-async def _listen_to_pokes(poked: asyncio.Event) -> None:
+async def _listen_to_pokes(ear: int, poked: asyncio.Event) -> None:
     class Ear(asyncio.Protocol):
         def data_received(self, data: bytes) -> None:
             poked.set()
@@ -177,7 +188,7 @@ async def _listen_to_pokes(poked: asyncio.Event) -> None:
             # Nobody is left to count this process: what it is at is found again by its lease.
             os._exit(1)
 
-    await asyncio.get_running_loop().connect_read_pipe(Ear, sys.stdin)
+    await asyncio.get_running_loop().connect_read_pipe(Ear, os.fdopen(ear, "rb", buffering=0))
 
 
 @asynccontextmanager

@@ -127,7 +127,8 @@ async def _query(shop: Shop, order: Order) -> bool:
     if want is None or upstream is None:
         return await give_up(shop, order, Code.IDENTIFIERS_MISSING if want is None else Code.REFUSED)
     outcome = await upstream.query(want)
-    tries = order.tries if order.known is Known.ACCEPTED else order.tries + 1
+    has_failed = isinstance(outcome, Unknown) and order.known is not Known.ACCEPTED
+    tries = order.tries + 1 if has_failed else order.tries
     return await take_in(shop, replace(order, tries=tries), outcome)
 
 

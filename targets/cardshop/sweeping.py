@@ -24,6 +24,18 @@ async def recover_all(shop: Shop) -> None:
     await shop.jobs.put_missing("between_steps", since=now, now=now, forgive=True)
 
 
+async def release_of(shop: Shop, worker: str) -> None:
+    """A worker has died; what it held is free again, where crashes are recovered from at all."""
+    LOG.error("%s died, another was started", worker)
+    if not shop.profile.recover_after_crash:
+        return
+    try:
+        await shop.jobs.release("worker", now=shop.now(), worker=worker)
+    except DATABASE_AWAY as error:  # its leases run out by themselves
+        LOG.warning("%s: database away (%s)", worker, type(error).__name__)
+    shop.poke()
+
+
 async def sweep(shop: Shop, now: float) -> int:
     """Once over everything; how many orders somebody will see to again."""
     settings, profile, jobs = shop.settings, shop.profile, shop.jobs

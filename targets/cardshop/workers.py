@@ -1,82 +1,160 @@
-"""The worker processes: started by the web process in its own process group, poked by it, replaced when they die."""
+"""The worker processes: forked before the web process starts its loop, poked by it, replaced at once when they die.
+
+A nursery stands between: a child of the web process that does nothing but fork workers and wait for them. It holds all
+code already and runs no loop and no thread, so that a worker is there as soon as the web process, and again within
+milliseconds. All stay in one process group.
+"""
 
 import asyncio
+import contextlib
+import os
+import signal
+import socket
 import sys
-from collections.abc import Callable, Sequence
+import time
+import traceback
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from targets.cardshop.database import DATABASE_AWAY
-from targets.cardshop.delivering import LOG
-from targets.cardshop.jobs import Jobs
+Work = Callable[[str, int, bool], None]
+"""What a worker does until it is told to end: its name, where it hears pokes, and whether it is the first of its name.
 
-_RESTART_AFTER_S = 0.1
+A byte is a poke; the end of the pipe means that the web process is gone.
+"""
+
+_RESTART_AFTER_S = 0.05
+_SHORT_LIFE_S, _LONG_PAUSE_S = 1.0, 1.0
+"""A worker that did not live longer than that dies of itself: the next one waits a while."""
 _GOODBYE_S = 5.0
 
 
-class Workers:
-    """A fixed number of workers. Each reads its standard input: a byte is a poke, the end of it means that the web
-    process is gone."""
+class NurseryGone(RuntimeError):
+    """The process that keeps the workers has ended, and nobody told it to."""
 
-    def __init__(self, command: Sequence[str], pid_file: Path) -> None:
-        self._command = command
-        self._pid_file = pid_file
-        self._running: dict[str, asyncio.subprocess.Process] = {}
-        self._turn = 0
+
+@dataclass
+class Workers:
+    """The workers as the web process has them; none where delivery is not queued."""
+
+    nursery: int = 0
+    pokes: list[int] = field(default_factory=list)
+    deaths: int = -1
+    _turn: int = 0
 
     def poke(self) -> None:
         """Tell one of the workers, each in its turn, that there is something in the queue."""
-        names = list(self._running)
-        if not names:
+        if self.pokes:
+            self._turn = (self._turn + 1) % len(self.pokes)
+            self._poke(self.pokes[self._turn])
+
+    def poke_all(self) -> None:
+        """Tell all of them; the first of each name wait for it."""
+        for pipe in self.pokes:
+            self._poke(pipe)
+
+    async def hear_of_deaths(self, hear: Callable[[str], Awaitable[None]]) -> None:
+        """Say the name of every worker that has died, for ever. NurseryGone where nobody would replace it."""
+        reader = asyncio.StreamReader()
+        pipe = os.fdopen(self.deaths, "rb", buffering=0)
+        await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(reader), pipe)
+        async for line in reader:
+            await hear(line.decode().strip())
+        raise NurseryGone
+
+    async def end(self) -> None:
+        """Ask all to finish what they are at; what does not is killed."""
+        if not self.nursery:
             return
-        self._turn = (self._turn + 1) % len(names)
-        stdin = self._running[names[self._turn]].stdin
-        # A stopped worker does not read: what has not left yet is poke enough.
-        if stdin is not None and not stdin.is_closing() and stdin.transport.get_write_buffer_size() == 0:
-            stdin.write(b".")
+        os.kill(self.nursery, signal.SIGTERM)
+        async with asyncio.TaskGroup() as group:
+            ended = group.create_task(asyncio.to_thread(os.waitpid, self.nursery, 0))
+            done, _ = await asyncio.wait([ended], timeout=_GOODBYE_S)
+            for pipe in self.pokes:  # whoever still lives hears that nobody is left
+                os.close(pipe)
+            if not done:
+                os.kill(self.nursery, signal.SIGKILL)
 
-    async def keep(self, name: str, jobs: Jobs, *, now: Callable[[], float], releases: bool) -> None:
-        """Run one worker for ever; when it dies, free what it held (switch recover_after_crash) and start another."""
-        while True:
-            process = await asyncio.create_subprocess_exec(
-                *self._command, "--worker", name, stdin=asyncio.subprocess.PIPE
-            )
-            self._note(name, process)
-            try:
-                await process.wait()
-            except asyncio.CancelledError:
-                await self._end(process)
-                self._note(name, None)
-                raise
-            self._note(name, None)
-            LOG.error("%s: ended with %s, starting another", name, process.returncode)
-            if releases:
-                try:
-                    await jobs.release("worker", now=now(), worker=name)
-                except DATABASE_AWAY as error:  # its leases run out by themselves
-                    LOG.warning("%s: database away (%s)", name, type(error).__name__)
-            await asyncio.sleep(_RESTART_AFTER_S)
+    @staticmethod
+    def _poke(pipe: int) -> None:
+        with contextlib.suppress(BlockingIOError):  # a stopped worker does not read: what lies there is poke enough
+            os.write(pipe, b".")
 
-    def _note(self, name: str, process: asyncio.subprocess.Process | None) -> None:
-        self._running.pop(name, None)
-        if process is not None:
-            self._running[name] = process
-        write_pids(self._pid_file, [running.pid for running in self._running.values()])
 
-    async def _end(self, process: asyncio.subprocess.Process) -> None:
-        """Ask it to finish what it is at; what does not is killed."""
-        if process.returncode is None:
-            process.terminate()
+def fork_workers(names: Sequence[str], work: Work, *, pid_file: Path, listener: socket.socket) -> Workers:
+    """Fork the nursery with its workers. To be called while this process runs no loop and no thread."""
+    ears = {name: os.pipe() for name in names}
+    deaths_read, deaths_write = os.pipe()
+    web = os.getpid()
+    nursery = os.fork()
+    if nursery == 0:
+        listener.close()  # else a worker that is stopped would keep the port
+        for pipe in (deaths_read, *(write for _, write in ears.values())):
+            os.close(pipe)
+        heard = {name: read for name, (read, _) in ears.items()}
+        _Nursery(web, heard, deaths_write, work, pid_file).run_and_exit()
+    os.close(deaths_write)
+    for read, write in ears.values():
+        os.close(read)
+        os.set_blocking(write, False)
+    return Workers(nursery, [write for _, write in ears.values()], deaths_read)
+
+
+class _Nursery:
+    def __init__(self, web: int, ears: dict[str, int], deaths: int, work: Work, pid_file: Path) -> None:
+        self._web, self._ears, self._deaths = web, ears, deaths
+        self._work, self._pid_file = work, pid_file
+        self._running: dict[int, str] = {}
+        self._started: dict[str, float] = {}
+        self._is_ending = False
+
+    def run_and_exit(self) -> None:
+        """Keep one worker of each name until told to end, or until the web process is gone. Does not return."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._end)
+        for name in self._ears:
+            self._start(name, is_first=True)
+        while self._running:
+            pid, _ = os.wait()
+            name = self._running.pop(pid)
+            if os.getppid() != self._web:
+                continue  # another web process may have its own workers by now, and its own file
+            write_pids(self._pid_file, list(self._running))
+            if self._is_ending:
+                continue
+            os.write(self._deaths, f"{name}\n".encode())
+            has_lived_s = time.monotonic() - self._started[name]
+            time.sleep(_RESTART_AFTER_S if has_lived_s > _SHORT_LIFE_S else _LONG_PAUSE_S)
+            self._start(name, is_first=False)
+        os._exit(0)
+
+    def _start(self, name: str, *, is_first: bool) -> None:
+        # The signal is held back until the list of those to end is complete.
+        signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT))
+        pid = os.fork()
+        if pid == 0:
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, signal.SIG_DFL)
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM, signal.SIGINT))
+            os.close(self._deaths)
+            self._work_and_exit(name, is_first=is_first)
+        self._running[pid], self._started[name] = name, time.monotonic()
+        write_pids(self._pid_file, list(self._running))
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, (signal.SIGTERM, signal.SIGINT))
+
+    def _work_and_exit(self, name: str, *, is_first: bool) -> None:
         try:
-            async with asyncio.timeout(_GOODBYE_S):
-                await process.wait()
-        except TimeoutError:
-            process.kill()
-            await process.wait()
+            self._work(name, self._ears[name], is_first)
+        except BaseException:
+            traceback.print_exc()
+            sys.stderr.flush()
+            os._exit(1)
+        os._exit(0)
 
-
-def own_command(arguments: Sequence[str]) -> list[str]:
-    """What starts a process of this shop again with the same arguments."""
-    return [sys.executable, "-P", "-m", "targets.cardshop", *arguments]
+    def _end(self, _number: int, _frame: object) -> None:
+        self._is_ending = True
+        for pid in list(self._running):
+            os.kill(pid, signal.SIGTERM)
 
 
 def write_pids(file: Path, pids: Sequence[int]) -> None:

@@ -10,6 +10,7 @@ from targets.cardshop.supplying import take_turn
 POLL_S = 0.1
 """A worker looks so often although nobody pokes it: jobs become due, and a poked one may be stopped."""
 AT_ONCE = 64
+_GIVE_BACK_TIMES = 10
 
 
 async def keep_working(shop: Shop, worker: str, poked: asyncio.Event) -> None:
@@ -55,10 +56,22 @@ async def _turn(shop: Shop, order_no: str, free: asyncio.Semaphore) -> None:
         if order is not None:
             await take_turn(shop, order)
     except DATABASE_AWAY as error:
-        # The lease runs out, and whoever recovers takes the order up again.
         LOG.error("order %s: database away (%s)", order_no, type(error).__name__)
+        await _give_back(shop, order_no)
     finally:
         free.release()
+
+
+async def _give_back(shop: Shop, order_no: str) -> None:
+    """Put the job back as soon as the database is there again. The next turn goes on from what was written last; where
+    the database stays away the lease runs out, and whoever recovers takes the order up."""
+    for _ in range(_GIVE_BACK_TIMES):
+        try:
+            await shop.jobs.give_back(order_no, due=shop.now())
+        except DATABASE_AWAY:
+            await asyncio.sleep(POLL_S)
+        else:
+            return
 
 
 async def _wait(poked: asyncio.Event) -> None:

@@ -1,6 +1,7 @@
 """Each switch that stands between a payment and its goods, on and off, against fakes of supplier, game and gateway."""
 
 import asyncio
+import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -444,6 +445,30 @@ async def test_a_job_whose_worker_is_gone_is_taken_up_and_nothing_is_bought_twic
         page = await world.poll(order_no)
         assert (page["state"], page["code"], page["goods"]) == ("completed", None, ["卡号 7"])
         assert (supplier.bought, world.suppliers["b"].bought) == ([], [])
+
+
+async def test_a_turn_that_finds_the_database_locked_is_taken_again_once_it_is_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("targets.cardshop.database.LOCK_WAIT_S", 0.01)
+    async with running(tmp_path, "hardened", suppliers=("a",)) as world:
+        order_no = await world.place()
+        await world.notify(order_no)
+        world.suppliers["a"].hang = hang = asyncio.Event()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(work_once(world.shop, "test"))
+            await world.suppliers["a"].was_asked.wait()
+            lock = sqlite3.connect(tmp_path / "shop.db", isolation_level=None)
+            lock.execute("BEGIN IMMEDIATE")
+            hang.set()
+            while "database away" not in caplog.text:
+                await asyncio.sleep(0)
+            lock.execute("ROLLBACK")
+            lock.close()
+        await world.later(10)
+        page = await world.poll(order_no)
+        assert (page["state"], page["goods"]) == ("completed", world.suppliers["a"].sold[order_no])
+        assert world.suppliers["a"].bought == [order_no]
 
 
 async def test_without_recovery_a_job_whose_lease_ran_out_stays_where_it_is(tmp_path: Path) -> None:

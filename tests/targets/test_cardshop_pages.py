@@ -1,9 +1,16 @@
 """What the shop shows: pages for buyers, books for the keeper."""
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from targets.cardshop.nodes import next_of, node_of, reason_of
+from targets.cardshop.pages import Pages, View, order_json
+from targets.cardshop.settings import Channel
+from targets.cardshop.states import ENDS, WORDS, Code, Known, State
+from targets.cardshop.tables import Order
 from tests.targets.test_cardshop_world import KEY, TOKEN, running
 
 
@@ -88,3 +95,115 @@ async def test_without_the_admin_token_the_books_stay_closed(tmp_path: Path, tok
                 assert answer.status == 403
             async with world.client.get(path, params={"token": given}) as answer:
                 assert answer.status == 403
+
+
+# --- the order page in every state ---------------------------------------------------------------------------------
+ORDER = Order(
+    id=1, order_no="C1", trade_no="T1", contact="b00000001@buyers.example", account="player-00000001",
+    product="card_10", channel="epay", region="cn-east", state=State.PAID, code=None, price_fen=1000, paid_fen=1000,
+    told="", upstream="", known=Known.NOTHING, tries=0, refusals="", receipt="", apology=None,
+    pay_url="http://127.0.0.1/pay", created_at=900.0, paid_at=1000.0, changed_at=1000.0, updated_at=1000.0,
+)  # fmt: skip
+PAGES = Pages({"epay": Channel("epay", "http://127.0.0.1/", "1001", KEY)})
+
+
+@pytest.mark.parametrize("product", ["card_10", "topup_30", "card_of_last_year"])
+@pytest.mark.parametrize("known", Known)
+@pytest.mark.parametrize("state", State)
+def test_every_state_is_shown_in_both_languages_and_only_in_the_one_asked_for(
+    state: State, known: Known, product: str
+) -> None:
+    order = replace(ORDER, state=state, known=known, product=product, tries=2, code=Code.TIMEOUT)
+    view = View(order, 1042.0, compensates=True)
+    for lang, words, other in (("zh", 0, 1), ("en", 1, 0)):
+        page = PAGES.order(view, lang)
+        text = page.split("<script>")[0]
+        for shown in (WORDS[state], node_of(order), next_of(order), reason_of(order)):
+            assert shown[words] in text
+            assert not shown[other] or shown[other] not in text
+    assert ("<script>" in page) == (state not in ENDS)
+    assert ('id="bar" hidden' in page) == (view.reached < 0)
+
+
+def test_every_code_has_its_reason_in_both_languages() -> None:
+    for code in Code:
+        zh, en = reason_of(replace(ORDER, code=code))
+        assert len({zh, en, ""}) == 3
+
+
+@pytest.mark.parametrize(
+    ("changed", "node"),
+    [
+        ({"state": State.PAYING}, "正在等待支付通道确认 …"),
+        ({"state": State.PAID}, "已收到付款，正在排队处理 …"),
+        ({"state": State.SUBMITTED, "known": Known.OPEN, "tries": 1}, "正在向供货商取卡 …"),
+        (
+            {"state": State.SUBMITTED, "known": Known.OPEN, "tries": 1, "product": "topup_6"},
+            "正在对接游戏服务器 …",
+        ),
+        ({"state": State.DELAYED, "known": Known.UNCLEAR, "tries": 2}, "供货商无响应，第 2 次重试 …"),
+        ({"state": State.DELAYED, "known": Known.OPEN, "tries": 3}, "正在第 2 次重试供货商 …"),
+        (
+            {"state": State.RECHARGING, "known": Known.ACCEPTED, "product": "topup_6"},
+            "游戏服务器已受理，正在等待到账 …",
+        ),
+        ({"state": State.REFUNDING}, "正在通过支付通道原路退款 …"),
+    ],
+)
+def test_the_node_names_the_step_that_is_under_way(changed: dict[str, Any], node: str) -> None:
+    assert node_of(replace(ORDER, **changed))[0] == node
+
+
+@pytest.mark.parametrize(
+    ("changed", "reached"),
+    [
+        ({"state": State.PAYING}, 0),
+        ({"state": State.SUBMITTED}, 1),
+        ({"state": State.DELAYED}, 0),
+        ({"state": State.DELAYED, "tries": 1, "known": Known.UNCLEAR}, 1),
+        ({"state": State.DELAYED, "tries": 1, "known": Known.ACCEPTED}, 2),
+        ({"state": State.COMPLETED}, 3),
+        ({"state": State.REFUNDING}, -1),
+        ({"state": State.MANUAL}, -1),
+    ],
+)
+def test_the_bar_stands_where_the_order_truly_is(changed: dict[str, Any], reached: int) -> None:
+    assert View(replace(ORDER, **changed), 1000.0, compensates=False).reached == reached
+
+
+@pytest.mark.parametrize(
+    ("changed", "compensates", "may_cancel", "may_pay"),
+    [
+        ({"state": State.CREATED, "pay_url": ""}, False, True, False),
+        ({"state": State.PAYING}, False, True, True),
+        ({"state": State.PAID}, False, False, False),
+        ({"state": State.PAID}, True, True, False),
+        ({"state": State.DELAYED}, True, True, False),
+        ({"state": State.DELAYED, "known": Known.OPEN}, True, False, False),
+        ({"state": State.SUBMITTED, "known": Known.OPEN}, True, False, False),
+        ({"state": State.COMPLETED}, True, False, False),
+        ({"state": State.CANCELLED}, True, False, False),
+    ],
+)
+def test_buttons_stand_only_where_they_are_of_use(
+    changed: dict[str, Any], compensates: bool, may_cancel: bool, may_pay: bool
+) -> None:
+    view = View(replace(ORDER, **changed), 1000.0, compensates=compensates)
+    assert (view.may_cancel, view.may_pay) == (may_cancel, may_pay)
+
+
+@pytest.mark.parametrize(
+    ("changed", "waited_s"),
+    [({}, 42), ({"paid_at": None, "state": State.PAYING}, 142), ({"state": State.COMPLETED, "changed_at": 1007.5}, 7)],
+)
+def test_the_wait_counts_from_the_payment_until_the_end(changed: dict[str, Any], waited_s: int) -> None:
+    assert View(replace(ORDER, **changed), 1042.0, compensates=False).waited_s == waited_s
+
+
+def test_only_a_completed_top_up_has_a_receipt_and_its_goods_are_none() -> None:
+    done = replace(ORDER, product="topup_30", state=State.COMPLETED, receipt="K1")
+    answer = order_json(View(done, 1042.0, compensates=False))
+    assert answer["goods"] == []
+    assert answer["receipt"] == "已直充到 player-00000001（cn-east），凭证 K1"
+    assert order_json(View(replace(done, state=State.RECHARGING), 1042.0, compensates=False))["receipt"] == ""
+    assert order_json(View(replace(done, product="card_10"), 1042.0, compensates=False))["receipt"] == ""
