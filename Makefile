@@ -32,7 +32,7 @@ lint: .venv/.made ## ruff and mypy --strict
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
 bench: .venv/.made ## measure; figures as ratios within one run
-	@for b in strikes_and_journal epay_vs_wiremock driver_lateness driver_throughput whole_run; do \
+	@for b in strikes_and_journal epay_vs_wiremock goods_vs_wiremock driver_lateness driver_throughput whole_run; do \
 	  echo "== $$b"; $(BIN)/python benchmarks/$$b.py || exit 1; done
 
 effects: .venv/.made ## play every scenario and write docs/effects.md (ten minutes)

@@ -15,11 +15,11 @@ from typing import Any
 CURES: dict[str, tuple[str, ...]] = {
     "calm_day": (),
     "rolling_upgrade": ("requery_unpaid", "tolerant_reader"),
-    "slow_supplier": ("upstream_timeouts+retry_supplier", "query_supplier"),
+    "slow_supplier": ("upstream_timeouts+query_supplier", "queue_delivery"),
     "signature_failure": ("requery_unpaid",),
     "cheap_channel": ("requery_unpaid",),
     "notice_lost": ("requery_unpaid",),
-    "notices_at_once": ("settle_once",),
+    "notices_at_once": ("settle_once", "queue_delivery"),
     "flash_sale": ("queue_delivery+retry_supplier",),
     "says_recharging": ("honest_page", "retry_supplier"),
     "identifiers_missing": ("match_by_order",),

@@ -72,8 +72,9 @@ class Fault(msgspec.Struct, Generic[P], frozen=True, kw_only=True):
     drawn for this exchange; each fault has one of the two. `rate`, where there is one, is a share that depends on the
     situation and multiplies the scenario's rate. `lengthens` gives the business seconds by which a struck buyer comes
     later. `imitates` and `source` say what of the real world this is. `by_exposure` marks those that look at what else
-    happens at the same time, so that they strike others at another rate. `needs`: the part of a target's `house:`
-    without which it cannot be applied. `misplaced` says what of the parameters cannot be at this hop, if anything.
+    happens at the same time, so that they strike others at another rate. `needs`: what a target must offer (a part
+    of its `house:`, a way to cancel) so that it can be applied. `misplaced` says what of the parameters cannot be at
+    this hop, if anything.
     """
 
     name: str

@@ -43,12 +43,12 @@ OF_ORDERS = ("rate", "orders", "select", "first", "rolling")
 
 class Around(msgspec.Struct, frozen=True):
     """What a fault may speak of: the role of each upstream by name, the mix, when the load ends (wire seconds), and
-    what of the shop's house can be reached."""
+    what the target offers that a fault may need."""
 
     roles: Mapping[str, str]
     mix: Mix
     end_s: float
-    house: tuple[str, ...] = ()
+    offers: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, plan: Plan) -> "Around":
@@ -74,9 +74,9 @@ def read(found: Document, at: Path_, raw: dict[str, Any], around: Around) -> Fau
             raise found.error((*at, key), f"unknown key {key!r} of fault {name}{nearest(key, legal)}")
     doc = document.convert(found, FaultDoc, {k: v for k, v in raw.items() if k in COMMON}, at)
     params = document.convert(found, fault.params, own, at)
-    if fault.needs and fault.needs not in around.house:
-        offered = ", ".join(around.house) or "nothing"
-        raise found.error((*at, "fault"), f"{name} needs {fault.needs!r} of the target's house, which offers {offered}")
+    if fault.needs and fault.needs not in around.offers:
+        offered = ", ".join(around.offers) or "nothing"
+        raise found.error((*at, "fault"), f"{name} needs {fault.needs!r} of the target, which offers {offered}")
     hop, upstream = _hop(found, at, doc.at, fault, around.roles)
     if fault.misplaced is not None and (why := fault.misplaced(params, hop)):
         raise found.error((*at, "at"), f"{name} at {hop}: {why}")

@@ -53,7 +53,7 @@ def vocabulary(target: webshop.Target) -> loader.Vocabulary:
         switches=tuple(target.switches),
         compressible=target.compressible,
         needs=target.sells.needs,
-        house=target.house.offers if target.house else (),
+        offers=target.offers,
         business_time=tuple(target.business_time),
         prices=target.sells.products,
     )

@@ -278,7 +278,8 @@ class Run:
 
     async def _settle(self, timeline: Timeline) -> None:
         """Follows open orders until the deadline has passed since the last capture (none comes after load), or until
-        no order is open and no notice is due; an interrupt, whenever it comes, makes it short."""
+        no order is open or lost (a lost one may yet be refunded) and no notice is due; an interrupt, whenever it
+        comes, makes it short."""
         loop = asyncio.get_running_loop()
         until = loop.time() + self.plan.wire_s(self.plan.deadline)
         quiet_s = max(3 * float(self.plan.poll_every), 1.5)
@@ -287,7 +288,8 @@ class Run:
         while loop.time() < until:
             if self._stop.is_set() and not in_short:
                 in_short, until = True, min(until, loop.time() + SETTLE_AFTER_INTERRUPT_S)
-            is_quiet = timeline.totals().open == 0 and timeline.open_notices == 0
+            totals = timeline.totals()
+            is_quiet = totals.open == 0 and totals.lost == 0 and timeline.open_notices == 0
             quiet_since = (quiet_since or loop.time()) if is_quiet else None
             if quiet_since is not None and loop.time() - quiet_since >= quiet_s:
                 return

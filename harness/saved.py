@@ -85,7 +85,8 @@ def _load(load: Arrivals, end_s: float) -> dict[str, Any]:
 
 def _is_of_the_mix(fault: FaultPlan) -> bool:
     """Whether the loader made it from a kind of buyer in the mix, and will again."""
-    return fault.layer == "buyer" and fault.id == fault.fault and fault.select == {"buyer": [fault.id]}
+    own = fault.layer == "buyer" and fault.id == fault.fault and fault.select == {"buyer": [fault.id]}
+    return own and not fault.params
 
 
 def _is_path(name: str) -> bool:

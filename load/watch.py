@@ -10,7 +10,7 @@ from plan.chance import draw
 from targets.storefront import Ask, Page, Unread
 
 UNSERVED = frozenset({State.FAILED, State.EXPIRED, State.CANCELLED})
-_Shown = tuple[State, tuple[str, ...], Code | None]
+_Shown = tuple[State, tuple[str, ...], Code | None, str]
 
 
 def phase_share(seed: int, key: str) -> float:
@@ -29,7 +29,6 @@ class Watched(msgspec.Struct, kw_only=True):
     paid_t: int | None = None
     may_be_paid: bool = False
     shown: _Shown | None = None
-    words: str = ""
     good_asked_t: int | None = None
     good_t: int | None = None
     failures: int = 0
@@ -53,11 +52,11 @@ class Watched(msgspec.Struct, kw_only=True):
         """A page was asked for at one time and read at another: the facts that are new by it."""
         events = self._end_of_failures(t)
         goods = tuple(goods_hash(text) for text in page.goods)
-        shown = (page.state, goods, page.code)
+        shown = (page.state, goods, page.code, page.words)
         if shown != self.shown:
             # The old state was true when its last poll left, the new one when this answer came: the change is between.
-            events.append(self._seen(t, shown, page.words, last_old_t=self.good_asked_t))
-        self.shown, self.words, self.good_asked_t, self.good_t = shown, page.words, asked_t, t
+            events.append(self._seen(t, shown, last_old_t=self.good_asked_t))
+        self.shown, self.good_asked_t, self.good_t = shown, asked_t, t
         return events
 
     def failed(self, unread: Unread, *, status: int, t: int) -> list[Event]:
@@ -73,12 +72,12 @@ class Watched(msgspec.Struct, kw_only=True):
         events = self._end_of_failures(t)
         if self.shown is not None and not self.is_over:
             assert self.good_t is not None
-            final = self._seen(self.good_t, self.shown, self.words, last_old_t=None)
+            final = self._seen(self.good_t, self.shown, last_old_t=None)
             events.append(msgspec.structs.replace(final, final=True))
         return events
 
-    def _seen(self, t: int, shown: _Shown, words: str, *, last_old_t: int | None) -> Seen:
-        state, goods, code = shown
+    def _seen(self, t: int, shown: _Shown, *, last_old_t: int | None) -> Seen:
+        state, goods, code, words = shown
         return Seen(t=t, o=self.key, state=state, words=words, goods=goods, code=code, last_old_t=last_old_t)
 
     def _end_of_failures(self, t: int) -> list[Event]:

@@ -49,7 +49,7 @@ class Times(msgspec.Struct, frozen=True):
             end_t=collect_t if collect_t is not None else stories.last_t(),
             is_complete=collect_t is not None,
             collect_note=notes.get(Phase.COLLECT, ""),
-            stopped=notes.get(Phase.HEAL, ""),
+            stopped=notes.get(Phase.HEAL, "").removeprefix("stopped early: "),
             wall_ns=stories.wall_ns(),
             phases=phases,
         )

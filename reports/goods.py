@@ -1,7 +1,7 @@
 """Goods by order: what upstreams were asked for, sold and credited, and what the buyer really has."""
 
-from collections.abc import Callable
-from typing import Any, TypeAlias
+from collections.abc import Sequence
+from typing import Any, Protocol, TypeAlias
 
 import msgspec
 import numpy as np
@@ -9,7 +9,14 @@ import numpy.typing as npt
 
 from reports.orders import Bools, Floats, Ints, Texts
 
-Query: TypeAlias = Callable[[str], dict[str, npt.NDArray[Any]]]
+Columns: TypeAlias = dict[str, npt.NDArray[Any]]
+
+
+class Query(Protocol):
+    """A query over the journals of a run, with its values, to columns."""
+
+    def __call__(self, sql: str, values: Sequence[object] = ()) -> Columns: ...
+
 
 SUPPLIER = "supplier"
 """The role that sells what needs no other: cards."""
@@ -36,10 +43,15 @@ _WORK_SQL = """WITH told_of AS (
   SELECT i, t, seq, k, upstream, coalesce(last_value(nullif(request_no, '') IGNORE NULLS)
     OVER (PARTITION BY i, upstream ORDER BY t, seq), '') AS no
   FROM told WHERE k IN ('goods_requested', 'goods_accepted', 'goods_sold', 'credited', 'goods_refused')),
+beside AS (
+  SELECT *, lag(k) OVER same AS before, lead(k) OVER same AS after,
+    bool_or(k = 'goods_accepted') OVER same AND NOT list_contains(?, upstream) AS rejects
+  FROM told_of WINDOW same AS (PARTITION BY i, upstream, no ORDER BY t, seq)),
 at_work AS (
   SELECT i, t, seq, upstream, no, (k <> 'goods_refused'
     OR bool_or(k IN ('goods_sold', 'credited')) OVER (PARTITION BY i, upstream, no ORDER BY t, seq))::INTEGER AS busy
-  FROM told_of)
+  FROM beside WHERE NOT (rejects AND (
+    k = 'goods_refused' AND before = 'goods_requested' OR k = 'goods_requested' AND after = 'goods_refused')))
 SELECT i, t, change FROM (
   SELECT i, t, seq, busy - lag(busy, 1, 0) OVER (PARTITION BY i, upstream, no ORDER BY t, seq) AS change FROM at_work)
 WHERE change <> 0 ORDER BY i, t, seq"""
@@ -90,10 +102,11 @@ def shared(query: Query) -> int:
     return int(query("SELECT count(*) AS n FROM (SELECT g FROM shown GROUP BY g HAVING count(*) > 1)")["n"][0])
 
 
-def work(query: Query) -> Work:
+def work(query: Query, replaying: list[str]) -> Work:
     """When upstreams were at work, for all orders. A request stays so until it is refused; one that was sold or
-    credited for good, whatever a repeat of it is told."""
-    found = query(_WORK_SQL)
+    credited for good, whatever a repeat of it is told. `replaying`: the upstreams that answer a repeat of a request as
+    they answered it first; what others refuse of one they have taken on is its repeat."""
+    found = query(_WORK_SQL, [replaying])
     i, change = found["i"].astype(np.int64), found["change"].astype(np.int64)
     total = np.cumsum(change)
     first = np.searchsorted(i, i, side="left")  # of each row the first row of its order

@@ -5,6 +5,7 @@ Times are ns on the run's axis as float64 (exact below 104 days), NaN where the 
 """
 
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from ledger.journal import STRUCK_PREFIX
 from ledger.rundir import RunDir, RunDirError
 from ledger.states import State
 from plan.orders import number_of, order_key, wish
-from plan.run import Plan
+from plan.run import REPLAY, Plan
 from reports import goods
 from reports.measure.stuck import INDEX, STATES, UNKNOWN, Seen
 from reports.orders import ORDERS_SQL, Floats, Ints, Orders, Texts
@@ -58,9 +59,9 @@ class Stories:
     def close(self) -> None:
         self._db.close()
 
-    def query(self, sql: str) -> dict[str, npt.NDArray[Any]]:
+    def query(self, sql: str, values: Sequence[object] = ()) -> dict[str, npt.NDArray[Any]]:
         """Columns of a query; NULL becomes NaN in numbers and None in texts."""
-        columns = self._db.execute(sql).fetchnumpy()
+        columns = self._db.execute(sql, list(values)).fetchnumpy()
         return {name: _plain(column) for name, column in columns.items()}
 
     def _read(self, table: str, files: list[Path]) -> None:
@@ -133,7 +134,8 @@ class Stories:
 
     def work(self) -> goods.Work:
         """When upstreams were at work for each order."""
-        return goods.work(self.query)
+        replaying = [name for name, upstream in self.plan.upstreams.items() if upstream.on_repeat == REPLAY]
+        return goods.work(self.query, replaying)
 
     def seen(self) -> Seen:
         """What pages showed, sorted by order and time; the closing row of an open order is in Orders.final_t."""

@@ -1,6 +1,6 @@
 """A scenario file turned into a plan; unknown keys, words and impossible values are refused with place and nearest."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ EXTENDS_MAX = 8
 
 class Vocabulary(msgspec.Struct, frozen=True):
     """What the harness read from the target, handed over as values. `needs`: the role of the upstream without which a
-    product cannot be sold; `house`: what of the shop's house the harness can reach; `prices` of the products in fen."""
+    product cannot be sold; `offers`: what faults may need of the target; `prices` of the products in fen."""
 
     products: tuple[str, ...]
     regions: tuple[str, ...]
@@ -44,7 +44,7 @@ class Vocabulary(msgspec.Struct, frozen=True):
     switches: tuple[str, ...]
     compressible: bool
     needs: dict[str, str] = {}
-    house: tuple[str, ...] = ()
+    offers: tuple[str, ...] = ()
     business_time: tuple[str, ...] = ()
     prices: Mapping[str, int] = {}
 
@@ -174,7 +174,7 @@ def resolve(path: Path, target_file: Path, words: Vocabulary, changes: Changes) 
     upstreams = _upstreams(found, path.parent, doc.upstreams, words)
     mix = _mix(found, doc, words, upstreams)
     roles = {name: upstream.role for name, upstream in upstreams.items()}
-    around = Around(roles, mix, float(load.points[-1][0]), words.house)
+    around = Around(roles, mix, float(load.points[-1][0]), words.offers)
     faults = tuple(reading.read(found, ("faults", i), raw, around) for i, raw in enumerate(doc.faults))
     plan = Plan(
         schema=SCHEMA,
@@ -194,7 +194,7 @@ def resolve(path: Path, target_file: Path, words: Vocabulary, changes: Changes) 
         load=load,
         mix=mix,
         upstreams=upstreams,
-        faults=(*faults, *_of_buyers(mix, faults)),
+        faults=(*faults, *_of_buyers(found, mix, faults, words.offers)),
         deadline=doc.deadline,
         stuck_after=stuck_after(doc.stuck_after),
         poll_every=doc.poll_every or WireTime(0.1),
@@ -322,13 +322,20 @@ def buyers() -> tuple[str, ...]:
     return ("plain", *(name for name, fault in catalog().items() if fault.layer == "buyer"))
 
 
-def _of_buyers(mix: Mix, faults: Sequence[FaultPlan]) -> tuple[FaultPlan, ...]:
+def _of_buyers(
+    source: Document, mix: Mix, faults: Sequence[FaultPlan], offers: Collection[str]
+) -> tuple[FaultPlan, ...]:
     """A kind of buyer in the mix is a fault of its own, that strikes all buyers of that kind."""
     found = []
     for kind, share in mix.buyer.items():
         if kind == "plain" or share <= 0 or any(fault.id == kind for fault in faults):
             continue
         fault = catalog()[kind]
+        if fault.needs and fault.needs not in offers:
+            offered = ", ".join(offers) or "nothing"
+            raise source.error(
+                ("mix", "buyer", kind), f"{kind} needs {fault.needs!r} of the target, which offers {offered}"
+            )
         params = fault.params()
         found.append(
             FaultPlan(

@@ -162,7 +162,7 @@ class House(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def offers(self) -> tuple[str, ...]:
-        """What faults may need: kill, a process name, lock, queue."""
+        """What faults of the house may need: kill, a process name, lock, queue."""
         has = {"lock": self.database and self.lock, "queue": self.database and self.queued and self.lose_jobs}
         return ("kill", *self.processes, *(name for name, there in has.items() if there))
 
@@ -193,6 +193,11 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("business_time lists settings, so compressible must be true")
         if self.house and not self.start.names("port"):
             raise ValueError("house lets the shop be killed, so start needs {port}: it must come back where it was")
+
+    @property
+    def offers(self) -> tuple[str, ...]:
+        """What faults may need of a target: what its house offers, and cancel where a buyer can."""
+        return (*(self.house.offers if self.house else ()), *(("cancel",) if self.cancel else ()))
 
 
 def find(name: str) -> Path:

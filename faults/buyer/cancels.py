@@ -31,6 +31,7 @@ FAULT = Fault(
     effect=lambda p: Cancel(p.when, p.after),
     lengthens=lambda p: float(p.after) if p.when == "after" else 0.0,
     layer="buyer",
+    needs="cancel",
     cause=Cause.LATE_PAYMENT,
     imitates="a cancellation that crosses a payment: paid and cancelled at once, somebody has to give the money back",
     source="stalls seen in real shops: notice after expiry or cancellation; dujiao-next issue 108",

@@ -30,6 +30,7 @@ FAULT = Fault(
     params=Params,
     effect=lambda p: LockDatabase(p.held, ONCE_S),
     layer="house",
+    by_exposure=True,
     needs="lock",
     cause=Cause.DATABASE,
     imitates="a migration, a backup or a forgotten transaction that keeps every writer waiting",

@@ -28,6 +28,7 @@ FAULT = Fault(
     params=Params,
     effect=lambda p: LockDatabase(p.held, p.every),
     layer="house",
+    by_exposure=True,
     needs="lock",
     cause=Cause.DATABASE,
     imitates="a database at its limit: writers wait in line, and the line grows at the peak",

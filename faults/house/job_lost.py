@@ -30,6 +30,7 @@ FAULT = Fault(
     params=Params,
     effect=lambda p: LoseJobs(p.jobs, p.within),
     layer="house",
+    by_exposure=True,
     needs="queue",
     cause=Cause.CRASH,
     imitates="a broker without persistence, or a popped job whose worker died: nothing will ever work on the order",

@@ -50,6 +50,7 @@ FAULT = Fault(
     drawn=kill,
     misplaced=misplaced,
     layer="house",
+    by_exposure=True,
     needs="kill",
     cause=Cause.CRASH,
     imitates="a crash between acknowledging a notice and delivering: the channel is content, the goods never come",

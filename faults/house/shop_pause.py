@@ -13,6 +13,7 @@ FAULT = Fault(
     params=NoParams,
     effect=lambda p: Pause("web"),
     layer="house",
+    by_exposure=True,
     needs="web",
     cause=Cause.CRASH,
     imitates="a frozen machine or a swap storm: connections stay open and nobody answers",

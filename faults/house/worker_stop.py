@@ -13,6 +13,7 @@ FAULT = Fault(
     params=NoParams,
     effect=lambda p: Pause("worker"),
     layer="house",
+    by_exposure=True,
     needs="worker",
     cause=Cause.CRASH,
     imitates="a queue that nobody works on: the shop takes orders and money, and delivers nothing",

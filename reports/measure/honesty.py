@@ -53,19 +53,20 @@ class Told(msgspec.Struct, frozen=True):
 
 
 class _Points(msgspec.Struct, frozen=True):
-    """Moments at which something changed, sorted by order and time; `value` is what the kind says."""
+    """Moments at which something changed, sorted by order and time; `value` is what the kind says, `first` the row of
+    the first moment of the same order."""
 
     i: Ints
     t: Floats
     kind: Ints
     value: Ints
+    first: Ints
 
     def filled(self, kind: int, default: int) -> Ints:
         """The last value of a kind at or before each point of the same order."""
         own = np.where(self.kind == kind, np.arange(len(self.i)), -1)
         last = np.maximum.accumulate(own) if len(own) else own
-        first = np.searchsorted(self.i, self.i, side="left")
-        return np.where(last >= first, self.value[np.maximum(last, 0)], default)
+        return np.where(last >= self.first, self.value[np.maximum(last, 0)], default)
 
 
 def judge(orders: Orders, seen: Seen, work: Work, *, until_t: Floats, end_t: float, eps: float) -> Told:
@@ -119,7 +120,11 @@ def _points(orders: Orders, seen: Seen, work: Work, until_t: Floats, end_t: floa
     i, told_t, kind, value = i[keep], told_t[keep], kind[keep], value[keep]
     t = np.maximum(told_t, orders.captured_t[i])
     by = np.lexsort((told_t, t, i))
-    return _Points(i[by], t[by], kind[by], value[by])
+    i = i[by]
+    starts = np.ones(len(i), dtype=bool)
+    starts[1:] = i[1:] != i[:-1]
+    first = np.maximum.accumulate(np.where(starts, np.arange(len(i)), 0)) if len(i) else i
+    return _Points(i, t[by], kind[by], value[by], first)
 
 
 def _labels(orders: Orders, points: _Points, state: Ints, contradicted: Bools) -> Ints:
@@ -143,7 +148,7 @@ def _labels(orders: Orders, points: _Points, state: Ints, contradicted: Bools) -
 
 def _had_ended(points: _Points, ended: Bools) -> Bools:
     """Whether the page of the same order had shown an end before, at or after the capture."""
-    first = np.searchsorted(points.i, points.i, side="left")
+    first = points.first
     # What stood before the capture and had changed by then is no end of a paid order.
     lasting = ended & (np.append(points.t[1:], np.inf) > points.t[first])
     before = np.cumsum(lasting)

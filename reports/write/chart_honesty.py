@@ -1,4 +1,4 @@
-"""Order-time after payment by how honest the page was: one bar for all of it, one for each state the page showed."""
+"""Judged order-time by how honest the page was: one bar for all of it, one for each state the page showed."""
 
 from math import ceil
 
@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Patch
 
 from reports.findings import Findings
-from reports.measure.honesty import CLASSES
+from reports.measure.honesty import JUDGED
 from reports.write.chart import INK, WIDTH_IN, pick, quiet, state_words
 from reports.write.words import HONESTY_WORDS, seconds
 
@@ -17,7 +17,6 @@ COLOUR = {
     "pessimistic": "#CC79A7",
     "regressive": "#0072B2",
     "false_progress": "#D55E00",
-    "unread": "#999999",
 }
 ON_COLOUR = "#111111"
 """Dark on every colour above, in both themes."""
@@ -28,11 +27,11 @@ LABEL_FROM = 0.08
 
 
 def draw(findings: Findings, language: str) -> Figure | None:
-    """None where no order-time was seen."""
+    """None where no order-time was judged."""
     rows = _rows(findings, language)
     if not rows:
         return None
-    shown = [name for name in CLASSES if any(by[name] > 0 for _, _, by in rows)]
+    shown = [name for name in JUDGED if any(by[name] > 0 for _, _, by in rows)]
     height = ROW_IN * len(rows) + 0.45 + LEGEND_IN * ceil(len(shown) / LEGEND_COLUMNS)
     figure = Figure(figsize=(WIDTH_IN, height))
     figure.patch.set_alpha(0)
@@ -71,8 +70,8 @@ def draw(findings: Findings, language: str) -> Figure | None:
 def _rows(findings: Findings, language: str) -> list[tuple[str, float, dict[str, float]]]:
     """Name, order-time and its classes; all of it first, then the states in their order."""
     found = findings.honesty
-    states = [(state_words(row.state, language), row.s, row.by) for row in found.states if row.s > 0]
-    if not states:
-        return []
     total = {one.name: one.s for one in found.classes}
-    return [(pick(language, "all", "全部"), sum(total.values()), total), *states]
+    all_ = (pick(language, "all", "全部"), total)
+    states = [(state_words(row.state, language), row.by) for row in found.states]
+    rows = [(name, sum(by[one] for one in JUDGED), by) for name, by in (all_, *states)]
+    return [row for row in rows if row[1] > 0]

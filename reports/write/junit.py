@@ -1,7 +1,7 @@
 """junit.xml: one test case a gate, in the subset that Jenkins, GitLab and GitHub actions read.
 
 Jenkins xunit-plugin's junit-10.xsd refuses testcase@file, testcase/properties and testsuites@skipped; GitLab shows the
-body of a failure and not its message, so the text stands in both (docs/measures.md, section 9).
+body of a failure and not its message, so the text stands in both (docs/measures.md, section 10).
 """
 
 import re

@@ -18,6 +18,8 @@ from reports.write import words
 from reports.write.figures import Drawn
 
 TEMPLATE = "report.html.jinja"
+INTERRUPTED, EXIT_STOPPED, EXIT_INTERRUPTED = "interrupted", 4, 130
+"""What the harness notes when a person stopped a run, and what it then ends with, whatever the gates say."""
 _CAPTIONS = {
     "gates": (
         "What each gate allows, and how much of it was used. A gate passes when the 95 % bound (one-sided, the line's "
@@ -81,6 +83,7 @@ def write(findings: Findings, plan: Plan, drawn: Drawn, path: Path) -> None:
             faults={fault.id: fault for fault in plan.faults},
             parameters=_parameters,
             whole=whole,
+            stopped_code=EXIT_INTERRUPTED if findings.stopped == INTERRUPTED else EXIT_STOPPED,
             w=words,
             unit=Unit,
         )

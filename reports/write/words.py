@@ -33,6 +33,7 @@ CAUSES_ZH = {
     "signature check fails": "验签失败",
     "request lost on the way": "请求中途丢失",
     "upstream did it, answer lost": "上游已处理，应答丢失",
+    "connection reset": "连接被重置",
     "payment notice lost": "支付通知丢失",
     "notice repeated": "通知重复",
     "upstream refuses": "上游拒绝",

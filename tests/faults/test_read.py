@@ -42,7 +42,7 @@ def test_a_fault_is_written_as_it_is_read(raw: dict[str, Any]) -> None:
     assert read(found, (), written(fault), AROUND) == fault
 
 
-HOUSE = msgspec.structs.replace(AROUND, house=("kill", "web", "worker", "lock", "queue"))
+HOUSE = msgspec.structs.replace(AROUND, offers=("kill", "web", "worker", "lock", "queue"))
 KILL = {"id": "k", "fault": "shop_kill", "at": "shop"}
 
 

@@ -9,7 +9,9 @@ import pytest
 import yaml
 
 from harness.run import Exit
+from ledger.clock import SECOND_NS
 from ledger.journal import Wholeness
+from ledger.states import State
 from targets import webshop
 from tests.harness.housed import until
 from tests.whole_run import Played, only_run, play, start
@@ -75,7 +77,7 @@ def test_a_killed_frozen_and_locked_shop_is_no_broken_run(broken: Played) -> Non
 
 def test_each_strike_stands_in_the_harnesss_own_struck_journal_at_its_time(broken: Played) -> None:
     l0_t = begun(broken, "load").l0_t
-    struck = [(s.fault, s.hop, s.attempt, round((s.t - l0_t) / 1e9)) for s in broken.events("struck")]
+    struck = [(s.fault, s.hop, s.attempt, (s.t - l0_t) // SECOND_NS) for s in broken.events("struck")]
     assert struck == [
         ("crash", "shop", 1, 1),
         ("frozen", "shop", 1, 3),
@@ -134,3 +136,30 @@ def test_a_condition_to_stop_early_ends_the_load_settles_reports_and_exits_with_
     assert len(sent) + len(run.events("unsent")) == ORDERS
     assert run.folder.verify().wholeness is Wholeness.CLOSED
     assert run.folder.report.is_file()
+
+
+def test_orders_whose_jobs_were_lost_are_stuck_and_no_other_order_is(tmp_path: Path) -> None:
+    """Of the reference shop itself, with a queue and workers and nothing that would miss a job."""
+    plan = {
+        "about": "jobs vanish from the queue, and later the workers stand still for a moment",
+        "target": "cardshop",
+        "profile": "naive+queue_delivery",
+        "compress": 15,
+        "load": {"shape": "constant", "rate": "12/s", "orders": 48},
+        "mix": {"product": {"card_10": "100%"}, "channel": {"epay": "100%"}, "pay_delay": {"constant": "3 s"}},
+        "upstreams": {"epay": {"dialect": "epay", "ladder": ["30 s"]}, "store": {"dialect": "sharedstore"}},
+        "faults": [
+            {"id": "gone", "fault": "job_lost", "at": "shop", "window": "1 s..3 s", "jobs": 3, "within": "2 s"},
+            {"id": "still", "fault": "worker_stop", "at": "shop", "window": "3.5 s..4 s"},
+        ],
+        "deadline": "1 min",
+        "evidence": {"orders": 30},
+    }
+    (tmp_path / "lost.yaml").write_text(yaml.safe_dump(plan, sort_keys=False), encoding="utf-8")
+    run = play(tmp_path / "runs", str(tmp_path / "lost.yaml"))
+    lost = {s.o for s in run.events("struck") if s.fault == "gone"}
+    assert len(lost) == 3, run.said
+    assert [s.changed for s in run.events("struck") if s.fault == "still"] == ["worker stopped: 2 of its processes"]
+    done = {s.o for s in run.events("seen") if s.state == State.COMPLETED and s.o.startswith("b")}
+    paid = {c.o for c in run.events("captured") if c.o.startswith("b")}
+    assert paid - done == lost

@@ -264,7 +264,7 @@ def test_every_role_has_its_process_and_a_fault_goes_to_the_one_at_its_hop(tmp_p
 def test_killed_with_9_it_leaves_no_process_and_the_next_one_starts(tmp_path: Path) -> None:
     with up(tmp_path) as here:
         left = {*children_of(here.process.pid).values(), here.process.pid}
-        assert len(left) == 3, "harness, guard and payment mock"
+        assert len(left) == 5, "harness, guard and three mocks"
         here.process.kill()
         here.process.wait()
         wait_until("all have gone", lambda: not any(psutil.pid_exists(pid) for pid in left))
@@ -299,7 +299,7 @@ def test_off_loopback_it_wants_a_token_and_then_hides_admin_behind_it(tmp_path: 
         url = here.known()["mocks"]["payment"]
         with pytest.raises(HTTPError, match="401"):
             ask(f"{url}/_admin/health")
-        assert here.fault("add", "notice_lost").returncode == 0, "the file holds the token"
+        assert here.fault("add", "notice_lost", "--at", "payment>shop").returncode == 0, "the file holds the token"
         assert json.loads(ask(f"{url}/_admin/health", Authorization=f"Bearer {TOKEN}"))["faults"] == ["notice_lost"]
         by_address = orderjam("fault", "list", "--mocks", url, cwd=tmp_path)
         assert by_address.returncode == Exit.WRONG_USE
@@ -322,6 +322,12 @@ def test_stubs_are_one_more_upstream_with_faults_of_its_own(tmp_path: Path) -> N
 
 
 # --- refusals --------------------------------------------------------------------------------------------------------
+PAYMENT_ONLY = """\
+about: one payment channel and nothing else
+load: {shape: constant, rate: 1/s, orders: 10}
+mix: {product: {card_10: 100%}, channel: {epay: 100%}, pay_delay: {constant: 1 s}}
+upstreams: {epay: {dialect: epay}}
+"""
 REFUSED = [
     (["add", "notice_lst"], "no fault 'notice_lst'; did you mean 'notice_lost'?"),
     (["add", "slow", "ms=4"], "slow needs --at; legal: "),
@@ -364,7 +370,8 @@ def test_wrong_use_of_fault_is_one_line_and_exit_code_2_and_changes_nothing(
 ) -> None:
     (tmp_path / "there.yaml").write_text("")
     monkeypatch.chdir(tmp_path)
-    with up(tmp_path) as here:
+    (tmp_path / "payment_only.yaml").write_text(PAYMENT_ONLY, encoding="utf-8")
+    with up(tmp_path, "--scenario", "payment_only.yaml") as here:
         nothing = here.fault("save", "x.yaml")
         assert "nothing was added by hand yet" in nothing.stderr
         assert here.fault("add", "refuse", "--at", "shop>payment", "--id", "taken", "--rate", "0%").returncode == 0

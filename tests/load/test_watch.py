@@ -29,7 +29,13 @@ def test_a_page_that_says_the_same_again_is_no_fact() -> None:
     watched = order()
     assert seen(watched.saw(Page(State.PAID, "已支付"), asked_t=10, t=11)).last_old_t is None
     assert watched.saw(Page(State.PAID, "已支付"), asked_t=20, t=21) == []
-    assert watched.saw(Page(State.PAID, "other words"), asked_t=30, t=31) == []
+
+
+def test_other_words_for_the_same_state_are_a_change_that_the_buyer_sees() -> None:
+    watched = order()
+    watched.saw(Page(State.RECHARGING, "正在对接游戏服务器"), asked_t=10, t=11)
+    said = seen(watched.saw(Page(State.RECHARGING, "第 2 次重试"), asked_t=20, t=21))
+    assert (said.state, said.words, said.last_old_t) == (State.RECHARGING, "第 2 次重试", 10)
 
 
 def test_a_change_lies_between_the_asking_of_the_last_old_page_and_the_reading_of_the_new_one() -> None:

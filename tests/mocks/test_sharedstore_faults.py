@@ -13,7 +13,7 @@ from ledger.events import (
     Struck,
     goods_hash,
 )
-from ledger.states import Code, Hop
+from ledger.states import Code, Hop, Operation
 from mocks.supplier.sharedstore import signature
 from tests.mocks.goods import StoreWorld, a_store, a_trade, call_of, store_signed
 from tests.mocks.world import KEY, a_fault
@@ -149,3 +149,53 @@ async def test_an_answer_that_is_lost_was_a_sale_all_the_same() -> None:
         assert len(w.found(GoodsSold)) == 1
         assert len(await w.cards()) == 1
         assert len(w.found(GoodsSold)) == 1
+
+
+# --- whole faults, as a scenario names them ----------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("fault", "changed"),
+    [
+        ("sold_out", "goods: sold_out"),
+        ("business_error", "goods: balance"),
+        ("maintenance", "goods: maintenance"),
+        ("accept_then_fail", "goods: accept_then_fail"),
+        ("stays_processing", "goods: stays_processing"),
+        ("empty_goods", "goods: empty"),
+        ("partial_goods", "goods: partial"),
+        ("ver.renamed", "data.secret renamed contents"),
+        ("ver.missing_field", "left out: data.secret"),
+        ("ver.code_polarity", "code 200 told as 0"),
+        ("ver.num_to_string", "another type: code, data.amount, data.stock"),
+        ("ver.cents_vs_yuan", "data.amount 9.50 told as 950"),
+        ("sig.case", "right signature refused"),
+        ("sig.empty_kept", "right signature refused"),
+        ("sig.missing", "right signature refused"),
+    ],
+)
+async def test_each_fault_finds_something_to_change_in_a_trade(fault: str, changed: str) -> None:
+    async with a_store(a_fault("f", fault, Hop.SHOP_SUPPLIER)) as w:
+        await w.send("commodity/trade", store_signed(a_trade()))
+        (struck,) = w.found(Struck)
+        assert (struck.fault, struck.changed, struck.o) == ("f", changed, "b00000001")
+
+
+@pytest.mark.parametrize(
+    ("fault", "changed"),
+    [
+        ("ver.enum_changed", "data.status 1 told as 3"),
+        ("ver.enum_unknown", "data.status 1 told as 9"),
+        ("ver.renamed", "data.secret renamed contents"),
+    ],
+)
+async def test_a_query_speaks_another_version(fault: str, changed: str) -> None:
+    async with a_store() as w, a_store(a_fault("f", fault, Hop.SHOP_SUPPLIER)) as other:
+        assert (await w.buys())["code"] == (await other.buys())["code"] == 200
+        await other.ask("commodity/query", {"request_no": "S000001"})
+        assert other.found(Struck)[-1].changed == changed
+        assert other.found(Struck)[-1].operation is Operation.QUERY
+
+
+async def test_a_mangled_answer_leaves_the_next_one_whole() -> None:
+    async with a_store(a_fault("f", "ver.renamed", Hop.SHOP_SUPPLIER, first=1)) as w:
+        assert "contents" in (await w.buys())["data"]
+        assert "secret" in (await w.buys())["data"]

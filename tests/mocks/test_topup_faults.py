@@ -15,6 +15,7 @@ from ledger.events import (
     Struck,
 )
 from ledger.states import Code, Hop
+from mocks.notices import Heard, Letter
 from tests.mocks.goods import (
     GameWorld,
     a_game,
@@ -150,3 +151,83 @@ async def test_a_lost_notice_of_a_game_server_is_sent_again_and_struck_on_its_ow
         assert [event.n for event in w.found(NoticeSent)] == [1, 2]
         assert len(w.letters) == 1
         assert w.found(Struck)[0].hop == "game>shop/game"
+
+
+# --- whole faults, as a scenario names them ----------------------------------------------------------------------
+@pytest.mark.parametrize(
+    ("fault", "changed"),
+    [
+        ("business_error", "goods: balance"),
+        ("maintenance", "goods: maintenance"),
+        ("wrong_region_refused", "goods: wrong_region"),
+        ("accept_then_fail", "goods: accept_then_fail"),
+        ("stays_processing", "goods: stays_processing"),
+        ("ver.renamed", "status renamed state"),
+        ("ver.missing_field", "left out: status"),
+        ("ver.code_polarity", "ok true told as 0"),
+        ("ver.enum_changed", "status processing told as pending"),
+        ("ver.enum_unknown", "status processing told as PARTIALLY_DONE"),
+        ("sig.case", "right signature refused"),
+        ("sig.missing", "right signature refused"),
+    ],
+)
+async def test_each_fault_finds_something_to_change_in_a_create_call(fault: str, changed: str) -> None:
+    async with a_game(a_fault("f", fault, Hop.SHOP_GAME)) as w:
+        await w.creates()
+        (struck,) = w.found(Struck)
+        assert (struck.fault, struck.changed, struck.o) == ("f", changed, "b00000001")
+
+
+@pytest.mark.parametrize(
+    ("fault", "changed"),
+    [
+        ("sig.wrong_peer_key", "signed with another key"),
+        ("sig.missing", "not signed"),
+        ("sig.case", "signature in upper case"),
+        ("ver.renamed", "status renamed state"),
+        ("ver.missing_field", "left out: status"),
+        ("ver.enum_changed", "status succeeded told as done"),
+        ("ver.enum_unknown", "status succeeded told as PARTIALLY_DONE"),
+        ("notice_stripped", "removed: reference, passthrough"),
+        ("notice_early", "sent before the answer"),
+        ("notice_repeat", "sent again"),
+    ],
+)
+async def test_each_fault_finds_something_to_change_in_a_notice(fault: str, changed: str) -> None:
+    async with a_game(a_fault("f", fault, Hop.GAME_SHOP)) as w:
+        await w.creates()
+        await w.move_to_s(TAKES_S)
+        (struck,) = w.found(Struck)
+        assert (struck.fault, struck.changed, struck.hop) == ("f", changed, "game>shop/game")
+        assert w.letters
+
+
+async def test_a_query_tells_numbers_as_texts() -> None:
+    async with a_game(a_fault("f", "ver.num_to_string", Hop.SHOP_GAME)) as w:
+        await w.creates()
+        assert (await w.ask("GET", "topups/G000001"))[1]["quantity"] == "1"
+        assert [struck.changed for struck in w.found(Struck)] == ["another type: quantity"]
+
+
+@pytest.mark.parametrize("fault", ["sig.empty_kept", "sig.charset_gbk"])
+async def test_a_rule_that_makes_no_difference_strikes_nobody(fault: str) -> None:
+    async with a_game(a_fault("f", fault, Hop.GAME_SHOP), a_fault("g", fault, Hop.SHOP_GAME)) as w:
+        assert (await w.creates())[0] == 202
+        await w.move_to_s(TAKES_S)
+        assert (len(w.letters), w.found(Struck)) == (1, [])
+
+
+async def test_an_early_notice_reaches_the_shop_before_the_answer_does() -> None:
+    async with a_game(a_fault("f", "notice_early", Hop.GAME_SHOP)) as w:
+        answered: list[str] = []
+
+        def shop(letter: Letter) -> Heard:
+            answered.append("notice")
+            return Heard(204, "")
+
+        w.shop = shop
+        status, answer = await w.creates()
+        answered.append("answer")
+        assert (status, answer["status"], answered) == (202, "processing", ["notice", "answer"])
+        await w.move_to_s(60)
+        assert (len(w.found(Credited)), len(w.letters)) == (1, 1)

@@ -9,13 +9,17 @@ import pytest
 
 from ledger.states import BEFORE_PAID, ENDED_UNSERVED, TERMINAL, State
 from plan.chance import draw
-from plan.run import UpstreamPlan
+from plan.run import REJECT, UpstreamPlan
 from reports.measure.honesty import CLASSES
 from tests.reports.conftest import NewRun, OrderMaker, make_plan
 from tests.reports.test_stuck import analysed
 
 Story = Callable[[OrderMaker], object]
-SUPPLIED = {**make_plan().upstreams, "cheap": UpstreamPlan("supplier", "sharedstore")}
+SUPPLIED = {
+    **make_plan().upstreams,
+    "cheap": UpstreamPlan("supplier", "sharedstore", on_repeat=REJECT),
+    "replays": UpstreamPlan("supplier", "sharedstore"),
+}
 
 
 def spent(order: OrderMaker) -> dict[str, float]:
@@ -93,6 +97,22 @@ TRUE_STORIES: list[tuple[str, Story, dict[str, float]]] = [
         {"honest": 3.0, "false_progress": 15.0},
     ),
     (
+        "taken on, and a repeat refused while the first goes on",
+        lambda o: (
+            o.requested(12.5).taken(12.6).seen(State.RECHARGING, 13).requested(15).refused(15.001)
+            .seen(State.RECHARGING, 30, final=True)
+        ),
+        {"honest": 18.0},
+    ),
+    (
+        "failed later, and a repeat refused after that",
+        lambda o: (
+            o.requested(12.5).taken(12.6).seen(State.RECHARGING, 13).refused(15).requested(20).refused(20.001)
+            .seen(State.RECHARGING, 30, final=True)
+        ),
+        {"honest": 3.0, "false_progress": 15.0},
+    ),
+    (
         "sold, the answer lost, and the repeat refused",
         lambda o: (
             o.requested(12.5).sold(12.6, "c").seen(State.RECHARGING, 13).requested(14).refused(14.1)
@@ -152,6 +172,12 @@ def test_order_time_falls_into_the_classes_reckoned_by_hand(
 ) -> None:
     story(order)
     assert spent(order) == expected, what
+
+
+def test_where_repeats_are_replayed_a_refusal_after_one_is_that_of_the_request(order: OrderMaker) -> None:
+    order.requested(12.5, "replays").taken(12.6, "replays").seen(State.RECHARGING, 13).requested(15, "replays")
+    order.refused(20, "replays").seen(State.RECHARGING, 30, final=True)
+    assert spent(order) == {"honest": 8.0, "false_progress": 10.0}
 
 
 def test_a_page_that_expired_before_it_was_paid_is_pessimistic_from_the_payment_on(new_run: NewRun) -> None:
@@ -235,8 +261,9 @@ def random_story(order: OrderMaker, n: int) -> tuple[list[Moment], State]:
         told += [(t, "page", state), *([(t, "shown", None)] if card else [])]
     last = told[-1][2] if told[-1][1] == "page" else told[-2][2]
     if last not in TERMINAL:
-        order.seen(last, 50.0, final=True)
-        told.append((50.0, "read", None))
+        read = round(max([11.4, *pages]) + 0.17 + 15 * u("read"), 2)
+        order.seen(last, read, final=True)
+        told.append((read, "read", None))
     for k in range(int(u("asks") * 3)):
         t, no = at("ask", k), f"R{k}"
         order.requested(t, no=no)
@@ -281,6 +308,8 @@ def by_hand(told: list[Moment], booked: State) -> dict[str, float]:
     captured = next(t for t, what, _ in told if what == "captured")
     last = [value for _, what, value in told if what == "page"][-1]
     end = 60.0 if last in TERMINAL else next(t for t, what, _ in told if what == "read")
+    if end <= captured:
+        return {}
     went_on = last in ENDED_UNSERVED and booked is not last and booked is not State.UNKNOWN
     vouched = any(what == "sold" for _, what, _ in told)
     cuts = sorted({captured, end, *(t for t, _, _ in told if captured < t < end)})

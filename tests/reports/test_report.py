@@ -10,7 +10,7 @@ import pytest
 from ledger import events as facts
 from ledger.journal import STRUCK_PREFIX
 from ledger.rundir import RunDir
-from ledger.states import State
+from ledger.states import Phase, State
 from reports import report
 from reports.findings import Findings
 from tests.reports.conftest import NewRun, RunMaker, fault, make_plan, ns
@@ -216,6 +216,33 @@ def test_where_there_is_nothing_to_say_the_page_says_so(new_run: NewRun, kind: s
     assert findings.verdict.en.startswith(says)
     assert says in findings.verdict.en
     assert says in (run.dir.report).read_text()
+
+
+@pytest.mark.parametrize(
+    ("note", "why", "code"),
+    [
+        ("stopped early: lost_orders >= 1 (1 paid …)", "lost_orders >= 1 (1 paid …)", 4),
+        ("interrupted", "interrupted", 130),
+    ],
+)
+def test_a_load_that_was_stopped_early_says_why_and_with_which_exit_code(
+    new_run: NewRun, note: str, why: str, code: int
+) -> None:
+    run = new_run(2)
+    run.order(0).happy()
+    for phase, at, said in ((Phase.HEAL, 25, note), (Phase.SETTLE, 25, ""), (Phase.COLLECT, 60, "")):
+        run.put("harness", facts.PhaseBegan(t=ns(at), phase=phase, note=said))
+    findings = report.build(run.write(collected=False))
+    assert findings.stopped == why
+    page, summary, junit = (path.read_text() for path in (run.dir.report, run.dir.summary, run.dir.junit))
+    assert f"ends with exit code {code}." in page
+    assert f"**The load was stopped early:** {why}" in summary
+    assert "The load was stopped early" in junit
+
+
+def test_a_load_that_ran_to_its_end_says_nothing_of_a_stop(built: tuple[RunDir, Findings]) -> None:
+    assert built[1].stopped == ""
+    assert "stopped early" not in built[0].report.read_text()
 
 
 def test_a_name_with_a_quote_in_the_path_does_no_harm(new_run: NewRun, tmp_path: Path) -> None:

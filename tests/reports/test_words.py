@@ -18,8 +18,8 @@ def test_every_cause_of_the_catalogue_has_a_chinese_word_and_no_other() -> None:
 
 
 def test_every_class_of_honesty_has_words_a_colour_and_a_measure() -> None:
-    assert list(HONESTY_WORDS) == list(COLOUR) == list(CLASSES)
-    assert list(HONESTY) == list(JUDGED)
+    assert list(HONESTY_WORDS) == list(CLASSES)
+    assert list(HONESTY) == list(COLOUR) == list(JUDGED)
     assert set(HOP_WORDS) == set(HOPS)
 
 

@@ -5,11 +5,13 @@ from typing import Any
 import pytest
 
 from faults.catalog import catalog
+from harness.cli_common import vocabulary
 from plan import document, run
 from plan.document import DocumentError
 from plan.run import Plan
 from scenarios import loader, schema
 from scenarios.loader import Changes, Vocabulary
+from targets import webshop
 
 WORDS = Vocabulary(
     products=("card_10", "card_50", "card_100"),
@@ -182,6 +184,12 @@ def test_a_shape_of_its_own_takes_the_place_of_the_bases_load_and_of_its_cut(tmp
     assert resolved(tmp_path, "extends: base\nabout: mine\n", ci=True).load.peak == 50
 
 
+def test_a_kind_of_buyer_that_the_target_offers_nothing_for_is_refused(tmp_path: Path) -> None:
+    mix = GOOD.replace("pay_delay:", "buyer: {plain: 90%, cancels: 10%}\n  pay_delay:")
+    with pytest.raises(DocumentError, match=r"mine.yaml:8 mix.buyer.cancels: cancels needs 'cancel' of the target"):
+        resolved(tmp_path, mix)
+
+
 def test_extends_lays_a_scenario_over_its_base_and_a_circle_is_refused(tmp_path: Path) -> None:
     (tmp_path / "base.yaml").write_text(GOOD, encoding="utf-8")
     plan = resolved(tmp_path, "extends: base\nabout: mine\nload: {orders: 20}\n")
@@ -209,7 +217,7 @@ def test_check_warns_where_a_wire_delay_reaches_a_threshold(tmp_path: Path) -> N
 @pytest.mark.parametrize("ci", [False, True])
 @pytest.mark.parametrize("name", sorted(loader.shipped()))
 def test_every_shipped_scenario_resolves_and_its_plan_survives_the_file(name: str, ci: bool, tmp_path: Path) -> None:
-    words = Vocabulary(WORDS.products, WORDS.regions, ("epay",), WORDS.profiles, WORDS.switches, True)
+    words = vocabulary(webshop.load(webshop.find("cardshop")))
     plan = loader.resolve(loader.find(name), Path("shop.yaml"), words, Changes(ci=ci))
     run.save(plan, tmp_path / "plan.yaml")
     again = run.load(tmp_path / "plan.yaml")
