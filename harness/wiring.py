@@ -35,9 +35,8 @@ class Secrets(msgspec.Struct, frozen=True):
 
     @classmethod
     def fresh(cls, plan: Plan) -> "Secrets":
-        """New random ones; never from the seed."""
-        names = sorted(plan.upstreams)
-        keys = {name: Keys(str(MERCHANT_FIRST + i), secrets.token_hex(16)) for i, name in enumerate(names)}
+        """New random ones; never from the seed. In the order of the plan, for a shop may prefer what is named first."""
+        keys = {name: Keys(str(MERCHANT_FIRST + i), secrets.token_hex(16)) for i, name in enumerate(plan.upstreams)}
         return cls(keys, secrets.token_hex(16))
 
 
