@@ -28,8 +28,8 @@ CURES: dict[str, tuple[str, ...]] = {
     "double_delivery": ("settle_once",),
     "supplier_reply_lost": ("query_supplier",),
     "compensation": ("compensate_late",),
-    "shop_crash": ("recover_after_crash",),
-    "locked_database": ("ack_after_commit", "recover_after_crash"),
+    "shop_crash": ("recover_after_crash+query_supplier",),
+    "locked_database": ("ack_after_commit", "requery_unpaid"),
     "evening_peak": ("requery_unpaid", "settle_once"),
 }
 """The scenarios, and the switch or switches that each is there to show."""

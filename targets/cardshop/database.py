@@ -14,7 +14,6 @@ from targets.cardshop.commits import GroupCommit, Job, T
 DATABASE_AWAY = (OperationalError, PoolTimeout)
 """What is raised while the database is locked, gone or overrun."""
 
-LOCK_WAIT_S = 5.0
 POOL_WAIT_S = 10.0
 _READERS = 4
 _POSTGRES_CONNECTIONS = 10
@@ -23,11 +22,12 @@ _POSTGRES_CONNECTIONS = 10
 class Database:
     """Transactions and questions. Anything may raise one of DATABASE_AWAY."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, lock_wait_s: float) -> None:
+        """`lock_wait_s`: how long a write waits while somebody else holds SQLite's write lock."""
         is_sqlite = make_url(url).get_backend_name() == "sqlite"
         shared: dict[str, Any] = {"hide_parameters": True, "pool_timeout": POOL_WAIT_S, "max_overflow": 0}
         if is_sqlite:
-            shared |= {"connect_args": {"timeout": LOCK_WAIT_S}}
+            shared |= {"connect_args": {"timeout": lock_wait_s}}
         self._writer = create_async_engine(url, pool_size=1 if is_sqlite else _POSTGRES_CONNECTIONS, **shared)
         # One statement needs no transaction around it: without BEGIN and ROLLBACK a page costs half as much.
         self._reader = create_async_engine(

@@ -56,7 +56,7 @@ async def serve(settings: Settings, profile: Profile, place: Place, workers: Wor
     """The web process: serve until SIGTERM or SIGINT. What was acknowledged is delivered before it ends."""
     told_to_end, poked = _told_to_end(), asyncio.Event()
     poke = workers.poke if profile.queue_delivery else poked.set
-    database = Database(settings.database_url)
+    database = Database(settings.database_url, lock_wait_s=settings.lock_wait_s)
     async with asyncio.TaskGroup() as keepers, _closing(database):
         store = Store(database)
         await store.open(CARDS, stock=0 if settings.suppliers else settings.stock)
@@ -98,7 +98,7 @@ async def work(settings: Settings, profile: Profile, public_url: str, name: str,
     await _listen_to_pokes(ear, poked)
     if is_first:
         await poked.wait()  # the web process makes the tables
-    database = Database(settings.database_url)
+    database = Database(settings.database_url, lock_wait_s=settings.lock_wait_s)
     async with _closing(database), asyncio.TaskGroup() as group:
         store = Store(database)
         async with _shop(settings, profile, public_url, store, database, poked.set, group) as shop:

@@ -63,6 +63,7 @@ class Settings:
     recover_s: float = 20.0
     delayed_s: float = 20.0
     compensate_s: float = 180.0
+    lock_wait_s: float = 5.0
 
 
 VARIABLES = (
@@ -77,6 +78,7 @@ VARIABLES = (
     "CARDSHOP_RECOVER_S",
     "CARDSHOP_DELAYED_S",
     "CARDSHOP_COMPENSATE_S",
+    "CARDSHOP_LOCK_WAIT_S",
     "CARDSHOP_UPSTREAM_TIMEOUT_S",
     "CARDSHOP_GATEWAY_TIMEOUT_S",
     "CARDSHOP_WORKERS",
@@ -116,6 +118,7 @@ def read_settings(environ: Mapping[str, str], data: Path) -> Settings:
         recover_s=_seconds(environ, "CARDSHOP_RECOVER_S", 20.0),
         delayed_s=_seconds(environ, "CARDSHOP_DELAYED_S", 20.0),
         compensate_s=_seconds(environ, "CARDSHOP_COMPENSATE_S", 180.0),
+        lock_wait_s=_seconds(environ, "CARDSHOP_LOCK_WAIT_S", 5.0),
     )
 
 

@@ -198,10 +198,9 @@ async def test_a_job_whose_worker_is_gone_is_taken_up_and_nothing_is_bought_twic
 
 
 async def test_a_turn_that_finds_the_database_locked_is_taken_again_once_it_is_free(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("targets.cardshop.database.LOCK_WAIT_S", 0.01)
-    async with running(tmp_path, "hardened", suppliers=("a",)) as world:
+    async with running(tmp_path, "hardened", suppliers=("a",), lock_wait_s=0.01) as world:
         order_no = await world.place()
         await world.notify(order_no)
         world.suppliers["a"].hang = hang = asyncio.Event()

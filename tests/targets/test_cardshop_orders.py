@@ -198,10 +198,9 @@ async def test_an_amount_counts_as_the_switch_says(
     ],
 )
 async def test_a_locked_database_loses_the_order_unless_acknowledged_after_the_commit(
-    tmp_path: Path, profile: str, answer: tuple[int, str], after: str, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, profile: str, answer: tuple[int, str], after: str
 ) -> None:
-    monkeypatch.setattr("targets.cardshop.database.LOCK_WAIT_S", 0.01)
-    async with running(tmp_path, profile) as world:
+    async with running(tmp_path, profile, lock_wait_s=0.01) as world:
         order_no = await world.place()
         lock = sqlite3.connect(tmp_path / "shop.db", isolation_level=None)
         lock.execute("BEGIN IMMEDIATE")

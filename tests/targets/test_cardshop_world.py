@@ -281,6 +281,7 @@ async def running(
     gateway_timeout_s: float = 5.0,
     suppliers: Sequence[str] = (),
     sells_topups: bool = False,
+    lock_wait_s: float = 5.0,
 ) -> AsyncIterator[World]:
     epay, topups, at = FakeEpay(), FakeGame("game"), [1_700_000_000.0]
     stores = {name: FakeSupplier(name) for name in suppliers}
@@ -301,7 +302,8 @@ async def running(
                 web.post(f"/{name}/shared/commodity/query", fake.query),
             ]
         )
-    database, behind, pokes = Database(f"sqlite+aiosqlite:///{data}/shop.db"), list[asyncio.Task[None]](), list[float]()
+    database = Database(f"sqlite+aiosqlite:///{data}/shop.db", lock_wait_s=lock_wait_s)
+    behind, pokes = list[asyncio.Task[None]](), list[float]()
     store = Store(database)
     await store.open(("card_10", "card_50"), stock=stock)
     timeout = aiohttp.ClientTimeout(total=gateway_timeout_s)
