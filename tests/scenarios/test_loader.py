@@ -7,6 +7,7 @@ import pytest
 from faults.catalog import catalog
 from harness.cli_common import vocabulary
 from plan import document, run
+from plan.arrivals import Schedule
 from plan.document import DocumentError
 from plan.run import Plan
 from scenarios import loader, schema
@@ -223,6 +224,15 @@ def test_every_shipped_scenario_resolves_and_its_plan_survives_the_file(name: st
     again = run.load(tmp_path / "plan.yaml")
     assert document.write(again) == document.write(plan)
     assert [fault.id for fault in again.faults] == [fault.id for fault in plan.faults]
+
+
+@pytest.mark.parametrize(("ci", "most_s"), [(False, 90), (True, 25)])
+@pytest.mark.parametrize("name", loader.shipped())
+def test_a_shipped_scenario_is_over_in_time(name: str, ci: bool, most_s: float) -> None:
+    words = vocabulary(webshop.load(webshop.find("cardshop")))
+    plan = loader.resolve(loader.find(name), Path("shop.yaml"), words, Changes(ci=ci))
+    load_s = Schedule(plan.load, plan.seed).last_due_s + plan.longest_pay_delay_s + run.LOAD_TAIL_S
+    assert load_s + plan.wire_s(plan.deadline) <= most_s
 
 
 def test_the_shipped_schema_is_the_one_that_the_types_give() -> None:
