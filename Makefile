@@ -35,7 +35,7 @@ bench: .venv/.made ## measure; figures as ratios within one run
 	@for b in strikes_and_journal epay_vs_wiremock goods_vs_wiremock driver_lateness driver_throughput whole_run; do \
 	  echo "== $$b"; $(BIN)/python benchmarks/$$b.py || exit 1; done
 
-effects: .venv/.made ## play every scenario and write docs/effects.md (ten minutes)
+effects: .venv/.made ## play every scenario and write docs/effects.md (half an hour)
 	@$(BIN)/python benchmarks/effects.py
 
 schema: .venv/.made ## write scenarios/scenario.schema.json and the table in docs/faults.md again

@@ -4,11 +4,13 @@ Whole runs with real processes, one after another: `make effects` plays the shor
 `python benchmarks/effects.py --whole` the scenarios as they stand. Names after it play only those scenarios and print.
 """
 
+import argparse
 import json
 import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -96,19 +98,29 @@ def row(scenario: str, profile: str, code: int, findings: dict[str, Any] | None)
     return "| " + " | ".join(cells) + " |"
 
 
-def main() -> None:
-    whole = "--whole" in sys.argv[1:]
-    names = [word for word in sys.argv[1:] if not word.startswith("--")]
+def play_all(names: Iterable[str], folder: Path, *, whole: bool) -> list[str]:
+    """The lines of the table, printed as they come."""
     lines = []
+    for scenario in names:
+        for profile in profiles(scenario):
+            out = folder / f"{scenario}-{profile}"
+            lines.append(row(scenario, profile, *play(scenario, profile, out, whole=whole)))
+            print(lines[-1], flush=True)
+    return lines
+
+
+def main() -> None:
+    words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    words.add_argument("scenarios", nargs="*", metavar="SCENARIO", help="only these, and write no file")
+    words.add_argument("--whole", action="store_true", help="the scenarios as they stand, not their short cuts")
+    words.add_argument("--keep", type=Path, metavar="FOLDER", help="keep the runs there")
+    asked = words.parse_args()
+    if unknown := [name for name in asked.scenarios if name not in CURES]:
+        words.error(f"no scenario {unknown[0]!r}; legal: {', '.join(CURES)}")
     with tempfile.TemporaryDirectory() as folder:
-        for scenario in names or CURES:
-            for profile in profiles(scenario):
-                out = Path(folder) / f"{scenario}-{profile}"
-                line = row(scenario, profile, *play(scenario, profile, out, whole=whole))
-                print(line, flush=True)
-                lines.append(line)
-    if not names:
-        command = "python benchmarks/effects.py --whole" if whole else "make effects"
+        lines = play_all(asked.scenarios or CURES, asked.keep or Path(folder), whole=asked.whole)
+    if not asked.scenarios:
+        command = "python benchmarks/effects.py --whole" if asked.whole else "make effects"
         head = HEAD.format(command=command, cores=len(os.sched_getaffinity(0)))
         DOC.write_text(head + "\n".join(lines) + "\n" + TAIL, encoding="utf-8")
 
