@@ -10,36 +10,25 @@ from enum import StrEnum
 import msgspec
 
 from ledger.clock import SECOND_NS, Clock
-from ledger.events import Credited, GoodsAccepted, GoodsRefused, GoodsRequested
+from ledger.events import Credited, GoodsAccepted
 from ledger.states import Code
 from mocks.apply import Append, Subject
+from mocks.goods import GoodsError, GoodsFacts, UnknownProduct, replayed
 from mocks.register import Register
 from plan.orders import Mix, is_warm_up, key_of_account, wish
-from plan.run import REPLAY, SELL_AGAIN
+from plan.run import REPLAY
 
 PROCESSING, SUCCEEDED, FAILED = "processing", "succeeded", "failed"
 NOBODY = "nobody"
 """Names that begin so belong to no account."""
 
 
-class AccountError(Exception):
-    """What was asked of an account cannot be: the reason, in words for our own people."""
-
-
-class NoAccount(AccountError):
+class NoAccount(GoodsError):
     """There is no such account."""
 
 
-class OtherRegion(AccountError):
+class OtherRegion(GoodsError):
     """The account lives in another region."""
-
-
-class UnknownProduct(AccountError):
-    """The upstream sells no such thing."""
-
-
-class Repeated(AccountError):
-    """The idempotency key was seen before, and the upstream refuses it now."""
 
 
 class Ending(StrEnum):
@@ -110,7 +99,7 @@ class Realm(msgspec.Struct, frozen=True):
         return cls(products, int(takes_s * SECOND_NS), on_repeat)
 
 
-class Accounts:
+class Accounts(GoodsFacts):
     """All accounts of a process, over all its upstreams. Every change is journalled as it happens.
 
     `tell` is called when a top-up has ended, one way or the other. The work belongs to the given group; `stop` ends it.
@@ -125,8 +114,8 @@ class Accounts:
         tasks: asyncio.TaskGroup,
         tell: Callable[[TopUp], None],
     ) -> None:
-        self._seed, self._mix = seed, mix
-        self._clock, self._append, self._tasks, self._tell = clock, append, tasks, tell
+        super().__init__(clock, append)
+        self._seed, self._mix, self._tasks, self._tell = seed, mix, tasks, tell
         self._realms: dict[str, Realm] = {}
         self._by_once: dict[tuple[str, str], TopUp] = {}
         self._working: dict[str, asyncio.Task[None]] = {}
@@ -169,34 +158,11 @@ class Accounts:
         self.check(request.account, request.region)
 
     def known(self, request: Request) -> TopUp | None:
-        """The top-up that a repeated key replays, None if the request is to be worked on; Repeated if it is refused:
-        because the upstream refuses repeats, or because it is another request under an old key."""
-        on_repeat = self._realms[request.upstream].on_repeat
+        """The top-up that a repeated key replays, None if the request is to be worked on; Repeated if it is refused."""
         before = self._by_once.get((request.upstream, request.once))
-        if before is None or on_repeat == SELL_AGAIN:
-            return None
-        if on_repeat != REPLAY or before.request != request:
-            raise Repeated(f"{request.once} was seen before")
-        return before
+        return replayed(before, request, number=request.once, on_repeat=self._realms[request.upstream].on_repeat)
 
     # --- what is done -------------------------------------------------------------------------------------------
-    def note_requested(self, request: Request, o: str | None) -> None:
-        """A well-formed and rightly signed request came, whatever will become of it."""
-        self._append(
-            GoodsRequested(
-                t=self._clock.t(),
-                o=o,
-                upstream=request.upstream,
-                product=request.product,
-                request_no=request.request_no,
-                quantity=request.quantity,
-            )
-        )
-
-    def note_refused(self, upstream: str, request_no: str, o: str | None, code: Code, words: str) -> None:
-        t = self._clock.t()
-        self._append(GoodsRefused(t=t, o=o, upstream=upstream, code=code, request_no=request_no, words=words))
-
     def accept(self, request: Request, subject: Subject, ending: Ending = Ending.CREDITED) -> TopUp:
         """Takes the request on; it ends by itself after a while. UnknownProduct, NoAccount, OtherRegion."""
         self.check_request(request)

@@ -22,16 +22,14 @@ from mocks.game.accounts import (
     FAILED,
     PROCESSING,
     SUCCEEDED,
-    AccountError,
     Accounts,
     Ending,
     NoAccount,
     OtherRegion,
-    Repeated,
     Request,
     TopUp,
-    UnknownProduct,
 )
+from mocks.goods import GoodsError, Repeated, UnknownProduct
 from mocks.loopback import is_loopback
 from mocks.notices import Heard, Letter, Notices
 from mocks.server import Answer, Asked, NoRoute, readable
@@ -216,7 +214,7 @@ class TopUpServer:
             return step(case)
         except Refusal as refusal:
             return self._refuse(case, refusal)
-        except AccountError as error:
+        except GoodsError as error:
             return self._refuse(case, _refusal_of(error))
 
     def _subject_of(self, body: Body, operation: Operation) -> Subject:
@@ -280,7 +278,7 @@ class TopUpServer:
             accounts.check_request(request)
             if accounts.known(request) is not None:
                 return None
-        except (Refusal, AccountError):
+        except (Refusal, GoodsError):
             return None
         accounts.note_requested(request, case.subject.o)
         if ending is None:
@@ -398,7 +396,7 @@ def _told(top_up: TopUp) -> Fields:
     }
 
 
-def _refusal_of(error: AccountError) -> Refusal:
+def _refusal_of(error: GoodsError) -> Refusal:
     match error:
         case NoAccount():
             return Refusal(422, "ACCOUNT_NOT_FOUND", "there is no such account", Code.ACCOUNT_INVALID)

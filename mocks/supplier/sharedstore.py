@@ -17,18 +17,16 @@ from ledger.events import TradeRefused
 from ledger.money import Fen, yuan
 from ledger.states import Code, Hop, Operation
 from mocks.apply import Append, Call, Fields, Injector, Place, Reply, Schema, Subject
+from mocks.goods import GoodsError, Repeated, UnknownProduct
 from mocks.server import Answer, Asked, NoRoute, readable
 from mocks.supplier.stock import (
     DELIVERED,
     FAILED,
     PROCESSING,
     Purchase,
-    Repeated,
     Request,
     SoldOut,
     Stock,
-    StockError,
-    UnknownProduct,
 )
 from mocks.upstreams import Keys
 from plan.orders import find_key
@@ -239,7 +237,7 @@ class SharedStore:
             return _success(step(fields, subject))
         except Refusal as refusal:
             return self._refuse(operation, fields, subject, refusal)
-        except StockError as error:
+        except GoodsError as error:
             return self._refuse(operation, fields, subject, _refusal_of(error))
 
     # --- what can be asked --------------------------------------------------------------------------------------
@@ -296,7 +294,7 @@ class SharedStore:
             stock.check(request)
             if outcome is Outcome.WRONG_REGION or stock.known(request) is not None:
                 return None
-        except (Refusal, StockError):
+        except (Refusal, GoodsError):
             return None
         stock.note_requested(request, subject.o)
         if outcome in REFUSED:
@@ -370,7 +368,7 @@ def _num(fields: Fields) -> int:
     return int(num)
 
 
-def _refusal_of(error: StockError) -> Refusal:
+def _refusal_of(error: GoodsError) -> Refusal:
     match error:
         case UnknownProduct():
             return Refusal(UNKNOWN, Code.GOODS_UNKNOWN)

@@ -8,12 +8,13 @@ from hashlib import blake2b
 import msgspec
 
 from ledger.clock import Clock
-from ledger.events import GoodsAccepted, GoodsRefused, GoodsRequested, GoodsSold, goods_hash
+from ledger.events import GoodsAccepted, GoodsSold, goods_hash
 from ledger.money import Fen
 from ledger.states import Code
 from mocks.apply import Append, Subject
+from mocks.goods import GoodsError, GoodsFacts, UnknownProduct, replayed
 from mocks.register import Register
-from plan.run import REPLAY, SELL_AGAIN
+from plan.run import REPLAY
 
 ENDLESS = 999_999
 """What is said to be left of a product whose stock the plan does not set."""
@@ -23,20 +24,8 @@ CREDIT_FEN = 10_000_000
 DELIVERED, PROCESSING, FAILED = "delivered", "processing", "failed"
 
 
-class StockError(Exception):
-    """What was asked of the stock cannot be: the reason, in words for our own people."""
-
-
-class UnknownProduct(StockError):
-    """The upstream sells no such thing."""
-
-
-class SoldOut(StockError):
+class SoldOut(GoodsError):
     """Fewer are left than were asked for."""
-
-
-class Repeated(StockError):
-    """The request number was seen before, and the upstream refuses it now."""
 
 
 class Request(msgspec.Struct, frozen=True, gc=False):
@@ -85,12 +74,12 @@ class Shelf(msgspec.Struct):
     spent_fen: Fen = Fen(0)
 
 
-class Stock:
+class Stock(GoodsFacts):
     """All goods of a process, over all its upstreams. Every change is journalled as it happens."""
 
     def __init__(self, seed: int, clock: Clock, append: Append) -> None:
+        super().__init__(clock, append)
         self._salt = f"{seed}".encode()
-        self._clock, self._append = clock, append
         self._shelves: dict[str, Shelf] = {}
         self._filled: dict[str, dict[str, int]] = {}
         self._made: dict[str, int] = {}  # goes on after `forget`: a card is never sold twice
@@ -120,34 +109,12 @@ class Stock:
         return Fen(CREDIT_FEN - self._shelves[upstream].spent_fen)
 
     def known(self, request: Request) -> Purchase | None:
-        """The purchase that a repeated number replays, None if the request is to be sold; Repeated if it is refused:
-        because the upstream refuses repeats, or because it is another request under an old number."""
-        on_repeat = self._shelves[request.upstream].on_repeat
+        """The purchase that a repeated number replays, None if the request is to be sold; Repeated if it is refused."""
         before = self.purchases.find(request.upstream, request.request_no)
-        if before is None or on_repeat == SELL_AGAIN:
-            return None
-        if on_repeat != REPLAY or before.request != request:
-            raise Repeated(f"{request.request_no} was seen before")
-        return before
+        on_repeat = self._shelves[request.upstream].on_repeat
+        return replayed(before, request, number=request.request_no, on_repeat=on_repeat)
 
     # --- what is done -------------------------------------------------------------------------------------------
-    def note_requested(self, request: Request, o: str | None) -> None:
-        """A well-formed and rightly signed request came, whatever will become of it."""
-        self._append(
-            GoodsRequested(
-                t=self._clock.t(),
-                o=o,
-                upstream=request.upstream,
-                product=request.product,
-                request_no=request.request_no,
-                quantity=request.quantity,
-            )
-        )
-
-    def note_refused(self, upstream: str, request_no: str, o: str | None, code: Code, words: str) -> None:
-        t = self._clock.t()
-        self._append(GoodsRefused(t=t, o=o, upstream=upstream, code=code, request_no=request_no, words=words))
-
     def sell(self, request: Request, subject: Subject) -> Purchase:
         """Sells what is asked for; UnknownProduct, SoldOut."""
         self.check(request)

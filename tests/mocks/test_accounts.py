@@ -14,17 +14,15 @@ from ledger.clock import SECOND_NS, ManualClock
 from ledger.events import Credited, Event, GoodsAccepted, GoodsRefused
 from mocks.apply import Subject
 from mocks.game.accounts import (
-    AccountError,
     Accounts,
     Ending,
     NoAccount,
     OtherRegion,
     Realm,
-    Repeated,
     Request,
     TopUp,
-    UnknownProduct,
 )
+from mocks.goods import GoodsError, Repeated, UnknownProduct
 from plan.orders import account_of, order_key, wish
 from plan.run import ON_REPEAT, SELL_AGAIN
 from tests.mocks.goods import a_game_plan
@@ -250,7 +248,7 @@ async def test_no_sequence_credits_what_was_accepted_once_more_than_once(
                 before = len(r.accounts.top_ups)
                 try:
                     r.create(msgspec.structs.replace(ASKED, once=once, upstream=upstream, carried=o), o)
-                except AccountError:
+                except GoodsError:
                     continue
                 accepted[upstream, once] += len(r.accounts.top_ups) - before
         await r.pass_s(TAKES_S)
