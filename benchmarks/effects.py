@@ -1,7 +1,8 @@
 """What each scenario does to the naive shop, and what cures it: plays the table below and writes docs/effects.md.
 
 Whole runs with real processes, one after another: `make effects` plays the short cuts (`--ci`, half a minute each),
-`python benchmarks/effects.py --whole` the scenarios as they stand. Names after it play only those scenarios and print.
+`python benchmarks/effects.py --whole` the scenarios as they stand. Names after it play only those scenarios, and leave
+the other rows as they are.
 """
 
 import argparse
@@ -111,7 +112,7 @@ def play_all(names: Iterable[str], folder: Path, *, whole: bool) -> list[str]:
 
 def main() -> None:
     words = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    words.add_argument("scenarios", nargs="*", metavar="SCENARIO", help="only these, and write no file")
+    words.add_argument("scenarios", nargs="*", metavar="SCENARIO", help="only these; the other rows of the table stay")
     words.add_argument("--whole", action="store_true", help="the scenarios as they stand, not their short cuts")
     words.add_argument("--keep", type=Path, metavar="FOLDER", help="keep the runs there")
     asked = words.parse_args()
@@ -119,10 +120,22 @@ def main() -> None:
         words.error(f"no scenario {unknown[0]!r}; legal: {', '.join(CURES)}")
     with tempfile.TemporaryDirectory() as folder:
         lines = play_all(asked.scenarios or CURES, asked.keep or Path(folder), whole=asked.whole)
-    if not asked.scenarios:
-        command = "python benchmarks/effects.py --whole" if asked.whole else "make effects"
-        head = HEAD.format(command=command, cores=len(os.sched_getaffinity(0)))
-        DOC.write_text(head + "\n".join(lines) + "\n" + TAIL, encoding="utf-8")
+    kept = [line for line in _rows_of(DOC) if _scenario(line) not in {_scenario(new) for new in lines}]
+    order = list(CURES)
+    lines = sorted(kept + lines, key=lambda line: order.index(_scenario(line)))
+    command = "python benchmarks/effects.py --whole" if asked.whole else "make effects"
+    head = HEAD.format(command=command, cores=len(os.sched_getaffinity(0)))
+    DOC.write_text(head + "\n".join(lines) + "\n" + TAIL, encoding="utf-8")
+
+
+def _rows_of(doc: Path) -> list[str]:
+    """The rows that stand in the table now."""
+    text = doc.read_text(encoding="utf-8") if doc.exists() else ""
+    return [line for line in text.splitlines() if _scenario(line) in CURES]
+
+
+def _scenario(line: str) -> str:
+    return line.split("|")[1].strip() if line.count("|") > 2 else ""
 
 
 TAIL = ""
