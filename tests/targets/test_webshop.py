@@ -65,9 +65,9 @@ def test_the_shops_own_code_is_mapped(shop: webshop.Webshop) -> None:
 
 
 def test_an_apology_is_no_goods(shop: webshop.Webshop) -> None:
-    body = {"state": "completed", "words": "已完成", "goods": ["库存不足，请联系客服", "CARD-1"]}
+    body = {"state": "completed", "node": "卡密已发放", "goods": ["库存不足，请联系客服", "CARD-1"]}
     page = shop.read_page(reply(body))
-    assert page == Page(State.COMPLETED, "已完成", ("CARD-1",), None)
+    assert page == Page(State.COMPLETED, "卡密已发放", ("CARD-1",), None)
 
 
 @pytest.mark.parametrize(
