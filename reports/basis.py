@@ -192,6 +192,7 @@ def _pages(stories: Stories, orders: Orders, times: Times) -> Pages:
     ends = invariants.Ends(
         stuck.last_state(found, n),
         invariants.gone(orders),
+        ended_t,
         _shown_t(stories, State.COMPLETED, n),
         _shown_t(stories, State.REFUNDED, n),
         times.end_t,

@@ -23,10 +23,12 @@ NEEDS_BOOKS = ("orphan_payment", "ghost_order")
 
 class Ends(msgspec.Struct, frozen=True):
     """How the pages of all orders ended: the state last shown (-1 for none), and whether the page is gone (404);
-    when completed and refunded were first read (NaN if never), and the end of the observation."""
+    when a paid order's page first showed an end, and completed and refunded were first read (NaN if never), and the end
+    of the observation."""
 
     last_state: Ints
     is_gone: Bools
+    ended_t: Floats
     completed_t: Floats
     refunded_t: Floats
     end_t: float
@@ -68,10 +70,13 @@ def violations(orders: Orders, ends: Ends, heard: Heard, eps: float) -> dict[str
     short = orders.captured_fen < orders.price_fen
     placed = paid | np.isfinite(orders.placed_t) | np.isfinite(orders.trade_t) | (orders.books > 0) | got
     booked = orders.books > 0
+    # Of goods and refunds after a page's end nobody tells whose journal was cut before it.
+    ended_t = np.fmin(np.fmin(ends.ended_t, orders.gone_t), ends.end_t)
+    unserved = ended_unserved(ends) & (ended_t <= min(heard.money_t, heard.goods_t))
     # Goods that stand only in the books have no time of their own: they were there at the end.
     had_t = np.where(np.isfinite(orders.held_t), orders.held_t, ends.end_t)
     found = {
-        "lost_order": (paid, paid & ~got & ~refunded & ended_unserved(ends)),
+        "lost_order": (paid, paid & ~got & ~refunded & unserved),
         "double_delivery": (placed, orders.goods > QUANTITY),
         "delivered_unpaid": (placed, got & (~paid | short) & (had_t <= heard.money_t)),
         "refund_and_delivered": (paid, refunded & got),

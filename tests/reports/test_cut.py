@@ -24,6 +24,11 @@ def unpaid(order: OrderMaker) -> OrderMaker:
     return order.planned(11).sold(12, "a").seen(State.COMPLETED, 12.2, goods=("a",))
 
 
+def failed(order: OrderMaker) -> OrderMaker:
+    """The page says failed, and nobody heard of goods or of money given back."""
+    return order.placed(11).captured(12).seen(State.FAILED, 13)
+
+
 def undelivered(order: OrderMaker) -> OrderMaker:
     """Sold at 39, and the page did not show it at 39.5, when it was last read."""
     order.placed(11).captured(12).seen(State.PAID, 13).sold(39, "a")
@@ -54,6 +59,8 @@ STORIES: list[tuple[str, Story, str]] = [
     ("delivered_unpaid", unpaid, "payment"),
     ("optimistic_page", returned, "payment"),
     ("optimistic_page", early, "supplier"),
+    ("lost_order", failed, "payment"),
+    ("lost_order", failed, "supplier"),
     ("goods.charged_undelivered", undelivered, "driver-0"),
 ]
 
@@ -79,7 +86,7 @@ def test_whoever_was_killed_before_it_could_tell_is_no_proof(
     assert not findings.claims.ok
 
 
-@pytest.mark.parametrize(("name", "story", "witness"), STORIES[:3])
+@pytest.mark.parametrize(("name", "story", "witness"), STORIES[:-1])
 def test_what_was_absent_while_the_killed_one_still_told_of_others_counts(
     new_run: NewRun, name: str, story: Story, witness: str
 ) -> None:
