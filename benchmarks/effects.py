@@ -162,8 +162,8 @@ def main() -> None:
 REMAINED = """
 ## What remains with the hardened shop
 
-Every paid order of the hardened runs that got stuck or got no goods, by what had struck it and how it ended. *Stuck for*
-is business time in all its stuck episodes.
+Every paid order of the hardened runs that got stuck or got no goods, by what had struck it and how it ended. *Stuck
+for* is business time in all its stuck episodes.
 
 | scenario | orders | struck by | page at the end | code | goods | money | stuck for |
 |---|---|---|---|---|---|---|---|
