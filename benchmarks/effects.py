@@ -169,7 +169,31 @@ for* is business time in all its stuck episodes.
 |---|---|---|---|---|---|---|---|
 """
 TAIL = """
-"""
+
+**Why these remain.** `for_ever`: the game server had accepted the top-up and never said how it ended. At the limit the shop asks
+once more, and gives the order to a person, for the account may have been credited: *manual* is told apart from stuck, and nothing is
+claimed of it. `for_ever_cards`, `never_ends`: the supplier keeps the purchase open. A card that the shop never got was shown to
+nobody, so the money goes back at the limit of three minutes (fifteen in the whole `compensation`), which is later than the two
+minutes that a page may stand still: stuck, and honestly compensated. `sold_out`, `fails_later`, `wrong_account`, `wrong_region`:
+nothing can be delivered, the money is back at once. `locked_database`: no fault is keyed to an order there; these were
+paid at the beginning of a lock that lasts 30 s of business time, which is as long as 支付中 may last.
+
+## What the single switches do, and do not
+
+- `requery_unpaid` finds lost notices, badly signed ones and renamed ones; what the *supplier* or the game server did wrong
+  (`rolling_upgrade`, `signature_failure`, `cheap_channel`, `evening_peak`) it leaves as it is.
+- `tolerant_reader` reads the renamed, retyped and re-coded answers; an answer that stayed away it cannot read.
+- `upstream_timeouts` with `query_supplier` ends every wait, but the product stays locked while the supplier is asked inside the
+  notice; `queue_delivery` takes that lock away, and without a timeout what hangs goes on hanging.
+- `settle_once` ends double delivery and nothing else. `ack_after_commit` loses nothing to a locked database, and waits for
+  the channel's next notice; `requery_unpaid` does not wait.
+- `retry_supplier` alone delivers where requests never arrived; `honest_page` alone delivers nothing more, and says so.
+- `query_supplier` finds what was sold or credited and not heard of; what was never done it cannot finish (`no_progress`).
+- `compensate_late` gives back what a careless reader knows to have failed; a success without cards it takes for a delivery,
+  as the naive shop does (`no_progress`, `compensation`: the page says completed, invariant `optimistic_page`).
+- `recover_after_crash` with `query_supplier` finishes everything that a crash cut; the wait for the channel's next notice
+  is the outage itself.
+"""  # noqa: E501
 
 if __name__ == "__main__":
     main()
