@@ -14,6 +14,7 @@ import psutil
 PYTHON = [sys.executable, "-P", "-m"]
 STOP_WITHIN_S = 5.0
 GONE_WITHIN_S = 5.0
+WATCH_EVERY_S = 0.05
 LAST_LINES = 8
 
 
@@ -47,10 +48,7 @@ class Child:
 
     def ended(self) -> str:
         """How it ended, in words."""
-        code = self.process.returncode
-        if code is None:
-            return "still runs"
-        return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with {code}"
+        return _ended(self.process.returncode)
 
     def signal_group(self, number: signal.Signals) -> None:
         """Signals the child's whole group; nothing where it has gone."""
@@ -160,11 +158,22 @@ class Children:
         self._children.remove(child)
         self._tell_guard(f"- {child.pid}\n")
 
-    async def watch(self, child: Child) -> None:
-        """Returns when a child ends as expected; ChildDied when it does not."""
-        await child.process.wait()
-        if not child.expected:
-            raise died(child)
+    async def watch(self) -> None:
+        """ChildDied as soon as a child ends unasked, be it one that is started later, or the guard; until cancelled."""
+        assert self._guard is not None
+        while True:
+            for child in self._children:
+                if not child.is_running and not child.expected:
+                    raise died(child)
+            if (code := self._guard.returncode) is not None:
+                raise ChildDied(f"guard {_ended(code)}: nobody would end the children of a killed harness")
+            await asyncio.sleep(WATCH_EVERY_S)
+
+
+def _ended(code: int | None) -> str:
+    if code is None:
+        return "still runs"
+    return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"exited with {code}"
 
 
 def _running_in(group: int) -> Iterator[int]:

@@ -146,7 +146,10 @@ class Run:
         """Everything between the first child and the last; a child's death or a second interrupt ends it at once."""
         try:
             async with asyncio.TaskGroup() as group:
-                beside = [group.create_task(self._give_up_when_told(), name="second interrupt")]
+                beside = [
+                    group.create_task(self._give_up_when_told(), name="second interrupt"),
+                    group.create_task(timeline.children.watch(), name="watch children"),
+                ]
                 await timeline.begin(Phase.PREPARE)
                 shop = self.shop = self._new_shop(timeline)
                 house = self.house = House(self._house_faults, shop, timeline.clock, timeline.struck, self.show)
@@ -155,10 +158,6 @@ class Run:
                 await shop.start()
                 await house.rehearse()
                 drivers = await self._start_drivers(epoch, timeline)
-                beside.append(group.create_task(shop.watch(), name="watch shop"))
-                for child in timeline.children.running():
-                    if child is not shop.child:
-                        beside.append(group.create_task(timeline.children.watch(child), name=f"watch {child.name}"))
                 beside.append(group.create_task(timeline.beat(), name="heartbeat"))
                 await self._warm_up(timeline)
                 await self._load(timeline, house)

@@ -1,4 +1,4 @@
-"""The shop under test as the harness holds it: started, stopped in its tracks, killed, started again, and watched."""
+"""The shop under test as the harness holds it: started, stopped in its tracks, killed, and started again."""
 
 import asyncio
 import os
@@ -33,14 +33,13 @@ class Shop:
         self, target: Target, children: Children, state: Path, command: Callable[[dict[str, str]], Command]
     ) -> None:
         """`command`: what to start, given what a target file may fill in of the shop itself (see `values`)."""
-        self._target, self._children, self._command = target, children, command
+        self._target, self.children, self._command = target, children, command
         self._port_file = state / "shop.port"
         self._writes_port = target.start.names("port_file")
         self._port = 0 if self._writes_port else _free_port()
         self.data = state / "shop"
         self.up = asyncio.Event()
         self.restarts = 0
-        self._begun = asyncio.Event()
         self._child: Child | None = None
         self._holds: Counter[int] = Counter()
 
@@ -68,8 +67,7 @@ class Shop:
         self.data.mkdir(exist_ok=True)
         self._port_file.unlink(missing_ok=True)
         command, within_s = self._command(self.values), float(self._target.start.within)
-        self._child = shop = await self._children.start("shop", command.argv, command.env)
-        self._begun.set()
+        self._child = shop = await self.children.start("shop", command.argv, command.env)
         if self._writes_port:
             port = int(await wait_for_file(shop, self._port_file, within_s=within_s))
             if self._port not in (0, port):
@@ -98,17 +96,10 @@ class Shop:
             f"its last lines: {shop.last_lines()}"
         )
 
-    async def watch(self) -> None:
-        """ChildDied as soon as the shop ends unasked, whichever process it is by then."""
-        while True:
-            await self._begun.wait()
-            self._begun.clear()
-            await self._children.watch(self.child)
-
     async def kill(self) -> None:
         """Kills all of it, as a crash would. It is down until it is started again."""
         self.up.clear()
-        await self._children.kill(self.child)
+        await self.children.kill(self.child)
 
     async def restart(self) -> None:
         """Starts it again after a kill; ChildDied as `start`."""

@@ -175,9 +175,10 @@ class Up:
         """Keeps the faults in force until told to stop; ChildDied as soon as a mock dies."""
         try:
             async with asyncio.TaskGroup() as group:
-                beside = [group.create_task(timeline.beat(), name="heartbeat")]
-                for child in timeline.children.running():
-                    beside.append(group.create_task(timeline.children.watch(child), name=f"watch {child.name}"))
+                beside = [
+                    group.create_task(timeline.beat(), name="heartbeat"),
+                    group.create_task(timeline.children.watch(), name="watch children"),
+                ]
                 ready()
                 await self._stop.wait()
                 for task in beside:

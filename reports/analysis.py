@@ -70,7 +70,7 @@ def _findings(stories: Stories, b: Basis, bad: lasthop.Bad, strikes: lasthop.Str
     plan, times, paid = b.plan, b.times, b.orders.paid
     became = outcomes.outcomes(b.orders, b.pages.ends, b.is_open, b.goods_shared)
     wishes, paid_twice = outcomes.intents(b.orders)
-    counted = {**invariants.goods_counted(b.orders), "intents.paid_twice": paid_twice}
+    counted = {**invariants.goods_counted(b.orders, b.is_looked_at), "intents.paid_twice": paid_twice}
     waits, was_asked = asked.waits(b.orders, times.end_t, b.to_business)
     measures = {**_measures(b, became, counted), "goods.paid_to_request.p95": asked.p95(waits, was_asked)}
     assert measures.keys() == MEASURES.keys()

@@ -9,6 +9,7 @@ from ledger.journal import Wholeness
 from ledger.rundir import Verdict as Verified
 from ledger.states import Phase, State
 from plan.run import Plan
+from reports import goods
 from reports.findings import Invariant
 from reports.measure import honesty, invariants, load, outcomes, rates, stuck, unchanged
 from reports.orders import Orders
@@ -119,6 +120,14 @@ class Basis(msgspec.Struct, frozen=True):
         return np.fmax(np.nan_to_num(until - self.orders.captured_t), 0.0) * self.to_business
 
     @property
+    def is_looked_at(self) -> Bools:
+        """Orders of whose goods the end is known: all in a run that came to its end; where it was cut, those whose page
+        was still read after it might have told of what was sold."""
+        with np.errstate(invalid="ignore"):
+            after = self.pages.read_t - self.orders.sold_t > self.eps_s * SECOND_NS
+        return np.asarray(after | self.times.is_complete)
+
+    @property
     def is_open(self) -> Bools:
         """Paid orders that had not ended, nor were held."""
         return np.asarray(self.orders.paid & ~np.isfinite(self.pages.ended_t))
@@ -137,8 +146,10 @@ def basis(stories: Stories) -> Basis:
     excess_s = (episodes.end - episodes.onset) * to_business
     eps = (float(plan.poll_every) + EPS_S) * SECOND_NS
     has_books = bool(orders.books.any())
-    told = honesty.judge(orders, pages.seen, stories.work(), until_t=pages.read_t, end_t=times.end_t, eps=eps)
-    violated = invariants.violations(orders, pages.ends, eps)
+    heard = _heard(stories)
+    known_t = min(times.end_t, heard.money_t, heard.goods_t)
+    told = honesty.judge(orders, pages.seen, stories.work(), until_t=pages.read_t, end_t=known_t, eps=eps)
+    violated = invariants.violations(orders, pages.ends, heard, eps)
     return Basis(
         plan=plan,
         orders=orders,
@@ -159,6 +170,12 @@ def basis(stories: Stories) -> Basis:
         has_books=has_books,
         goods_shared=stories.goods_shared(),
     )
+
+
+def _heard(stories: Stories) -> invariants.Heard:
+    """Every role of the plan is one process with one journal, called as the role."""
+    roles = {upstream.role for upstream in stories.plan.upstreams.values()}
+    return invariants.Heard(stories.heard_t(roles - set(goods.SOURCES)), stories.heard_t(roles & set(goods.SOURCES)))
 
 
 def _pages(stories: Stories, orders: Orders, times: Times) -> Pages:

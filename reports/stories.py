@@ -5,7 +5,7 @@ Times are ns on the run's axis as float64 (exact below 104 days), NaN where the 
 """
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from ledger.journal import STRUCK_PREFIX
+from ledger.journal import STRUCK_PREFIX, SUFFIX, FileCheck, Wholeness, check
 from ledger.rundir import RunDir, RunDirError
 from ledger.states import State
 from plan.orders import number_of, order_key, wish
@@ -180,6 +180,22 @@ class Stories:
         """The wall clock's time at the beginning of the run's axis, ns since 1970; None where nobody wrote it down."""
         found = _floats(self.query("SELECT min(wall_ns) AS t FROM raw WHERE k = 'phase'")["t"])[0]
         return float(found) if np.isfinite(found) else None
+
+    def heard_t(self, writers: Iterable[str]) -> float:
+        """Until when the journals of these writers are whole: for good where they were closed, else until their last
+        event, and not at all where one is damaged or missing. Of what is later, absence proves nothing."""
+        found = self.query("SELECT w, max(t) AS t FROM raw WHERE w IS NOT NULL GROUP BY w")
+        last = dict(zip(found["w"].tolist(), _floats(found["t"]).tolist(), strict=True))
+        checks = {path.name: check(path) for path in self.run.journals(struck=False)}
+        return min((self._whole_t(checks.get(f"{w}{SUFFIX}"), last.get(w)) for w in writers), default=np.inf)
+
+    @staticmethod
+    def _whole_t(found: FileCheck | None, last_t: float | None) -> float:
+        if found is None or found.wholeness is Wholeness.BROKEN:
+            return -np.inf
+        if found.wholeness is Wholeness.CLOSED:
+            return np.inf
+        return -np.inf if last_t is None else last_t
 
     def last_t(self) -> float:
         """The last moment anybody recorded; 0 for a run without events."""

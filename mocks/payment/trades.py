@@ -160,8 +160,9 @@ class Trades:
         return [self._by_no[trade_no] for trade_no in self._by_o.get(o, ())]
 
     def learn_key(self, trade: Trade, key: str) -> None:
-        """The buyer told the key of an order whose shop passed none through: facts are written under it from now on."""
-        if trade.keyed_by == "key" or trade.o == key:
+        """The buyer told the key of an order whose shop passed none through: facts are written under it from now on.
+        Of a trade that is paid, the money stays his who paid, whoever comes to its page later."""
+        if trade.keyed_by == "key" or trade.o == key or trade.is_captured:
             return
         left = tuple(no for no in self._by_o[trade.o] if no != trade.trade_no)
         if left:

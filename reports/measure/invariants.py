@@ -32,6 +32,14 @@ class Ends(msgspec.Struct, frozen=True):
     end_t: float
 
 
+class Heard(msgspec.Struct, frozen=True):
+    """Until when (ns) the record is whole of money taken and given back, and of goods sold: inf where the journals of
+    those who tell of it were closed. What is absent from a later time may have happened."""
+
+    money_t: float = np.inf
+    goods_t: float = np.inf
+
+
 def gone(orders: Orders) -> Bools:
     """Orders whose page answered 404 and was never good again. Of one whose driver was killed nobody knows."""
     followed = np.isfinite(orders.final_t) | (orders.polls_seen == 0)
@@ -53,37 +61,39 @@ class Violated(msgspec.Struct, frozen=True):
     did: Bools
 
 
-def violations(orders: Orders, ends: Ends, eps: float) -> dict[str, Violated]:
+def violations(orders: Orders, ends: Ends, heard: Heard, eps: float) -> dict[str, Violated]:
     """Every invariant of the plan's vocabulary, by order. `eps` in ns."""
     paid, got = orders.paid, orders.goods > 0
     refunded = orders.is_refunded
     short = orders.captured_fen < orders.price_fen
     placed = paid | np.isfinite(orders.placed_t) | np.isfinite(orders.trade_t) | (orders.books > 0) | got
     booked = orders.books > 0
+    # Goods that stand only in the books have no time of their own: they were there at the end.
+    had_t = np.where(np.isfinite(orders.held_t), orders.held_t, ends.end_t)
     found = {
         "lost_order": (paid, paid & ~got & ~refunded & ended_unserved(ends)),
         "double_delivery": (placed, orders.goods > QUANTITY),
-        "delivered_unpaid": (placed, got & (~paid | short)),
+        "delivered_unpaid": (placed, got & (~paid | short) & (had_t <= heard.money_t)),
         "refund_and_delivered": (paid, refunded & got),
         "double_refund": (paid, orders.refunded_fen > orders.captured_fen),
         "orphan_payment": (paid, paid & ~refunded & ~(booked & orders.booked_holds)),
-        "ghost_order": (booked, orders.booked_paid & ~paid),
-        "optimistic_page": (orders.polls_seen > 0, _optimistic(orders, ends, eps)),
+        "ghost_order": (booked, orders.booked_paid & ~paid & (ends.end_t <= heard.money_t)),
+        "optimistic_page": (orders.polls_seen > 0, _optimistic(orders, ends, heard, eps)),
     }
     assert found.keys() == INVARIANTS.keys()
     return {name: Violated(could | did, did) for name, (could, did) in found.items()}
 
 
-def _optimistic(orders: Orders, ends: Ends, eps: float) -> Bools:
+def _optimistic(orders: Orders, ends: Ends, heard: Heard, eps: float) -> Bools:
     """The page said completed without goods, or refunded without a refund, for longer than eps."""
     with np.errstate(invalid="ignore"):
         goods_t = np.fmin(orders.goods_t, orders.credited_t)
         # Goods that stand only in the books have no time of their own: they were there in time.
         goods_t = np.where((orders.goods > 0) & ~np.isfinite(goods_t), -np.inf, goods_t)
         goods_t = np.where(orders.goods > 0, goods_t, np.inf)
-        no_goods = np.fmin(goods_t, ends.end_t) - ends.completed_t > eps
+        no_goods = np.fmin(goods_t, min(ends.end_t, heard.goods_t)) - ends.completed_t > eps
         returned_t = np.where(np.isfinite(orders.refunded_t), orders.refunded_t, np.inf)
-        no_refund = np.fmin(returned_t, ends.end_t) - ends.refunded_t > eps
+        no_refund = np.fmin(returned_t, min(ends.end_t, heard.money_t)) - ends.refunded_t > eps
     return np.asarray(no_goods | no_refund)
 
 
@@ -109,14 +119,14 @@ def listed(keys: list[str], could: Bools, did: Bools) -> Invariant:
     return Invariant(k, n, clopper_pearson_upper(k, n), first, method="Clopper-Pearson, one-sided 95 %")
 
 
-def goods_counted(orders: Orders) -> dict[str, Invariant]:
+def goods_counted(orders: Orders, looked: Bools) -> dict[str, Invariant]:
     """Goods that upstreams sold beyond what was ordered, and those they sold that never came to the buyer; over the
-    orders that upstreams vouch for and sold to."""
+    orders that upstreams vouch for and sold to. `looked`: orders whose page was read for long enough to say so."""
     sold_to = orders.is_vouched & (orders.sold > 0)
     if not orders.is_vouched.any():
         none = Invariant(0, 0, None, [], evaluated=False, method="no upstream vouches for goods")
         return {"goods.bought_twice": none, "goods.charged_undelivered": none}
     return {
         "goods.bought_twice": listed(orders.keys, sold_to, orders.sold > QUANTITY),
-        "goods.charged_undelivered": listed(orders.keys, sold_to, sold_to & (orders.goods == 0)),
+        "goods.charged_undelivered": listed(orders.keys, sold_to & looked, sold_to & looked & (orders.goods == 0)),
     }

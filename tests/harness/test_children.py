@@ -6,10 +6,11 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 
 from harness import guard
-from harness.children import PYTHON, ChildDied, Children, wait_for_file
+from harness.children import PYTHON, WATCH_EVERY_S, ChildDied, Children, wait_for_file
 
 SLEEPER = [sys.executable, "-c", "import signal; signal.pause()"]
 DEAF = [
@@ -53,17 +54,44 @@ async def test_an_exception_ends_every_child_also_a_stopped_one(tmp_path: Path) 
 
 async def test_a_child_that_dies_unasked_is_told_with_its_last_lines(tmp_path: Path) -> None:
     async with Children(tmp_path) as children:
-        child = await children.start("talker", [sys.executable, "-c", "print('first'); exit('no such stock')"], {})
+        await children.start("talker", [sys.executable, "-c", "print('first'); exit('no such stock')"], {})
         with pytest.raises(ChildDied, match=r"talker exited with 1; its last lines .*no such stock"):
-            await children.watch(child)
+            await asyncio.wait_for(children.watch(), 10)
 
 
 async def test_a_child_that_was_killed_is_told_by_the_signals_name(tmp_path: Path) -> None:
     async with Children(tmp_path) as children:
         child = await children.start("sleeper", SLEEPER, {})
         os.kill(child.pid, signal.SIGKILL)
-        with pytest.raises(ChildDied, match="was killed by SIGKILL"):
-            await children.watch(child)
+        with pytest.raises(ChildDied, match="sleeper was killed by SIGKILL"):
+            await asyncio.wait_for(children.watch(), 10)
+
+
+async def test_a_child_that_was_started_while_the_others_were_watched_is_watched_too(tmp_path: Path) -> None:
+    async with Children(tmp_path) as children:
+        await children.start("first", SLEEPER, {})
+        watching = asyncio.get_running_loop().create_task(children.watch())
+        second = await children.start("second", SLEEPER, {})
+        os.kill(second.pid, signal.SIGKILL)
+        with pytest.raises(ChildDied, match="second was killed by SIGKILL"):
+            await asyncio.wait_for(watching, 10)
+
+
+async def test_children_that_were_asked_to_end_are_no_deaths(tmp_path: Path) -> None:
+    async with Children(tmp_path) as children:
+        stopped, killed = [await children.start(name, SLEEPER, {}) for name in ("stopped", "killed")]
+        await children.stop(stopped)
+        await children.kill(killed)
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(children.watch(), 3 * WATCH_EVERY_S)
+
+
+async def test_a_guard_that_was_killed_is_told_for_it_guards_no_more(tmp_path: Path) -> None:
+    async with Children(tmp_path) as children:
+        (pid,) = [p.pid for p in psutil.Process().children() if "harness.guard" in p.cmdline()]
+        os.kill(pid, signal.SIGKILL)
+        with pytest.raises(ChildDied, match="guard was killed by SIGKILL: nobody would end the children"):
+            await asyncio.wait_for(children.watch(), 10)
 
 
 async def test_a_command_that_is_not_there_is_one_clear_line(tmp_path: Path) -> None:

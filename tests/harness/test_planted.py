@@ -2,9 +2,11 @@
 
 from pathlib import Path
 
+import duckdb
 import pytest
 import yaml
 
+from harness.run import Exit
 from plan.gates import INVARIANTS
 from plan.orders import order_key
 from tests.harness.planted_shop import BUGS
@@ -20,11 +22,14 @@ BROKEN_BY = {
     "double_delivery": {"twice"},
     "delivered_unpaid": {"unpaid"},
     "refund_and_delivered": {"both"},
-    "double_refund": set[str](),  # the channel gives back no more than it took: only a journal can show it
+    "double_refund": set[
+        str
+    ](),  # the channel refuses it: tests/reports/test_invariants.py has the journal that shows one
     "orphan_payment": {"orphan", "lost"},  # an order that the books call expired is booked as unpaid
     "ghost_order": {"ghost", "unpaid"},  # one that they call completed, as paid
     "optimistic_page": {"early"},
 }
+FALSE_PROGRESS = {"idle", "slow"}
 COUNTED = {
     "goods.bought_twice": {"twice", "spare"},
     "goods.charged_undelivered": {"unread"},
@@ -67,13 +72,14 @@ SCENARIO = {
     "target": "./shop.yaml",
     "profile": "default",
     "compress": 15,
-    "load": {"shape": "constant", "rate": "8/s", "orders": ORDERS},
+    "load": {"shape": "constant", "rate": "10/s", "orders": ORDERS},
     "mix": {"product": {"card_10": "100%"}, "channel": {"epay": "100%"}, "pay_delay": {"constant": "3 s"}},
     "upstreams": {"epay": {"dialect": "epay"}, "store": {"dialect": "sharedstore"}},
     "faults": [{"id": "again", "fault": "reorders", "at": "buyer>shop", "orders": "60%..61%", "after": "15 s"}],
-    "deadline": "2 min",
+    "deadline": "75 s",
     "warm_up": 0,
     "evidence": {"orders": 10},
+    "gates": [*(f"invariants.{name} == 0" for name in BROKEN_BY), *(f"{name} == 0" for name in COUNTED)],
 }
 
 
@@ -104,7 +110,21 @@ def test_a_count_finds_the_planted_orders_and_no_other(name: str, played: Played
     assert played.findings["counted"][name]["orders"] == keys(COUNTED[name]), played.said
 
 
-def test_false_progress_is_that_of_the_shop_that_asked_nobody(played: Played) -> None:
-    (state,) = [s for s in played.findings["honesty"]["states"] if s["state"] == "recharging"]
-    assert state["false_progress"] == len(("idle", "slow"))
-    assert played.findings["measures"]["honesty.false_progress"]["value"] > 0.2
+@pytest.mark.parametrize(("name", "bugs"), [("false_progress", FALSE_PROGRESS), ("optimistic", {"early"})])
+def test_dishonest_time_is_that_of_the_planted_orders_and_no_other(name: str, bugs: set[str], played: Played) -> None:
+    sql = f"SELECT key FROM read_parquet(?) WHERE {name}_business_s > 0 ORDER BY key"
+    assert [key for (key,) in duckdb.execute(sql, [str(played.folder.orders)]).fetchall()] == keys(bugs), played.said
+    assert played.findings["measures"][f"honesty.{name}"]["value"] > 0
+
+
+def test_every_gate_on_a_planted_bug_fails_and_the_run_with_them(played: Played) -> None:
+    verdicts = {gate["measure"]: gate["verdict"] for gate in played.findings["gates"]}
+    wanted = {f"invariants.{name}": "fail" if bugs else "pass" for name, bugs in BROKEN_BY.items()}
+    assert verdicts == {**wanted, **dict.fromkeys(COUNTED, "fail")}
+    assert played.code == Exit.GATE_FAILED
+
+
+def test_the_channel_gives_the_money_back_once_however_often_the_shop_asks(played: Played) -> None:
+    key = order_key(NUMBER["refunds"])
+    asked, given = ([e.o for e in played.events(kind)].count(key) for kind in ("refund_requested", "refunded"))
+    assert (asked, given) == (2, 1)

@@ -46,7 +46,7 @@ async def test_a_stopped_shop_can_be_killed_too(tmp_path: Path) -> None:
 
 async def test_a_planned_kill_is_no_death_and_the_next_death_is(tmp_path: Path) -> None:
     async with a_shop(tmp_path) as shop:
-        watching = asyncio.get_running_loop().create_task(shop.watch())
+        watching = asyncio.get_running_loop().create_task(shop.children.watch())
         await shop.kill()
         await shop.restart()
         assert not watching.done()

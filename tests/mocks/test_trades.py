@@ -95,6 +95,17 @@ def test_a_key_passed_through_is_not_overruled_by_a_buyer(till: Till) -> None:
     assert trade.o == "b00000001"
 
 
+def test_a_second_buyer_at_a_paid_trade_does_not_take_over_the_money(till: Till) -> None:
+    trade = till.trades.create(an_order(), Subject("C1", "order_number", "C1"))
+    for buyer in ("b00000009", "b00000010"):
+        till.trades.learn_key(trade, buyer)
+        till.trades.capture(trade)
+    till.trades.refund(trade, Fen(AMOUNT))
+    assert {(type(event), event.o) for event in till.events if not isinstance(event, TradeCreated)} == {
+        (Captured, "b00000009"), (RefundRequested, "b00000009"), (Refunded, "b00000009")
+    }  # fmt: skip
+
+
 def test_a_number_is_never_given_twice_not_even_after_forgetting(till: Till) -> None:
     first = till.make().trade_no
     assert till.trades.forget() == 1

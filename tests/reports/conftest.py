@@ -229,20 +229,23 @@ class RunMaker:
     def order(self, n: int) -> OrderMaker:
         return OrderMaker(self, n)
 
-    def write(self, *, collected: bool = True, closed: bool = True, sealed: bool = True) -> RunDir:
-        """The run directory; `collected` with its last phases, `closed` with its journals closed, `sealed` with its
-        manifest."""
+    def write(
+        self, *, collected: bool = True, closed: bool = True, sealed: bool = True, killed: tuple[str, ...] = ()
+    ) -> RunDir:
+        """The run directory; `collected` with its last phases, `closed` with its journals closed, but for those of the
+        `killed` writers, `sealed` with its manifest."""
         if collected:
             for phase, at in ((Phase.HEAL, self.heal_s), (Phase.SETTLE, self.heal_s), (Phase.COLLECT, self.end_s)):
                 self.put("harness", facts.PhaseBegan(t=ns(at), phase=phase))
         self.dir.events.mkdir(parents=True)
         run.save(self.plan, self.dir.plan)
-        for writer, told in self.events.items():
+        silent = {upstream.role for upstream in self.plan.upstreams.values()} - self.events.keys()
+        for writer, told in {**self.events, **dict.fromkeys(sorted(silent), ())}.items():
             journal = Journal(self.dir.events / f"{writer}{SUFFIX}", writer.removeprefix(STRUCK_PREFIX))
             for event in sorted(told, key=lambda e: e.t):
                 journal.append(event)
             journal.flush()
-            if closed:
+            if closed and writer not in killed:
                 journal.close()
         if sealed:
             self.dir.seal()
