@@ -36,7 +36,7 @@ bench: .venv/.made ## measure; figures as ratios within one run
 	  echo "== $$b"; $(BIN)/python benchmarks/$$b.py || exit 1; done
 
 effects: .venv/.made ## play every scenario and write docs/effects.md (half an hour)
-	@$(BIN)/python benchmarks/effects.py
+	@$(BIN)/python benchmarks/effects.py --fresh
 
 schema: .venv/.made ## write scenarios/scenario.schema.json and the table in docs/faults.md again
 	@$(BIN)/orderjam schema > scenarios/scenario.schema.json && $(BIN)/python -m faults.table

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-RATES = (40, 80, 150, 220, 300, 400)
+RATES = (40, 80, 120, 150, 180, 220, 300)
 LOAD_S = 10
 LATENESS_MAX_S = 0.05
 

@@ -1,6 +1,7 @@
 """The phases of a run told to every child, the heartbeat that keeps faults alive, and what children say back."""
 
 import asyncio
+import os
 from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -103,17 +104,25 @@ class Timeline:
     def _sample(self) -> None:
         lags = {name: status.lag_ms for name, status in self.mock_status.items()}
         lags |= {f"driver-{i}": status.lag_ms for i, status in self.driver_status().items()}
+        groups = _groups()
         for child in self.children.running():
-            try:
-                process = self._processes.setdefault(child.pid, psutil.Process(child.pid))
-                with process.oneshot():
-                    cpu, rss = process.cpu_percent(), process.memory_info().rss
-            except psutil.NoSuchProcess:
-                continue
+            cpu, rss = self._spent(groups.get(child.pid, []))
             lag = lags.get(child.name)
             self.journal.append(
                 Health(t=self.clock.t(), child=child.name, cpu=cpu, rss_mb=round(rss / 2**20, 1), lag_ms=lag)
             )
+
+    def _spent(self, pids: list[int]) -> tuple[float, int]:
+        """CPU in percent of a core since the last look, and resident bytes, of some processes together."""
+        cpu, rss = 0.0, 0
+        for pid in pids:
+            try:
+                process = self._processes.setdefault(pid, psutil.Process(pid))
+                with process.oneshot():
+                    cpu, rss = cpu + process.cpu_percent(), rss + process.memory_info().rss
+            except psutil.NoSuchProcess:
+                self._processes.pop(pid, None)
+        return round(cpu, 1), rss
 
     def driver_status(self) -> dict[int, DriverStatus]:
         """What each driver process last said, by its number."""
@@ -161,6 +170,17 @@ class Timeline:
     async def close(self) -> None:
         if self._http is not None:
             await self._http.close()
+
+
+def _groups() -> dict[int, list[int]]:
+    """All processes by their group: a child leads one, and what it has started belongs to it."""
+    groups: dict[int, list[int]] = {}
+    for pid in psutil.pids():
+        try:
+            groups.setdefault(os.getpgid(pid), []).append(pid)
+        except ProcessLookupError:
+            continue
+    return groups
 
 
 async def wait_or(stop: asyncio.Event, seconds: float) -> bool:
