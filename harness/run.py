@@ -130,6 +130,8 @@ class Run:
                     await self._phases(epoch, timeline)
                 finally:
                     await timeline.close()
+                    if self.shop is not None:
+                        self.shop.close()
         except (ChildDied, HouseError) as error:
             return self._broken(error)
         except StoppedNow:

@@ -36,7 +36,8 @@ class Shop:
         self._target, self.children, self._command = target, children, command
         self._port_file = state / "shop.port"
         self._writes_port = target.start.names("port_file")
-        self._port = 0 if self._writes_port else _free_port()
+        self._reserved = _reserved_port() if target.start.names("port") else None
+        self._port = int(self._reserved.getsockname()[1]) if self._reserved else 0
         self.data = state / "shop"
         self.up = asyncio.Event()
         self.restarts = 0
@@ -59,7 +60,7 @@ class Shop:
 
     @property
     def values(self) -> dict[str, str]:
-        """What a target file may fill in of the shop itself. Port 0: at its first start it takes a free one."""
+        """What a target file may fill in of the shop itself. Port 0: it names none and takes any at its first start."""
         return {"data": str(self.data), "port_file": str(self._port_file), "port": str(self._port)}
 
     async def start(self) -> None:
@@ -71,7 +72,7 @@ class Shop:
         if self._writes_port:
             port = int(await wait_for_file(shop, self._port_file, within_s=within_s))
             if self._port not in (0, port):
-                raise ChildDied(f"shop was at port {self._port} and came back at {port}; legal: start it at {{port}}")
+                raise ChildDied(f"shop belongs at port {self._port} and came up at {port}; legal: start it at {{port}}")
             self._port = port
         await self._wait_until_ready(shop, self.url + self._target.start.ready, within_s)
         self.up.set()
@@ -95,6 +96,11 @@ class Shop:
             f"shop did not answer {url} with status 200 within {within_s:g} s; last: {last}; "
             f"its last lines: {shop.last_lines()}"
         )
+
+    def close(self) -> None:
+        """Gives the port back; the shop is not started again."""
+        if self._reserved is not None:
+            self._reserved.close()
 
     async def kill(self) -> None:
         """Kills all of it, as a crash would. It is down until it is started again."""
@@ -157,7 +163,10 @@ class Shop:
         return True
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+def _reserved_port() -> socket.socket:
+    """A socket bound to a free port and never listening: while it is open the kernel gives that port to nobody who asks
+    for any port, and a server that names it (with SO_REUSEADDR, as servers do) may listen there, again after a kill."""
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind(("127.0.0.1", 0))
+    return held

@@ -44,7 +44,10 @@ async def a_shop(folder: Path, house: House = HOUSE) -> AsyncIterator[Shop]:
             lambda own: Command([webshop.filled(part, own) for part in target.start.command], {}),
         )
         await shop.start()
-        yield shop
+        try:
+            yield shop
+        finally:
+            shop.close()
 
 
 async def until(what: Callable[[], object], *, within_s: float = WITHIN_S) -> None:

@@ -1,6 +1,7 @@
 import asyncio
 import os
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -36,6 +37,20 @@ async def test_a_killed_shop_comes_back_at_its_port_with_its_data_and_nothing_of
         assert (shop.data / "kept").exists()
 
 
+async def test_nobody_who_asks_for_any_port_is_given_that_of_a_killed_shop(tmp_path: Path) -> None:
+    async with a_shop(tmp_path) as shop:
+        await shop.kill()
+        port, given = int(shop.url.rpartition(":")[2]), list[socket.socket]()
+        try:
+            for _ in range(200):  # the kernel tries next where it looked last: in its own order, not at random
+                given.append(socket.create_server(("127.0.0.1", 0)))
+            assert port not in {taken.getsockname()[1] for taken in given}
+        finally:
+            for taken in given:
+                taken.close()
+        await shop.restart()
+
+
 async def test_a_stopped_shop_can_be_killed_too(tmp_path: Path) -> None:
     async with a_shop(tmp_path) as shop:
         with shop.stopped("web"):
@@ -65,7 +80,7 @@ async def test_a_shop_that_had_died_by_itself_is_not_taken_for_a_kill(tmp_path: 
 
 @pytest.mark.parametrize(
     ("flag", "says"),
-    [("broken", "its last lines .*the database is damaged"), ("wanders", "came back at .*; legal: start it at {port}")],
+    [("broken", "its last lines .*the database is damaged"), ("wanders", "came up at .*; legal: start it at {port}")],
 )
 async def test_a_shop_that_does_not_come_back_is_told_with_its_reason(tmp_path: Path, flag: str, says: str) -> None:
     async with a_shop(tmp_path) as shop:

@@ -105,6 +105,15 @@ class Running:
 
 
 @asynccontextmanager
+async def a_port() -> AsyncIterator[int]:
+    """A port kept for the shop, also while it is dead: bound and never listening, it is given to nobody else."""
+    with socket.socket() as held:
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.bind(("127.0.0.1", 0))
+        yield int(held.getsockname()[1])
+
+
+@asynccontextmanager
 async def a_shop(data: Path) -> AsyncIterator[Running]:
     epay, supplier = FakeEpay(), FakeSupplier("a")
     upstream = web.Application()
@@ -116,9 +125,7 @@ async def a_shop(data: Path) -> AsyncIterator[Running]:
             web.post("/a/shared/commodity/query", supplier.query),
         ]
     )
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = int(free.getsockname()[1])
-    async with TestServer(upstream) as server, aiohttp.ClientSession() as session:
+    async with TestServer(upstream) as server, aiohttp.ClientSession() as session, a_port() as port:
         channel = {"url": str(server.make_url("/epay/")), "pid": "1001", "key": KEY}
         environ = {name: value for name, value in os.environ.items() if not name.startswith("CARDSHOP_")}
         environ |= SHORT | {
