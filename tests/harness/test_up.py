@@ -130,8 +130,8 @@ def up(folder: Path, *words: str, **env: str) -> Iterator[Up]:
 
 
 def free_ports() -> int:
-    """A port that is free, as are the two behind it."""
-    for base in range(20000 + os.getpid() % 20000, 60000, 7):
+    """A port that is free, as are the two behind it, below those that the kernel gives to whoever asks for any."""
+    for base in range(20000 + os.getpid() % 12000, 32700, 7):
         with ExitStack() as taken, suppress(OSError):
             for port in range(base, base + 3):
                 taken.enter_context(socket.create_server(("127.0.0.1", port)))
