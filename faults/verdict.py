@@ -22,13 +22,62 @@ class When(StrEnum):
 
 
 class Variant(StrEnum):
-    """How a text is signed, or a signature checked: by the rule, or wrongly in one of the ways that are seen."""
+    """How a text is signed, or a signature checked, otherwise than by the plain rule: wrongly in one of the ways that
+    are seen, or (those in `VALID`) oddly and still right. A dialect knows those that mean something in it."""
 
     WRONG_KEY = "wrong_key"
     MISSING = "missing"
     CHARSET_GBK = "charset_gbk"
     EMPTY_KEPT = "empty_kept"
     CASE = "case"
+    JSON_ESCAPING = "json_escaping"
+    UNSORTED = "unsorted"
+    SORT_LOCALE = "sort_locale"
+    URLENCODED = "urlencoded"
+    DOUBLE_ENCODED = "double_encoded"
+    PLUS_SPACE = "plus_space"
+    TYPE_CONFUSION = "type_confusion"
+    TYPE_IN_STRING = "type_in_string"
+    KEY_TAIL = "key_tail"
+    MERGED_SOURCES = "merged_sources"
+    BODY_RESERIALIZED = "body_reserialized"
+    TRAILING_NEWLINE = "trailing_newline"
+    MISSING_TYPE_HEADER = "missing_type_header"
+    PARTIAL_COVER = "partial_cover"
+    SKEW_6_MIN = "skew_6_min"
+    SKEW_11_MIN = "skew_11_min"
+    SKEW_1_DAY = "skew_1_day"
+    UNIT_SKEW = "unit_skew"
+    TIME_ZONE = "time_zone"
+    CERT_ROTATED = "cert_rotated"
+    UNKNOWN_SERIAL = "unknown_serial"
+    EMPTY_SERIAL = "empty_serial"
+    PROBE = "probe"
+    GCM_BAD_TAG = "gcm_bad_tag"
+    V3KEY_CHANGED = "v3key_changed"
+    NUMBER_FORMAT = "number_format"
+    # Odd, and right all the same.
+    FIELD_ORDER = "field_order"
+    ESCAPED = "escaped"
+    SPACED = "spaced"
+    SIGN_FIRST = "sign_first"
+    EXTRA_FIELD = "extra_field"
+    CERT_OVERLAP = "cert_overlap"
+    SKEW_4_MIN = "skew_4_min"
+
+
+VALID = frozenset(
+    {
+        Variant.FIELD_ORDER,
+        Variant.ESCAPED,
+        Variant.SPACED,
+        Variant.SIGN_FIRST,
+        Variant.EXTRA_FIELD,
+        Variant.CERT_OVERLAP,
+        Variant.SKEW_4_MIN,
+    }
+)
+"""Those that a good shop accepts: the answer or notice is signed rightly, and only looks unusual."""
 
 
 class Stripped(StrEnum):

@@ -18,11 +18,12 @@ from harness.hand import FILE, Added, Hand, Known, Said, find, known_in, remembe
 from harness.run import Exit
 from harness.saved import as_scenario
 from harness.up import Standing, Up, UpOptions, plan_of
-from harness.wiring import STUB, TOKEN_VARIABLE, roles
+from harness.wiring import TOKEN_VARIABLE, roles
 from ledger.rundir import RunDir
 from ledger.states import Hop
 from mocks.loopback import is_loopback_host
 from plan import run as plans
+from plan.dialects import DIALECTS, STUB
 from plan.run import Plan, UpstreamPlan
 from plan.stubs import read as read_stubs
 from plan.units import WireTime
@@ -122,7 +123,7 @@ def _plan(scenario: str | None, target: str | None) -> tuple[Plan, Target]:
 def _with_stubs(plan: Plan, file: Path) -> Plan:
     if STUB in plan.upstreams:
         refuse(f"--stubs {file}: the scenario has an upstream {STUB!r} already")
-    more = UpstreamPlan(loader.ROLES[STUB], STUB, file=str(file.resolve()), stubs=read_stubs(file))
+    more = UpstreamPlan(DIALECTS[STUB].role, STUB, file=str(file.resolve()), stubs=read_stubs(file))
     return msgspec.structs.replace(plan, upstreams={**plan.upstreams, STUB: more})
 
 

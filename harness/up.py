@@ -20,16 +20,17 @@ from ledger.journal import JournalError, Voice
 from ledger.rundir import RunDir, RunDirError, write_atomically
 from ledger.states import Phase
 from plan.arrivals import Constant, arrivals
+from plan.dialects import DIALECTS
+from plan.ladders import LADDERS
 from plan.orders import Delay, Mix
 from plan.run import SCHEMA, Evidence, Plan, TargetPlan, UpstreamPlan, stuck_after
 from plan.units import BusinessTime, Rate, Share, WireTime
-from scenarios.loader import ROLES
 from targets.webshop import Target
 
 NAMES = {"epay": "epay", "sharedstore": "store", "topup": "game"}
 """Without a scenario: one instance of each dialect that the target speaks, by this name."""
-LADDER_S = (60, 180, 600, 3600, 7200, 43200, 86400)
-"""Between the eight sendings of a notice. Source: docs/protocols.md, Epay V1, Notices."""
+LADDER_NAMES = {"epay": "epay_public", "topup": "epay_public"}
+"""Whose notices are repeated otherwise than plan/dialects.py says: here a shop's own patience is tried, not a run's."""
 AS_IF_RATE, AS_IF_S = 5.0, 60.0
 """The load that a saved scenario has at least: nobody told us another."""
 WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
@@ -75,12 +76,7 @@ class Standing(msgspec.Struct, frozen=True):
 def plan_of(target: Target, name: str, file: Path) -> Plan:
     """What mocks play where no scenario says it: nothing is broken and no time is compressed."""
     products, regions = target.sells.products, target.sells.regions
-    ladder = tuple(BusinessTime(gap) for gap in LADDER_S)
-    upstreams = {
-        NAMES[dialect]: UpstreamPlan(ROLES[dialect], dialect, ladder)
-        for dialect in target.sells.dialects
-        if dialect in NAMES
-    }
+    upstreams = {NAMES[dialect]: _upstream(dialect) for dialect in target.sells.dialects if dialect in NAMES}
     payment = next((n for n, upstream in upstreams.items() if upstream.role == "payment"), "")
     return Plan(
         schema=SCHEMA,
@@ -106,6 +102,13 @@ def plan_of(target: Target, name: str, file: Path) -> Plan:
         evidence=Evidence(),
         gates=(),
     )
+
+
+def _upstream(dialect: str) -> UpstreamPlan:
+    spoken = DIALECTS[dialect]
+    ladder = LADDERS[LADDER_NAMES.get(dialect, spoken.ladder)]
+    options = {option: words[0] for option, words in spoken.options.items()}
+    return UpstreamPlan(spoken.role, dialect, ladder.gaps, ladder.timeout, options=options)
 
 
 class Up:

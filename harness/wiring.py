@@ -12,19 +12,15 @@ import msgspec
 from harness.children import PYTHON
 from ledger.clock import Epoch
 from ledger.rundir import RunDir
+from mocks.identities import fresh
+from mocks.keyring import Keyring
+from mocks.upstreams import Keys
+from plan.dialects import STUB
 from plan.run import Plan
 from targets.webshop import Target, filled
 
 MERCHANT_FIRST = 1001
 TOKEN_VARIABLE = "ORDERJAM_ADMIN_TOKEN"
-STUB = "stub"
-
-
-class Keys(msgspec.Struct, frozen=True):
-    """A merchant's identity at one upstream instance."""
-
-    pid: str
-    key: str
 
 
 class Secrets(msgspec.Struct, frozen=True):
@@ -35,8 +31,12 @@ class Secrets(msgspec.Struct, frozen=True):
 
     @classmethod
     def fresh(cls, plan: Plan) -> "Secrets":
-        """New random ones; never from the seed. In the order of the plan, for a shop may prefer what is named first."""
-        keys = {name: Keys(str(MERCHANT_FIRST + i), secrets.token_hex(16)) for i, name in enumerate(plan.upstreams)}
+        """Never from the seed: symmetric ones are random and new, RSA keys those of this machine. In the order of the
+        plan, for a shop may prefer what is named first."""
+        keyring = Keyring()
+        keys = {
+            name: fresh(up.dialect, MERCHANT_FIRST + i, keyring) for i, (name, up) in enumerate(plan.upstreams.items())
+        }
         return cls(keys, secrets.token_hex(16))
 
 
@@ -78,9 +78,15 @@ def mock(
 
 
 def channels(role: str, plan: Plan, keys: Secrets, url: str) -> dict[str, dict[str, str]]:
-    """Address and identity of every instance of a role; `url` is its mock's."""
+    """Address, dialect and identity of every instance of a role, as its merchant is told them; `url` is its mock's."""
     return {
-        name: {"url": f"{url}/{name}/", "pid": merchant.pid, "key": merchant.key}
+        name: {
+            "url": f"{url}/{name}/",
+            "dialect": plan.upstreams[name].dialect,
+            "pid": merchant.pid,
+            "key": merchant.key,
+            **merchant.told,
+        }
         for name, merchant in keys.upstreams.items()
         if plan.upstreams[name].role == role
     }

@@ -11,6 +11,10 @@ import msgspec
 
 from ledger.states import Code, Operation, Phase, State
 
+DONE = "done"
+"""What a notice is about unless it says otherwise: the trade was paid, the goods were delivered."""
+REFUSE, ACCEPT = "refuse", "accept"
+
 
 def goods_hash(text: str) -> str:
     """What stands in events for a goods text (a card key is a secret): 16 hex digits of its BLAKE2b."""
@@ -137,13 +141,26 @@ class Captured(_Fact, tag="captured", frozen=True, kw_only=True, gc=False):
     amount_fen: int
 
 
+class Checked(_Fact, tag="checked", frozen=True, kw_only=True, gc=False):
+    """A request was taken whose signature matches not the plain rule but the variant `matched`, which the upstream
+    tolerates. A request that matches the plain rule writes nothing."""
+
+    upstream: str
+    operation: Operation
+    matched: str
+
+
 class NoticeSent(_Fact, tag="notice_sent", frozen=True, kw_only=True, gc=False):
-    """Attempt `n` (from 1) of the notice of a trade left; `copy` counts its copies from 0."""
+    """Attempt `n` (from 1) of a notice left; `copy` counts its copies from 0. A trade may have several notices, each
+    with attempts of its own: `about` says of what (`mocks.notices.About`), `notice_id` which, where the dialect
+    numbers them."""
 
     upstream: str
     trade_no: str
     n: int
     copy: int = 0
+    about: str = DONE
+    notice_id: str = ""
 
 
 class NoticeAnswered(_Fact, tag="notice_answered", frozen=True, kw_only=True, gc=False):
@@ -157,6 +174,24 @@ class NoticeAnswered(_Fact, tag="notice_answered", frozen=True, kw_only=True, gc
     words: str
     ms: float
     copy: int = 0
+    about: str = DONE
+
+
+class Disputed(_Fact, tag="disputed", frozen=True, kw_only=True, gc=False):
+    """The buyer complained at the channel about a trade that was paid; `words` is the reason he gave."""
+
+    upstream: str
+    trade_no: str
+    amount_fen: int
+    words: str = ""
+
+
+class DisputeEnded(_Fact, tag="dispute_ended", frozen=True, kw_only=True, gc=False):
+    """A complaint ended: `forced` where the channel gave the money back against the shop's wish or silence."""
+
+    upstream: str
+    trade_no: str
+    forced: bool
 
 
 class GoodsRequested(_Fact, tag="goods_requested", frozen=True, kw_only=True, gc=False):
@@ -240,6 +275,8 @@ class Struck(_Fact, tag="struck", frozen=True, kw_only=True, gc=False):
     attempt: int
     changed: str
     keyed_by: str = "key"
+    must: str = ""
+    """What a good shop does with this answer or notice: REFUSE, ACCEPT, or nothing certain."""
 
 
 # --- beside the voices -------------------------------------------------------------------------------------------
@@ -275,9 +312,12 @@ Event: TypeAlias = (
     | TradeCreated
     | TradeRefused
     | Unmatched
+    | Checked
     | Captured
     | NoticeSent
     | NoticeAnswered
+    | Disputed
+    | DisputeEnded
     | GoodsRequested
     | GoodsAccepted
     | GoodsSold

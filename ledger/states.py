@@ -138,6 +138,17 @@ class Operation(StrEnum):
     BUY = "buy"
     STUB = "stub"
     HOUSE = "house"
+    CLOSE = "close"
+    REFUND_QUERY = "refund_query"
+    CERTIFICATES = "certificates"
+    REFUND_NOTICE = "refund_notice"
+    CLOSE_NOTICE = "close_notice"
+    FINISH_NOTICE = "finish_notice"
+    DISPUTE_NOTICE = "dispute_notice"
+    COMPLAIN = "complain"
+    FETCH = "fetch"
+    CONFIRM = "confirm"
+    LOGIN = "login"
 
 
 class Phase(StrEnum):

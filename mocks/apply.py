@@ -15,6 +15,7 @@ import msgspec
 from faults.decide import Decider, Exchange
 from faults.verdict import (
     NOTHING,
+    VALID,
     Capacity,
     Delay,
     Early,
@@ -39,7 +40,7 @@ from faults.verdict import (
     When,
 )
 from ledger.clock import SECOND_NS, Clock
-from ledger.events import Event, Struck
+from ledger.events import ACCEPT, REFUSE, Checked, Event, Struck
 from ledger.states import Hop, Operation, Phase
 from mocks.mangle import MANGLING, Mangled, mangle
 from mocks.mangle import Schema as Schema
@@ -63,6 +64,39 @@ SIGNED = {
     Variant.CHARSET_GBK: "signed as GBK",
     Variant.EMPTY_KEPT: "empty fields signed",
     Variant.CASE: "signature in upper case",
+    Variant.JSON_ESCAPING: "signed with other JSON escapes than sent",
+    Variant.UNSORTED: "fields signed unsorted",
+    Variant.SORT_LOCALE: "fields sorted in another order of letters",
+    Variant.URLENCODED: "url-encoded values signed",
+    Variant.DOUBLE_ENCODED: "url-encoded twice",
+    Variant.PLUS_SPACE: "plus signs arrive as spaces",
+    Variant.TYPE_CONFUSION: "signed by another algorithm than named",
+    Variant.TYPE_IN_STRING: "sign_type on the wrong side of the signed text",
+    Variant.KEY_TAIL: "key joined to the text in another way",
+    Variant.MERGED_SOURCES: "query and body taken together or apart",
+    Variant.BODY_RESERIALIZED: "JSON written anew after signing",
+    Variant.TRAILING_NEWLINE: "last line break of the signed text missing",
+    Variant.MISSING_TYPE_HEADER: "no header names the signature's type",
+    Variant.PARTIAL_COVER: "changed where the signature does not reach",
+    Variant.SKEW_6_MIN: "signed six minutes off",
+    Variant.SKEW_11_MIN: "signed eleven minutes off",
+    Variant.SKEW_1_DAY: "signed a day off",
+    Variant.UNIT_SKEW: "time in another unit",
+    Variant.TIME_ZONE: "time of another zone",
+    Variant.CERT_ROTATED: "signed with a certificate that is not listed yet",
+    Variant.UNKNOWN_SERIAL: "serial number that nobody knows",
+    Variant.EMPTY_SERIAL: "serial number empty",
+    Variant.PROBE: "a probe in place of the signature",
+    Variant.GCM_BAD_TAG: "ciphertext with a broken tag",
+    Variant.V3KEY_CHANGED: "encrypted with another key",
+    Variant.NUMBER_FORMAT: "another form of the number signed than sent",
+    Variant.FIELD_ORDER: "fields in another order",
+    Variant.ESCAPED: "slashes and letters escaped, signed so",
+    Variant.SPACED: "white space within, signed so",
+    Variant.SIGN_FIRST: "signature in front of what it signs",
+    Variant.EXTRA_FIELD: "one more field, signed too",
+    Variant.CERT_OVERLAP: "signed with the newer of two listed certificates",
+    Variant.SKEW_4_MIN: "signed four minutes off",
 }
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
 _PAGE = """<!DOCTYPE html>
@@ -93,6 +127,16 @@ class Reply(msgspec.Struct):
         return msgspec.structs.replace(self, fields=None, body=msgspec.json.encode(self.fields), kind=JSON)
 
 
+class Signs(msgspec.Struct, frozen=True):
+    """Which variants mean something in a dialect, by what they are signs of: the shop's requests (where the mock checks
+    by the variant's rule), the mock's answers, its notices. The catalogue says the same of its faults, and a test
+    compares both."""
+
+    requests: frozenset[Variant] = frozenset()
+    answers: frozenset[Variant] = frozenset()
+    notices: frozenset[Variant] = frozenset()
+
+
 class Place:
     """Where decisions are taken: one operation of one upstream at one hop, and how often each order came by."""
 
@@ -119,7 +163,8 @@ class Subject(msgspec.Struct, frozen=True):
 class Call(msgspec.Struct, frozen=True):
     """A request as its dialect read it: whether its signature is right, what to do then, and how it is refused.
 
-    `is_genuine_as` checks the signature by another rule. `sell` takes the place of `act` where a goods fault strikes;
+    `is_genuine_as` checks the signature by another rule; `tolerated` is the rule by which `is_genuine` was found true
+    where that is not the plain one. `sell` takes the place of `act` where a goods fault strikes;
     None from it means that nothing could be changed, and `act` is done. `tell_early` sends the notice of what was just
     done and returns when it was answered. `seal` signs an answer, last, by the rule or in the way of a variant.
     """
@@ -130,6 +175,7 @@ class Call(msgspec.Struct, frozen=True):
     act: Callable[[], Reply]
     refuse: Callable[[], Reply]
     is_genuine_as: Callable[[Variant], bool] | None = None
+    tolerated: Variant | None = None
     sell: Callable[[Outcome], Reply | None] | None = None
     tell_early: Callable[[], Awaitable[bool]] | None = None
     seal: Callable[[Reply, Variant | None], None] | None = None
@@ -202,8 +248,9 @@ class Injector:
     def exchange(self, place: Place, subject: Subject, attempt: int) -> Exchange:
         return Exchange(place.hop, place.operation, subject.key, attempt, place.upstream, subject.keyed_by)
 
-    def struck(self, strike: Strike, exchange: Exchange, o: str | None, changed: str) -> None:
-        """Journals that the strike truly changed the exchange."""
+    def struck(self, strike: Strike, exchange: Exchange, o: str | None, changed: str, must: str = "") -> None:
+        """Journals that the strike truly changed the exchange, and what a good shop must do with it, if that is
+        certain: refuse or accept."""
         self.struck_by[strike.fault_id] = self.struck_by.get(strike.fault_id, 0) + 1
         self._append(
             Struck(
@@ -215,6 +262,7 @@ class Injector:
                 attempt=exchange.attempt,
                 changed=changed,
                 keyed_by=exchange.keyed_by,
+                must=must,
             )
         )
 
@@ -241,6 +289,8 @@ class Injector:
     async def answer(self, call: Call) -> Reply | None:
         """What to answer; None where the connection is to be closed without a byte."""
         exchange = self.exchange(call.place, call.subject, call.place.count(call.subject.key))
+        if call.tolerated is not None:
+            self._note_tolerated(call)
         verdict = self.decide(exchange)
         early = self.decide(_of_first_notice(exchange)).first(Early) if call.tell_early is not None else None
         if not verdict and early is None:
@@ -249,6 +299,14 @@ class Injector:
                 call.seal(reply, None)
             return reply
         return await self._effect(_Case(call, exchange, verdict, early, set()))
+
+    def _note_tolerated(self, call: Call) -> None:
+        place, t = call.place, self.clock.t()
+        self._append(
+            Checked(
+                t=t, o=call.subject.o, upstream=place.upstream, operation=place.operation, matched=str(call.tolerated)
+            )
+        )
 
     async def _effect(self, case: _Case) -> Reply | None:
         if (full := await self._in_line(case)) is not None:
@@ -342,12 +400,12 @@ class Injector:
             return reply
         right = copy.deepcopy(reply)
         seal(right, None)
-        if (wrong := wrongly_signed(case.verdict)) is None:
+        if (odd := oddly_signed(case.verdict)) is None:
             return right
-        strike, variant = wrong
+        strike, variant = odd
         seal(reply, variant)
         if reply != right:
-            self._note(case, strike, SIGNED[variant])
+            self._note(case, strike, SIGNED[variant], must(variant))
         return reply
 
     # --- answering ----------------------------------------------------------------------------------------------
@@ -398,19 +456,24 @@ class Injector:
             if ms > 0:
                 self.struck(strike, exchange, o, f"{verb} {ms:.0f} ms later")
 
-    def _note(self, case: _Case, strike: Strike, changed: str) -> None:
+    def _note(self, case: _Case, strike: Strike, changed: str, must: str = "") -> None:
         if strike.fault_id not in case.noted:
             case.noted.add(strike.fault_id)
-            self.struck(strike, case.exchange, case.call.subject.o, changed)
+            self.struck(strike, case.exchange, case.call.subject.o, changed, must)
 
 
-def wrongly_signed(verdict: Verdict) -> tuple[Strike, Variant] | None:
+def oddly_signed(verdict: Verdict) -> tuple[Strike, Variant] | None:
     """How an answer or notice is signed otherwise than by the rule, if it is."""
     strike = verdict.first(SignAs, OtherRule)
     if strike is None:
         return None
     assert isinstance(strike.effect, SignAs | OtherRule)
     return strike, strike.effect.variant
+
+
+def must(variant: Variant) -> str:
+    """What a good shop does with an answer or notice that is signed in this way."""
+    return ACCEPT if variant in VALID else REFUSE
 
 
 def _of_first_notice(exchange: Exchange) -> Exchange:

@@ -1,5 +1,9 @@
 """Notices: what a channel tells the shop after capture, again and again as the ladder says, until it is accepted.
 
+A trade may have several notices, each about something of its own (`Matter`) and climbing by itself: that it was paid,
+that some of it was given back, that it was closed, finished, disputed. Those that tell of payment or delivery are the
+ones that orders wait for; the faults of notices strike these unless they name another operation.
+
 One attempt: late → together → lost → mangle → sign → repeat → send → kill. Attempts are numbered by trade; copies of
 one share its number and decision. The gap to the next attempt is counted from sending to sending: the wait for an
 answer is wire time, which `compress` does not shorten, and would else make every ladder longer the more a run is
@@ -8,6 +12,8 @@ compressed.
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Sequence
+from enum import StrEnum
+from hashlib import blake2b
 from typing import Any, Generic, Protocol, TypeVar
 
 import aiohttp
@@ -17,9 +23,10 @@ from yarl import URL
 from faults.decide import Exchange
 from faults.verdict import NOTHING, Kill, Lose, Repeat, Strike, Together, Variant, Verdict
 from ledger.clock import SECOND_NS, Clock
-from ledger.events import NoticeAnswered, NoticeSent
+from ledger.events import DONE, NoticeAnswered, NoticeSent
 from ledger.states import Hop, Operation
-from mocks.apply import SIGNED, Append, Fields, Injector, Place, Schema, Subject, first, wrongly_signed
+from mocks.apply import SIGNED, Append, Fields, Injector, Place, Schema, Subject, first, must, oddly_signed
+from mocks.mangle import Mangled
 from mocks.server import masked
 from mocks.waits import Waits
 
@@ -29,6 +36,42 @@ WORDS_MAX = 200
 _BODY_MAX = 64 * 1024
 
 ACCEPTED, REFUSED, ERROR, UNANSWERED = "accepted", "refused", "error", "unanswered"
+
+
+class About(StrEnum):
+    """What a notice tells of. The first is what every order waits for: paid, or delivered."""
+
+    DONE = DONE
+    REFUNDED = "refunded"
+    CLOSED = "closed"
+    FINISHED = "finished"
+    DISPUTED = "disputed"
+    DISPUTE_ENDED = "dispute_ended"
+
+
+OPERATIONS = {
+    About.DONE: Operation.NOTICE,
+    About.REFUNDED: Operation.REFUND_NOTICE,
+    About.CLOSED: Operation.CLOSE_NOTICE,
+    About.FINISHED: Operation.FINISH_NOTICE,
+    About.DISPUTED: Operation.DISPUTE_NOTICE,
+    About.DISPUTE_ENDED: Operation.DISPUTE_NOTICE,
+}
+
+
+class Matter(msgspec.Struct, frozen=True):
+    """Of what a notice tells: `no` says which, where a trade may have several (the number of a refund)."""
+
+    about: About = About.DONE
+    no: str = ""
+
+
+PAID = Matter()
+
+
+def notice_id(trade_no: str, matter: Matter) -> str:
+    """The id of a notice: the same over all its attempts and copies, another for any other; 32 hex digits."""
+    return blake2b(f"{trade_no}\x1f{matter.about}\x1f{matter.no}".encode(), digest_size=16).hexdigest()
 
 
 class Letter(msgspec.Struct, frozen=True):
@@ -90,12 +133,13 @@ class Teller(Protocol[C]):
         """What faults without names mangle in a notice."""
         ...
 
-    def compose(self, trade: C) -> Fields:
-        """The fields of the notice, unsigned."""
+    def compose(self, trade: C, matter: Matter) -> Mangled | None:
+        """The fields of the notice, unsigned; None where the dialect does not tell of this, or the shop asked for no
+        notice of it."""
         ...
 
-    def seal(self, trade: C, fields: Fields, variant: Variant | None) -> Letter:
-        """The notice, signed: by the rule, or wrongly in the way of `variant`."""
+    def seal(self, trade: C, matter: Matter, fields: Mangled, variant: Variant | None) -> Letter:
+        """The notice, signed: by the rule, or in the way of `variant`. It changes nothing of `fields`."""
         ...
 
     def is_accepted(self, heard: Heard) -> bool: ...
@@ -117,7 +161,15 @@ class _Line(msgspec.Struct, Generic[T]):
 
     teller: Teller[T]
     ladder: Ladder
-    place: Place
+    places: dict[Operation, Place]
+
+
+class _Attempt(msgspec.Struct, frozen=True):
+    """Which attempt, and which copy of it, of which notice."""
+
+    matter: Matter
+    n: int
+    copy: int = 0
 
 
 class _Batch:
@@ -146,34 +198,38 @@ class Notices(Generic[T]):
         self._clock, self._append, self._injector = clock, append, injector
         self._send, self._tasks, self._secrets = send, tasks, tuple(secrets)
         self._lines: dict[str, _Line[T]] = {}
-        self._climbing: dict[str, asyncio.Task[None]] = {}
+        self._climbing: dict[tuple[str, Matter], asyncio.Task[None]] = {}
         self._batches: dict[tuple[str, str], _Batch] = {}
         self._turns = asyncio.Semaphore(AT_ONCE)
 
     def serve(self, upstream: str, teller: Teller[T], ladder: Ladder) -> None:
         """From now on the upstream tells its shop."""
-        place = Place(self._hop, Operation.NOTICE, upstream, teller.schema)
-        self._lines[upstream] = _Line(teller, ladder, place)
+        operations = dict.fromkeys(OPERATIONS.values())
+        places = {operation: Place(self._hop, operation, upstream, teller.schema) for operation in operations}
+        self._lines[upstream] = _Line(teller, ladder, places)
 
     @property
     def open(self) -> int:
-        """Trades with a notice due or under way."""
+        """Notices due or under way."""
         return len(self._climbing)
 
-    def begin(self, trade: T) -> None:
-        """The trade was captured: the first attempt leaves at once."""
-        self._start(trade, asyncio.Event())
+    def begin(self, trade: T, matter: Matter = PAID) -> None:
+        """It came to pass: the first attempt to tell of it leaves at once. Nothing is sent where the dialect tells of
+        no such thing, or where this very notice is under way already."""
+        is_under_way = (trade.trade_no, matter) in self._climbing
+        if not is_under_way and self._lines[trade.upstream].teller.compose(trade, matter) is not None:
+            self._start(trade, matter, asyncio.Event())
 
     async def tell(self, trade: T) -> bool:
         """Begins, and returns when the first attempt has ended: whether the shop has answered it."""
         first_ended = asyncio.Event()
-        self._start(trade, first_ended).add_done_callback(lambda _: first_ended.set())
+        self._start(trade, PAID, first_ended).add_done_callback(lambda _: first_ended.set())
         await first_ended.wait()
         return trade.heard in (ACCEPTED, REFUSED)
 
-    def _start(self, trade: T, first_ended: asyncio.Event) -> asyncio.Task[None]:
-        task = self._tasks.create_task(self._climb(trade, first_ended), name=f"notices of {trade.trade_no}")
-        self._climbing[trade.trade_no] = task
+    def _start(self, trade: T, matter: Matter, first_ended: asyncio.Event) -> asyncio.Task[None]:
+        task = self._tasks.create_task(self._climb(trade, matter, first_ended), name=f"notices of {trade.trade_no}")
+        self._climbing[trade.trade_no, matter] = task
         return task
 
     def forget(self) -> int:
@@ -183,38 +239,45 @@ class Notices(Generic[T]):
             task.cancel()
         return len(climbing)
 
-    async def _climb(self, trade: T, first_ended: asyncio.Event) -> None:
+    async def _climb(self, trade: T, matter: Matter, first_ended: asyncio.Event) -> None:
         line = self._lines[trade.upstream]
         try:
             for n, gap_ns in enumerate((*line.ladder.gaps_ns, 0), 1):
                 due_t = self._clock.t() + gap_ns  # of the next attempt: a gap is counted from send to send
-                accepted = await self._attempt(trade, line, n)
+                accepted = await self._attempt(trade, line, matter, n)
                 first_ended.set()
                 if accepted:
                     return
                 await self._clock.wait_until(due_t)
         finally:
-            self._climbing.pop(trade.trade_no, None)
+            self._climbing.pop((trade.trade_no, matter), None)
 
-    async def _attempt(self, trade: T, line: _Line[T], n: int) -> bool:
+    async def _attempt(self, trade: T, line: _Line[T], matter: Matter, n: int) -> bool:
         """One attempt with all its copies; whether one of them was accepted."""
-        injector, trade.notices = self._injector, n
-        exchange = injector.exchange(line.place, trade.subject, n)
+        injector = self._injector
+        if matter.about is About.DONE:
+            trade.notices = n
+        exchange = injector.exchange(line.places[OPERATIONS[matter.about]], trade.subject, n)
         verdict = injector.decide(exchange)
         if not verdict:
-            letter = line.teller.seal(trade, line.teller.compose(trade), None)
-            return await self._deliver(trade, line, letter, n, copy=0)
+            fields = line.teller.compose(trade, matter)
+            if fields is None:
+                return True  # the shop's wish to be told has ended meanwhile
+            letter = line.teller.seal(trade, matter, fields, None)
+            return await self._deliver(trade, line, letter, _Attempt(matter, n))
         await injector.delay(verdict, exchange, trade.o, "left")
-        if n == 1:
+        if n == 1 and matter.about is About.DONE:
             await self._gather(trade, verdict, exchange)
         if not injector.is_live:
             verdict = NOTHING
         if lost := verdict.first(Lose):
             injector.struck(lost, exchange, trade.o, "notice lost")
-            await self._lose(trade, line, n)
+            await self._lose(trade, line, _Attempt(matter, n))
             return False
-        letter = self._written(trade, line, verdict, exchange)
-        return await self._copies(trade, line, letter, n, verdict, exchange)
+        letter_or_none = self._written(trade, line, matter, verdict, exchange)
+        if letter_or_none is None:
+            return True
+        return await self._copies(trade, line, letter_or_none, _Attempt(matter, n), verdict, exchange)
 
     async def _gather(self, trade: T, verdict: Verdict, exchange: Exchange) -> None:
         """Holds a first notice until as many of its product are there as leave together."""
@@ -236,28 +299,31 @@ class Notices(Generic[T]):
         if batch.count > 1 or ms > 0:
             self._injector.struck(strike, exchange, trade.o, f"held {ms:.0f} ms, left with {batch.count - 1} others")
 
-    def _written(self, trade: T, line: _Line[T], verdict: Verdict, exchange: Exchange) -> Letter:
-        """The notice, mangled and then signed."""
-        injector, fields = self._injector, line.teller.compose(trade)
-        injector.mangle(fields, line.place, verdict, lambda s, words: injector.struck(s, exchange, trade.o, words))
-        right = line.teller.seal(trade, fields, None)
-        wrong = wrongly_signed(verdict)
-        if wrong is None:
+    def _written(self, trade: T, line: _Line[T], matter: Matter, verdict: Verdict, exchange: Exchange) -> Letter | None:
+        """The notice, mangled and then signed; None where there is none to send any more."""
+        injector, fields = self._injector, line.teller.compose(trade, matter)
+        if fields is None:
+            return None
+        place = line.places[OPERATIONS[matter.about]]
+        injector.mangle(fields, place, verdict, lambda s, words: injector.struck(s, exchange, trade.o, words))
+        right = line.teller.seal(trade, matter, fields, None)
+        odd = oddly_signed(verdict)
+        if odd is None:
             return right
-        strike, variant = wrong
-        letter = line.teller.seal(trade, fields, variant)
+        strike, variant = odd
+        letter = line.teller.seal(trade, matter, fields, variant)
         if letter != right:
-            injector.struck(strike, exchange, trade.o, SIGNED[variant])
+            injector.struck(strike, exchange, trade.o, SIGNED[variant], must(variant))
         return letter
 
-    async def _lose(self, trade: T, line: _Line[T], n: int) -> None:
+    async def _lose(self, trade: T, line: _Line[T], attempt: _Attempt) -> None:
         """As the channel itself sees a lost notice: sent, and after its timeout unanswered."""
-        sent_t = self._note_sent(trade, n, copy=0)
+        sent_t = self._note_sent(trade, attempt)
         await self._clock.wait_until(sent_t + line.ladder.timeout_ns)
-        self._note_answered(trade, n, 0, Heard(0, ""), UNANSWERED, sent_t)
+        self._note_answered(trade, attempt, Heard(0, ""), UNANSWERED, sent_t)
 
     async def _copies(
-        self, trade: T, line: _Line[T], letter: Letter, n: int, verdict: Verdict, exchange: Exchange
+        self, trade: T, line: _Line[T], letter: Letter, attempt: _Attempt, verdict: Verdict, exchange: Exchange
     ) -> bool:
         """Sends the letter and its copies; returns when all have ended. A copy not yet sent when faults end stays. The
         first of them that is accepted is signalled where the shop is to be killed."""
@@ -280,7 +346,7 @@ class Notices(Generic[T]):
                 if strike.fault_id not in struck:
                     struck.add(strike.fault_id)
                     self._injector.struck(strike, exchange, trade.o, "sent again")
-            accepted = await self._deliver(trade, line, letter, n, copy=copy)
+            accepted = await self._deliver(trade, line, letter, msgspec.structs.replace(attempt, copy=copy))
             if accepted and kills:
                 self._signalled(kills.pop(), exchange, trade.o)
             return accepted
@@ -293,10 +359,10 @@ class Notices(Generic[T]):
         if self._signal is not None:
             self._signal(strike, exchange, o)
 
-    async def _deliver(self, trade: T, line: _Line[T], letter: Letter, n: int, *, copy: int) -> bool:
+    async def _deliver(self, trade: T, line: _Line[T], letter: Letter, attempt: _Attempt) -> bool:
         """Sends one copy and journals how it went; whether it was accepted."""
         async with self._turns:
-            sent_t = self._note_sent(trade, n, copy)
+            sent_t = self._note_sent(trade, attempt)
             heard = await self._answer_to(letter, sent_t + line.ladder.timeout_ns)
         if heard is None:
             outcome = UNANSWERED
@@ -304,7 +370,7 @@ class Notices(Generic[T]):
             outcome = ERROR
         else:
             outcome = ACCEPTED if line.teller.is_accepted(heard) else REFUSED
-        self._note_answered(trade, n, copy, heard or Heard(0, ""), outcome, sent_t)
+        self._note_answered(trade, attempt, heard or Heard(0, ""), outcome, sent_t)
         return outcome == ACCEPTED
 
     async def _answer_to(self, letter: Letter, until_t: int) -> Heard | None:
@@ -318,26 +384,39 @@ class Notices(Generic[T]):
             alarm.cancel()
         return sending.result() if in_time else None
 
-    def _note_sent(self, trade: T, n: int, copy: int) -> int:
-        t = self._clock.t()
-        self._append(NoticeSent(t=t, o=trade.o, upstream=trade.upstream, trade_no=trade.trade_no, n=n, copy=copy))
+    def _note_sent(self, trade: T, attempt: _Attempt) -> int:
+        t, matter = self._clock.t(), attempt.matter
+        self._append(
+            NoticeSent(
+                t=t,
+                o=trade.o,
+                upstream=trade.upstream,
+                trade_no=trade.trade_no,
+                n=attempt.n,
+                copy=attempt.copy,
+                about=str(matter.about),
+                notice_id=notice_id(trade.trade_no, matter),
+            )
+        )
         return t
 
-    def _note_answered(self, trade: T, n: int, copy: int, heard: Heard, outcome: str, sent_t: int) -> None:
+    def _note_answered(self, trade: T, attempt: _Attempt, heard: Heard, outcome: str, sent_t: int) -> None:
         t = self._clock.t()
-        trade.heard = outcome
+        if attempt.matter.about is About.DONE:
+            trade.heard = outcome
         self._append(
             NoticeAnswered(
                 t=t,
                 o=trade.o,
                 upstream=trade.upstream,
                 trade_no=trade.trade_no,
-                n=n,
+                n=attempt.n,
                 status=heard.status,
                 outcome=outcome,
                 words=masked(heard.words, self._secrets)[:WORDS_MAX],
                 ms=round((t - sent_t) / 1e6, 3),
-                copy=copy,
+                copy=attempt.copy,
+                about=str(attempt.matter.about),
             )
         )
 

@@ -23,10 +23,16 @@ class SetupError(Exception):
 
 
 class Keys(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A merchant's identity. Never printed."""
+    """A merchant's identity at one upstream: his number and the secret that both share. Never printed.
+
+    `own` is what the upstream alone holds beside (its private key, the merchant's public one), `told` what its merchant
+    is handed beside. RSA keys and certificates are PEM texts.
+    """
 
     pid: str
     key: str
+    own: dict[str, str] = {}
+    told: dict[str, str] = {}
 
     def __repr__(self) -> str:
         return f"Keys({self.pid!r}, ***)"

@@ -7,6 +7,7 @@ import msgspec
 from ledger.states import STUCK_AFTER_S, State
 from plan import document
 from plan.arrivals import Arrivals
+from plan.dialects import DIALECTS
 from plan.faults import FaultPlan
 from plan.gates import Abort, Gate
 from plan.orders import Mix
@@ -34,7 +35,7 @@ class UpstreamPlan(msgspec.Struct, frozen=True):
 
     `stock`: cards by product, of a supplier (none said: as many as are asked for). `on_repeat`: what becomes of a
     request number seen before. `takes`: how long a game server works on a top-up it has accepted. `stubs`: all that an
-    upstream of the dialect stub says, read from `file`.
+    upstream of the dialect stub says, read from `file`. `options`: the dialect's own settings (plan/dialects.py).
     """
 
     role: str
@@ -46,6 +47,11 @@ class UpstreamPlan(msgspec.Struct, frozen=True):
     takes: WireTime = WireTime(0.2)
     file: str = ""
     stubs: tuple[Stub, ...] = ()
+    options: dict[str, str] = {}
+
+    def option(self, name: str) -> str:
+        """The word that is set, or the one by default."""
+        return self.options.get(name) or DIALECTS[self.dialect].options[name][0]
 
 
 class TargetPlan(msgspec.Struct, frozen=True):

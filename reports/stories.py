@@ -30,10 +30,11 @@ _INTEGERS = (
 _TEXTS = (
     *("w", "k", "o", "order_no", "channel", "name", "state", "words", "code", "operation", "upstream", "trade_no"),
     *("out_trade_no", "way", "keyed_by", "method", "path", "nearest", "outcome", "product", "request_no", "credit"),
-    *("fault", "hop", "changed", "child", "phase", "note"),
+    *("fault", "hop", "changed", "child", "phase", "note", "about", "notice_id", "matched", "must"),
 )
 _NUMBERS = ("ms", "cpu", "rss_mb", "lag_ms")
-_OTHERS = {"histogram": "JSON", "why": "JSON", "goods": "JSON", "final": "BOOLEAN", "done": "BOOLEAN"}
+_BOOLEANS = ("final", "done", "forced")
+_OTHERS = dict.fromkeys(("histogram", "why", "goods"), "JSON") | dict.fromkeys(_BOOLEANS, "BOOLEAN")
 COLUMNS = (
     dict.fromkeys(_INTEGERS, "BIGINT") | dict.fromkeys(_TEXTS, "VARCHAR") | dict.fromkeys(_NUMBERS, "DOUBLE") | _OTHERS
 )
@@ -223,6 +224,7 @@ class Stories:
               coalesce(max(n) FILTER (k = 'notice_answered'), 0) AS answered,
               max(t) FILTER (k = 'notice_answered') AS answered_t
             FROM told WHERE k IN ('captured', 'notice_sent', 'notice_answered') AND trade_no IS NOT NULL
+              AND coalesce(about, 'done') = 'done'
             GROUP BY trade_no
             HAVING bool_or(k = 'captured') AND NOT coalesce(bool_or(outcome = 'accepted'), false) ORDER BY trade_no"""
         )

@@ -13,19 +13,17 @@ from faults.catalog import Fault, catalog
 from faults.read import Around
 from plan import document, stubs
 from plan.arrivals import Arrivals, Schedule, arrivals
+from plan.dialects import DIALECTS, STUB
 from plan.document import Document, DocumentError, nearest
 from plan.faults import FaultPlan
 from plan.gates import Abort, Gate, parse_abort, parse_gate
+from plan.ladders import LADDERS, Ladder
 from plan.orders import Mix
 from plan.run import SCHEMA, Plan, TargetPlan, UpstreamPlan, stuck_after
 from plan.stubs import Stub
 from plan.units import BusinessTime, Rate, Share, WireTime, from_text
 from scenarios.schema import ScenarioDoc, UpstreamDoc
 
-ROLES = {"epay": "payment", "sharedstore": "supplier", "topup": "game", "stub": "supplier"}
-"""Which role each dialect plays."""
-STUB = "stub"
-"""The dialect that a user writes down; every target may be given one."""
 POLLS_A_THRESHOLD = 10
 POLL_S_MIN, POLL_S_MAX = 0.05, 1.0
 THRESHOLD_S_MIN = 0.5
@@ -246,25 +244,53 @@ def _upstreams(
     for name, doc in docs.items():
         if not name.isidentifier() or not name.isascii():
             raise found.error(("upstreams", name), f"{name!r} is no name; legal: letters, digits and _")
-        if doc.dialect not in ROLES or doc.dialect not in dialects:
-            legal = [d for d in dialects if d in ROLES]
+        if doc.dialect not in DIALECTS or doc.dialect not in dialects:
+            legal = [d for d in dialects if d in DIALECTS]
             raise found.error(
                 ("upstreams", name, "dialect"), f"no dialect {doc.dialect!r}{nearest(doc.dialect, legal)}"
             )
         _check_stock(found, name, doc, words)
         file, said = _stubs(found, folder, name, doc)
+        ladder = _ladder(found, name, doc)
         result[name] = UpstreamPlan(
-            ROLES[doc.dialect],
-            doc.dialect,
-            tuple(doc.ladder),
-            doc.notice_timeout,
-            doc.stock,
-            doc.on_repeat,
-            doc.takes,
-            file,
-            said,
+            role=DIALECTS[doc.dialect].role,
+            dialect=doc.dialect,
+            ladder=ladder.gaps,
+            notice_timeout=ladder.timeout if doc.notice_timeout is None else doc.notice_timeout,
+            stock=doc.stock,
+            on_repeat=doc.on_repeat,
+            takes=doc.takes,
+            file=file,
+            stubs=said,
+            options=_options(found, name, doc),
         )
     return result
+
+
+def _ladder(found: Document, name: str, doc: UpstreamDoc) -> Ladder:
+    """The ladder that is named, written down, or else the dialect's own."""
+    own = LADDERS[DIALECTS[doc.dialect].ladder]
+    match doc.ladder:
+        case None:
+            return own
+        case str():
+            if doc.ladder not in LADDERS:
+                words = f"no ladder {doc.ladder!r}{nearest(doc.ladder, LADDERS)}; or a list of gaps"
+                raise found.error(("upstreams", name, "ladder"), words)
+            return LADDERS[doc.ladder]
+    return Ladder(tuple(doc.ladder), own.timeout, "the scenario's own")
+
+
+def _options(found: Document, name: str, doc: UpstreamDoc) -> dict[str, str]:
+    """Every option of the dialect, as the scenario has it or else as it is by default."""
+    legal = DIALECTS[doc.dialect].options
+    for option, word in doc.options.items():
+        at = ("upstreams", name, "options", option)
+        if option not in legal:
+            raise found.error(at, f"{doc.dialect} has no option {option!r}{nearest(option, legal)}")
+        if word not in legal[option]:
+            raise found.error(at, f"{word!r} is not legal; legal: {' or '.join(legal[option])}")
+    return {option: doc.options.get(option, words[0]) for option, words in legal.items()}
 
 
 def _stubs(found: Document, folder: Path, name: str, doc: UpstreamDoc) -> tuple[str, tuple[Stub, ...]]:

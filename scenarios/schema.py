@@ -24,13 +24,16 @@ class MixDoc(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class UpstreamDoc(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A named instance of a mock. `ladder`: gaps between the attempts of a notice. A supplier's `stock` by product
-    (none said: as many as are asked for); `on_repeat`, of a request number seen before: replay, reject or sell_again;
-    `takes`: how long a game server works on a top-up; `file`: what an upstream of the dialect stub says."""
+    """A named instance of a mock. `ladder`: gaps between the attempts of a notice, or the name of one of
+    plan/ladders.py (none said: the dialect's own). `options` are the dialect's own settings (plan/dialects.py). A
+    supplier's `stock` by product (none said: as many as are asked for); `on_repeat`, of a request number seen before:
+    replay, reject or sell_again; `takes`: how long a game server works on a top-up; `file`: what an upstream of the
+    dialect stub says."""
 
     dialect: str
-    ladder: list[BusinessTime] = []
-    notice_timeout: WireTime = by_default(WireTime(5.0))
+    ladder: list[BusinessTime] | str | None = None
+    notice_timeout: WireTime | None = None
+    options: dict[str, str] = {}
     stock: dict[str, int] = {}
     on_repeat: Literal["replay", "reject", "sell_again"] = "replay"
     takes: WireTime = by_default(WireTime(0.2))

@@ -8,7 +8,7 @@ import hmac
 import re
 from collections.abc import Callable
 from functools import partial
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 from urllib.parse import unquote
 
 import msgspec
@@ -17,7 +17,7 @@ from faults.verdict import Outcome, Variant
 from ledger.clock import SECOND_NS, Clock
 from ledger.events import TradeRefused
 from ledger.states import Code, Hop, Operation
-from mocks.apply import Append, Call, Fields, Injector, Place, Reply, Schema, Subject
+from mocks.apply import Append, Call, Fields, Injector, Place, Reply, Schema, Signs, Subject
 from mocks.game.accounts import (
     FAILED,
     PROCESSING,
@@ -31,7 +31,8 @@ from mocks.game.accounts import (
 )
 from mocks.goods import GoodsError, Repeated, UnknownProduct
 from mocks.loopback import is_loopback
-from mocks.notices import Heard, Letter, Notices
+from mocks.mangle import Mangled
+from mocks.notices import Heard, Letter, Matter, Notices
 from mocks.server import Answer, Asked, NoRoute, readable
 from mocks.upstreams import Keys
 from plan.orders import find_key, key_of_account
@@ -149,10 +150,14 @@ def _hmac(text: bytes, key: str, variant: Variant | None) -> str:
 
 
 # --- the server --------------------------------------------------------------------------------------------------
+VARIANTS = frozenset({Variant.WRONG_KEY, Variant.MISSING, Variant.CHARSET_GBK, Variant.CASE})
+
+
 class TopUpServer:
     """One instance of the game server, with one partner."""
 
     schema = TOLD
+    signs: ClassVar[Signs] = Signs(requests=VARIANTS, notices=VARIANTS)
 
     def __init__(
         self,
@@ -331,7 +336,7 @@ class TopUpServer:
             return False
         return await self._notices.tell(top_up)
 
-    def compose(self, top_up: TopUp) -> Fields:
+    def compose(self, top_up: TopUp, matter: Matter) -> Mangled | None:
         return {
             "event": f"topup.{top_up.state}",
             "event_id": f"E{top_up.trade_no}",
@@ -340,7 +345,7 @@ class TopUpServer:
             "passthrough": top_up.request.carried,
         }
 
-    def seal(self, top_up: TopUp, fields: Fields, variant: Variant | None) -> Letter:
+    def seal(self, top_up: TopUp, matter: Matter, fields: Mangled, variant: Variant | None) -> Letter:
         body, timestamp = msgspec.json.encode(fields), str(self._wall_s())
         headers = {"Content-Type": "application/json", PARTNER: self._keys.pid, TIMESTAMP: timestamp}
         if variant is not Variant.MISSING:

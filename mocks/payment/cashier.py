@@ -10,13 +10,12 @@ from urllib.parse import parse_qs
 
 import jinja2
 
-from ledger.clock import Clock
 from ledger.events import TradeRefused
 from ledger.money import Fen, yuan
 from ledger.states import Code, Hop, Operation
-from mocks.apply import HTML, JSON, Append, Call, Injector, Place, Reply
-from mocks.notices import Notices
-from mocks.payment.trades import IsClosed, Trade, Trades
+from mocks.apply import HTML, JSON, Call, Place, Reply
+from mocks.payment.desk import Desk
+from mocks.payment.trades import IsClosed, Trade
 from mocks.server import Asked
 from plan.orders import find_key
 
@@ -38,19 +37,10 @@ Back = Callable[[Trade], str]
 class Cashier:
     """The cashier of one upstream."""
 
-    def __init__(
-        self,
-        upstream: str,
-        *,
-        clock: Clock,
-        append: Append,
-        injector: Injector,
-        trades: Trades,
-        notices: Notices[Trade],
-        back: Back,
-    ) -> None:
-        self._upstream, self._clock, self._append, self._injector = upstream, clock, append, injector
-        self._trades, self._notices, self._back = trades, notices, back
+    def __init__(self, desk: Desk, *, back: Back) -> None:
+        self._upstream = upstream = desk.name
+        self._clock, self._append, self._injector = desk.clock, desk.append, desk.injector
+        self._trades, self._notices, self._back = desk.trades, desk.notices, back
         self._shows = Place(Hop.BUYER_PAYMENT, Operation.CASHIER, upstream)
         self._pays = Place(Hop.BUYER_PAYMENT, Operation.PAY, upstream)
         loader = jinja2.FileSystemLoader(Path(__file__).parent / "templates")

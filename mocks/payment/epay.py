@@ -10,20 +10,22 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from html import escape
+from typing import ClassVar
 from urllib.parse import quote, urlencode
 
 from faults.verdict import Variant
-from ledger.clock import SECOND_NS, Clock
+from ledger.clock import SECOND_NS
 from ledger.events import TradeRefused, Unmatched
 from ledger.money import Fen, MoneyError, parse_yuan, yuan
 from ledger.states import Code, Hop, Operation
-from mocks.apply import HTML, Append, Call, Fields, Injector, Place, Reply, Schema, Subject
+from mocks.apply import HTML, Call, Fields, Place, Reply, Schema, Signs, Subject
 from mocks.loopback import is_loopback
-from mocks.notices import Heard, Letter, Notices
+from mocks.mangle import Mangled
+from mocks.notices import About, Heard, Letter, Matter
 from mocks.payment.cashier import Cashier
-from mocks.payment.trades import AmountDiffers, NotPaid, Order, TooMuch, Trade, Trades
+from mocks.payment.desk import Desk
+from mocks.payment.trades import AmountDiffers, NotPaid, Order, TooMuch, Trade
 from mocks.server import Answer, Asked, NoRoute, readable
-from mocks.upstreams import Keys
 from plan.orders import find_key
 
 FILES = ("submit.php", "mapi.php", "api.php", "cashier.php")
@@ -90,29 +92,20 @@ def cut_name(text: str) -> str:
     return text.encode()[:NAME_BYTES_MAX].decode("utf-8", "ignore")
 
 
+VARIANTS = frozenset({Variant.WRONG_KEY, Variant.MISSING, Variant.CHARSET_GBK, Variant.EMPTY_KEPT, Variant.CASE})
+
+
 class Epay:
     """One instance of the gateway, with one merchant."""
 
     schema = NOTICE
+    signs: ClassVar[Signs] = Signs(requests=VARIANTS, notices=VARIANTS)
 
-    def __init__(
-        self,
-        name: str,
-        keys: Keys,
-        *,
-        clock: Clock,
-        wall_ns: int,
-        append: Append,
-        injector: Injector,
-        trades: Trades,
-        notices: Notices[Trade],
-    ) -> None:
-        self.name, self._keys = name, keys
-        self._clock, self._wall_ns, self._append, self._injector = clock, wall_ns, append, injector
-        self._trades = trades
-        self._cashier = Cashier(
-            name, clock=clock, append=append, injector=injector, trades=trades, notices=notices, back=self.return_url
-        )
+    def __init__(self, desk: Desk) -> None:
+        self.name, self._keys = (name := desk.name), desk.keys
+        self._clock, self._wall_ns, self._append, self._injector = desk.clock, desk.wall_ns, desk.append, desk.injector
+        self._trades = desk.trades
+        self._cashier = Cashier(desk, back=self.return_url)
         shop = partial(Place, Hop.SHOP_PAYMENT, upstream=name)
         self._mapi = shop(operation=Operation.CREATE, schema=CREATED)
         self._query = shop(operation=Operation.QUERY, schema=QUERIED)
@@ -367,7 +360,11 @@ class Epay:
         return wall.strftime("%Y-%m-%d %H:%M:%S")
 
     # --- notices ------------------------------------------------------------------------------------------------
-    def compose(self, trade: Trade) -> Fields:
+    def compose(self, trade: Trade, matter: Matter) -> Mangled | None:
+        """Only payment is told of: no server of this family tells a shop of anything else."""
+        return dict(self._told(trade)) if matter.about is About.DONE else None
+
+    def _told(self, trade: Trade) -> Fields:
         order = trade.order
         fields = {
             "pid": self._keys.pid,
@@ -380,7 +377,7 @@ class Epay:
         }
         return fields | {"param": order.carried} if order.carried else fields
 
-    def seal(self, trade: Trade, fields: Fields, variant: Variant | None) -> Letter:
+    def seal(self, trade: Trade, matter: Matter, fields: Mangled, variant: Variant | None) -> Letter:
         return Letter("GET", self._signed_url(trade.order.notice_to, fields, variant))
 
     def _signed_url(self, url: str, fields: Fields, variant: Variant | None = None) -> str:
@@ -395,7 +392,7 @@ class Epay:
 
     def return_url(self, trade: Trade) -> str:
         """Where the buyer goes after paying, with the same fields as the notice, signed."""
-        return self._signed_url(trade.order.back_to, self.compose(trade)) if trade.order.back_to else ""
+        return self._signed_url(trade.order.back_to, self._told(trade)) if trade.order.back_to else ""
 
 
 _CHINESE = {

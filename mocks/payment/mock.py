@@ -1,43 +1,64 @@
 """The payment mock, put together: every payment instance of a plan in one process, with its books and its /_admin."""
 
-from mocks.apply import Fields
-from mocks.notices import Notices
+from collections.abc import Callable
+from typing import ClassVar, Protocol
+
+from mocks.apply import Fields, Signs
+from mocks.notices import Notices, Teller
+from mocks.payment.desk import Desk
 from mocks.payment.epay import Epay
+from mocks.payment.expiry import Expiry
 from mocks.payment.trades import Trade, Trades
-from mocks.upstreams import Keys, Upstreams
+from mocks.upstreams import Instance, Keys, Upstreams
 from plan.run import UpstreamPlan
+
+
+class Channel(Instance, Teller[Trade], Protocol):
+    """What a dialect of payment is: it answers shops and buyers, and writes notices."""
+
+    signs: ClassVar[Signs]
+
+
+DIALECTS: dict[str, Callable[[Desk], Channel]] = {"epay": Epay}
 
 
 class PaymentMock(Upstreams):
     """All payment instances of a process."""
 
     role = "payment"
-    dialects = ("epay",)
+    dialects = tuple(DIALECTS)
 
     def _open(self) -> None:
         self.trades = Trades(self.clock, self.append)
         self.notices: Notices[Trade] = Notices(
             self.clock, self.append, self.injector, self.send, self.tasks, self.secrets, signal=self.signal
         )
+        self.expiry = Expiry(self.clock, self.trades, self.notices, self.tasks)
 
-    def _instance(self, name: str, upstream: UpstreamPlan, keys: Keys) -> Epay:
-        epay = Epay(
-            name,
-            keys,
+    def _instance(self, name: str, upstream: UpstreamPlan, keys: Keys) -> Instance:
+        desk = Desk(
+            name=name,
+            keys=keys,
+            plan=self.plan,
+            upstream=upstream,
             clock=self.clock,
             wall_ns=self.wall_ns,
             append=self.append,
             injector=self.injector,
             trades=self.trades,
             notices=self.notices,
+            expiry=self.expiry,
         )
-        self.notices.serve(name, epay, self.ladder(upstream))
-        return epay
+        channel = DIALECTS[upstream.dialect](desk)
+        self.notices.serve(name, channel, self.ladder(upstream))
+        return channel
 
     def _forget(self) -> dict[str, object]:
+        self.expiry.forget()
         return {"notices": self.notices.forget(), "trades": self.trades.forget()}
 
     def stop(self) -> None:
+        self.expiry.stop()
         self.notices.forget()
 
     # --- what /_admin sees --------------------------------------------------------------------------------------

@@ -33,6 +33,10 @@ class IsClosed(TradeError):
     """The trade was closed before anybody paid."""
 
 
+class RefundDiffers(TradeError):
+    """The number of the refund was used before, for another amount."""
+
+
 class Order(msgspec.Struct, frozen=True, gc=False):
     """What a shop asked for. `way` is how the buyer pays; `carried` goes back to the shop untouched."""
 
@@ -45,6 +49,20 @@ class Order(msgspec.Struct, frozen=True, gc=False):
     back_to: str
     carried: str
     merchant: str
+    expires_t: int | None = None
+    """When, on the run's axis, nobody can pay any more."""
+
+
+class Refund(msgspec.Struct, frozen=True, gc=False):
+    """Money given back. `no` is the shop's number for it; `forced` where the channel did it by itself; `notice_to`
+    where the shop wants to be told, if elsewhere than of the payment."""
+
+    no: str
+    amount_fen: Fen
+    t: int
+    why: str = ""
+    notice_to: str = ""
+    forced: bool = False
 
 
 class Trade(msgspec.Struct, gc=False):
@@ -57,8 +75,8 @@ class Trade(msgspec.Struct, gc=False):
     o: str
     created_t: int
     captured_t: int | None = None
-    refunded_fen: int = 0
-    closed: bool = False
+    refunds: tuple[Refund, ...] = ()
+    closed_t: int | None = None
     notices: int = 0
     heard: str = ""
 
@@ -77,6 +95,18 @@ class Trade(msgspec.Struct, gc=False):
     @property
     def is_captured(self) -> bool:
         return self.captured_t is not None
+
+    @property
+    def closed(self) -> bool:
+        return self.closed_t is not None
+
+    @property
+    def refunded_fen(self) -> int:
+        return sum(refund.amount_fen for refund in self.refunds)
+
+    def refund(self, no: str) -> Refund | None:
+        """The refund under the shop's number."""
+        return next((refund for refund in self.refunds if refund.no == no), None)
 
     @property
     def refundable_fen(self) -> int:
@@ -155,6 +185,10 @@ class Trades:
             return trade if trade is not None and trade.order.upstream == upstream else None
         return self._by_order.get((upstream, order_no))
 
+    def get(self, trade_no: str) -> Trade | None:
+        """A trade of any upstream by its own number."""
+        return self._by_no.get(trade_no)
+
     def about(self, o: str) -> list[Trade]:
         """The trades whose facts are written under this order key."""
         return [self._by_no[trade_no] for trade_no in self._by_o.get(o, ())]
@@ -185,26 +219,36 @@ class Trades:
         self.totals(order.upstream).kept_fen += order.amount_fen
         return True
 
-    def refund(self, trade: Trade, amount_fen: Fen) -> None:
-        """Gives money back; NotPaid or TooMuch where it cannot be."""
+    def refund(
+        self, trade: Trade, amount_fen: Fen, no: str = "", *, why: str = "", notice_to: str = "", forced: bool = False
+    ) -> tuple[Refund, bool]:
+        """Gives money back, under the shop's number `no` (none: one of ours); the refund, and whether this was the time
+        it was given. The same number asked for again gives nothing more. NotPaid, TooMuch or RefundDiffers where it
+        cannot be."""
         if amount_fen <= 0:
             raise TooMuch("a refund gives at least one fen back")
-        t, no, upstream = self._clock.t(), trade.trade_no, trade.order.upstream
-        self._append(RefundRequested(t=t, o=trade.o, upstream=upstream, trade_no=no, amount_fen=amount_fen))
+        t, trade_no, upstream = self._clock.t(), trade.trade_no, trade.order.upstream
+        self._append(RefundRequested(t=t, o=trade.o, upstream=upstream, trade_no=trade_no, amount_fen=amount_fen))
         if not trade.is_captured:
-            raise NotPaid(f"{no} was never paid")
+            raise NotPaid(f"{trade_no} was never paid")
+        if no and (known := trade.refund(no)) is not None:
+            if known.amount_fen != amount_fen:
+                raise RefundDiffers(f"{no} was a refund of {known.amount_fen} fen")
+            return known, False
         if amount_fen > trade.refundable_fen:
-            raise TooMuch(f"{no}: {amount_fen} fen asked, {trade.refundable_fen} left")
-        trade.refunded_fen += amount_fen
+            raise TooMuch(f"{trade_no}: {amount_fen} fen asked, {trade.refundable_fen} left")
+        refund = Refund(no or f"{trade_no}R{len(trade.refunds) + 1}", amount_fen, t, why, notice_to, forced)
+        trade.refunds = (*trade.refunds, refund)
         self.totals(upstream).kept_fen -= amount_fen
-        self._append(Refunded(t=t, o=trade.o, upstream=upstream, trade_no=no, amount_fen=amount_fen))
+        self._append(Refunded(t=t, o=trade.o, upstream=upstream, trade_no=trade_no, amount_fen=amount_fen))
+        return refund, True
 
     def close(self, trade: Trade) -> bool:
         """Ends a trade nobody has paid; whether this was the time it was closed. A paid one stays as it is."""
         if trade.closed or trade.is_captured:
             return False
-        trade.closed = True
-        self._append(TradeClosed(t=self._clock.t(), o=trade.o, upstream=trade.order.upstream, trade_no=trade.trade_no))
+        trade.closed_t = t = self._clock.t()
+        self._append(TradeClosed(t=t, o=trade.o, upstream=trade.order.upstream, trade_no=trade.trade_no))
         return True
 
     def forget(self) -> int:

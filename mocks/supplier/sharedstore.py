@@ -8,7 +8,7 @@ import hmac
 import re
 from collections.abc import Callable
 from functools import partial
-from typing import TypeAlias
+from typing import ClassVar, TypeAlias
 from urllib.parse import unquote_to_bytes
 
 from faults.verdict import Outcome, Variant
@@ -16,7 +16,7 @@ from ledger.clock import Clock
 from ledger.events import TradeRefused
 from ledger.money import Fen, yuan
 from ledger.states import Code, Hop, Operation
-from mocks.apply import Append, Call, Fields, Injector, Place, Reply, Schema, Subject
+from mocks.apply import Append, Call, Fields, Injector, Place, Reply, Schema, Signs, Subject
 from mocks.goods import GoodsError, Repeated, UnknownProduct
 from mocks.server import Answer, Asked, NoRoute, readable
 from mocks.supplier.stock import (
@@ -147,8 +147,13 @@ def _add_pairs(pairs: list[str], name: str, value: object) -> None:
 
 
 # --- the store ---------------------------------------------------------------------------------------------------
+VARIANTS = frozenset({Variant.WRONG_KEY, Variant.MISSING, Variant.CHARSET_GBK, Variant.EMPTY_KEPT, Variant.CASE})
+
+
 class SharedStore:
     """One instance of the store, with one shop that buys from it."""
+
+    signs: ClassVar[Signs] = Signs(requests=VARIANTS)
 
     def __init__(
         self, name: str, keys: Keys, *, clock: Clock, append: Append, injector: Injector, stock: Stock

@@ -13,7 +13,7 @@ from ledger.events import (
     NoticeAnswered,
     NoticeSent,
 )
-from mocks.notices import Heard
+from mocks.notices import PAID, Heard
 from tests.mocks.goods import (
     NOTIFY,
     GameWorld,
@@ -124,7 +124,7 @@ async def test_a_notice_can_be_signed_wrongly_in_each_way_that_differs_here(vari
         await w.creates(account="张三")
         (top_up,) = w.mock.accounts.top_ups
         server = w.mock._instances["game"]
-        letter = server.seal(top_up, server.compose(top_up), variant)  # type: ignore[attr-defined]
+        letter = server.seal(top_up, PAID, server.compose(top_up, PAID), variant)  # type: ignore[attr-defined]
         assert letter.headers.get("X-Signature") == wrong(f"{WALL_S}\n".encode(), letter.body)
 
 

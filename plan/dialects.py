@@ -1,0 +1,32 @@
+"""The dialects that upstreams may speak: the role each plays, how it repeats notices, and what of it can be set."""
+
+import msgspec
+
+
+class Dialect(msgspec.Struct, frozen=True):
+    """`ladder` is one of plan/ladders.py. `options` are the dialect's own settings, with the words that are legal for
+    each; the first one is what it is unless a scenario says otherwise."""
+
+    role: str
+    ladder: str = "once"
+    options: dict[str, tuple[str, ...]] = {}
+
+
+STUB = "stub"
+"""The dialect that a user writes down; every target may be given one."""
+
+DIALECTS: dict[str, Dialect] = {
+    "epay": Dialect("payment"),
+    "epay_v2": Dialect("payment"),
+    "vmq": Dialect("payment", "vmq"),
+    "alipay": Dialect("payment", "alipay"),
+    "wechat": Dialect("payment", "wechat"),
+    "sharedstore": Dialect("supplier"),
+    "fulu": Dialect("supplier", "fulu"),
+    "kakayun": Dialect("supplier"),
+    STUB: Dialect("supplier"),
+    "topup": Dialect("game"),
+    "fazer": Dialect("game", "webhook"),
+    "rcon": Dialect("game"),
+    "command_queue": Dialect("game"),
+}
