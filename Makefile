@@ -18,13 +18,23 @@ help: ## this list
 	PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation -e .
 	@touch $@
 
+# Clients of other people that cannot live in our environment: one whose package name clashes, and those of node.
+.conformance/.made: tests/conformance/alipay_official.lock tests/conformance/node/package-lock.json
+	@rm -rf .conformance && mkdir -p .conformance
+	$(PYTHON) -m venv .conformance/alipay_official
+	.conformance/alipay_official/bin/pip install --quiet --disable-pip-version-check --require-hashes -r tests/conformance/alipay_official.lock
+	@if command -v npm >/dev/null; then \
+	  cp -r tests/conformance/node .conformance/node && cd .conformance/node && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error; \
+	else echo "npm is not here: the clients of node are not tried"; fi
+	@touch $@
+
 run: .venv/.made ## play the default scenario against the embedded shop; a report at the end
 	@$(BIN)/orderjam run $(SCENARIO) || code=$$?; \
 	if [ "$${code:-0}" -eq 1 ]; then \
 	  echo "As it should be: the naive shop got orders stuck, broke an invariant and a gate; read runs/latest/report.html, and see the cure with: $(BIN)/orderjam run $(SCENARIO) --profile hardened"; \
 	else exit $${code:-0}; fi
 
-test: .venv/.made lint ## linters and all tests, with coverage
+test: .venv/.made .conformance/.made lint ## linters and all tests, with coverage
 	@$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not run" --cov --cov-report=term $(PYTEST)
 	@$(BIN)/python -m pytest -q -m run $(PYTEST)  # whole runs measure time, so nothing runs beside them
 
@@ -42,4 +52,4 @@ schema: .venv/.made ## write scenarios/scenario.schema.json and the table in doc
 	@$(BIN)/orderjam schema > scenarios/scenario.schema.json && $(BIN)/python -m faults.table
 
 clean: ## remove what was made, the runs too
-	rm -rf .venv runs build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .coverage*
+	rm -rf .venv .conformance runs build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .coverage*

@@ -15,10 +15,15 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 from urllib.request import Request, urlopen
 
+import msgspec
+
 from ledger import journal
 from ledger.clock import Epoch
 from ledger.events import Event
 from ledger.rundir import RunDir
+from mocks.identities import fresh
+from mocks.keyring import Keyring
+from mocks.upstreams import Keys
 from plan import run as plans
 from plan.run import Plan
 from tests.mocks.world import KEY, PID, a_plan
@@ -36,6 +41,17 @@ def a_run(folder: Path, plan: Plan | None = None) -> RunDir:
 def command(run: RunDir, *more: str, role: str = "payment") -> list[str]:
     start = [sys.executable, "-P", "-m", f"mocks.{role}", "--run", str(run.path), "--epoch", str(Epoch.now())]
     return [*start, "--port", "0", "--port-file", str(run.path / "port"), "--writer", role, *more]
+
+
+def keys_of(plan: Plan) -> dict[str, Keys]:
+    """A merchant for every upstream of a plan, as the harness would make them."""
+    keyring = Keyring()
+    return {name: fresh(up.dialect, 1001 + i, keyring) for i, (name, up) in enumerate(plan.upstreams.items())}
+
+
+def as_text(keys: dict[str, Keys]) -> str:
+    """What ORDERJAM_UPSTREAMS holds."""
+    return msgspec.json.encode(keys).decode()
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -118,7 +134,8 @@ class Shop:
             def do_POST(self) -> None:
                 shop.headers = dict(self.headers.items())
                 shop.body = self.rfile.read(int(self.headers["Content-Length"]))
-                self._take(json.loads(shop.body))
+                is_form = self.headers["Content-Type"].startswith("application/x-www-form-urlencoded")
+                self._take(dict(parse_qsl(shop.body.decode())) if is_form else json.loads(shop.body))
 
             def _take(self, fields: dict[str, str]) -> None:
                 with shop._came:

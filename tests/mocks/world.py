@@ -93,10 +93,16 @@ def an_order(n: int = 1, **changed: str) -> dict[str, str]:
 
 
 class Around(Generic[M]):
-    """A mock and all around it: every instance has the same merchant."""
+    """A mock and all around it: every instance has the same merchant, unless `keys` says otherwise."""
 
     def __init__(
-        self, kind: type[M], plan: Plan, tasks: asyncio.TaskGroup, token: str | None = None, by_hand: bool = False
+        self,
+        kind: type[M],
+        plan: Plan,
+        tasks: asyncio.TaskGroup,
+        token: str | None = None,
+        by_hand: bool = False,
+        keys: dict[str, Keys] | None = None,
     ) -> None:
         self.clock = ManualClock()
         self.events: list[Event] = []
@@ -104,7 +110,7 @@ class Around(Generic[M]):
         self.shop: Answering = lambda letter: Heard(200, "success")
         self.mock = kind(
             plan,
-            dict.fromkeys(plan.upstreams, Keys(PID, KEY)),
+            keys or dict.fromkeys(plan.upstreams, Keys(PID, KEY)),
             clock=self.clock,
             wall_ns=WALL_S * SECOND_NS,
             append=self.events.append,
