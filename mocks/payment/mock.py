@@ -9,6 +9,7 @@ from mocks.payment.desk import Desk
 from mocks.payment.epay import Epay
 from mocks.payment.expiry import Expiry
 from mocks.payment.trades import Trade, Trades
+from mocks.payment.wechat import WeChat
 from mocks.upstreams import Instance, Keys, Upstreams
 from plan.run import UpstreamPlan
 
@@ -19,7 +20,7 @@ class Channel(Instance, Teller[Trade], Protocol):
     signs: ClassVar[Signs]
 
 
-DIALECTS: dict[str, Callable[[Desk], Channel]] = {"epay": Epay}
+DIALECTS: dict[str, Callable[[Desk], Channel]] = {"epay": Epay, "wechat": WeChat}
 
 
 class PaymentMock(Upstreams):
