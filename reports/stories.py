@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from ledger.journal import STRUCK_PREFIX, SUFFIX, FileCheck, Wholeness, check
+from ledger.journal import BYTES_PREFIX, STRUCK_PREFIX, SUFFIX, FileCheck, Wholeness, check
 from ledger.rundir import RunDir, RunDirError
 from ledger.states import State
 from plan.orders import number_of, order_key, wish
@@ -54,7 +54,8 @@ class Stories:
         self._db = duckdb.connect(":memory:")
         self._db.execute("SET threads = 2")
         self._read("raw", run.journals(struck=False))
-        self._read("struck_raw", [f for f in run.journals() if f.name.startswith(STRUCK_PREFIX)])
+        struck = [f for f in run.journals() if f.name.startswith(STRUCK_PREFIX) and not f.name.startswith(BYTES_PREFIX)]
+        self._read("struck_raw", struck)
         self._name_orders()
 
     def close(self) -> None:
