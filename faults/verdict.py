@@ -78,6 +78,8 @@ VALID = frozenset(
     }
 )
 """Those that a good shop accepts: the answer or notice is signed rightly, and only looks unusual."""
+UNSURE = frozenset({Variant.MISSING_TYPE_HEADER, Variant.PARTIAL_COVER})
+"""Those that a good shop may accept or refuse: what the signature covers is right."""
 
 
 class Stripped(StrEnum):
