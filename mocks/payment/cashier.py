@@ -32,15 +32,18 @@ _WAYS = {
 
 Back = Callable[[Trade], str]
 """Where the shop wants its buyer after paying, with all that the dialect puts into that address; empty for nowhere."""
+Paid = Callable[[Trade], None]
+"""What a dialect does beside the notice once the money is taken."""
 
 
 class Cashier:
     """The cashier of one upstream."""
 
-    def __init__(self, desk: Desk, *, back: Back) -> None:
+    def __init__(self, desk: Desk, *, back: Back, paid: Paid = lambda _: None) -> None:
         self._upstream = upstream = desk.name
         self._clock, self._append, self._injector = desk.clock, desk.append, desk.injector
         self._trades, self._notices, self._back = desk.trades, desk.notices, back
+        self._paid = paid
         self._shows = Place(Hop.BUYER_PAYMENT, Operation.CASHIER, upstream)
         self._pays = Place(Hop.BUYER_PAYMENT, Operation.PAY, upstream)
         loader = jinja2.FileSystemLoader(Path(__file__).parent / "templates")
@@ -82,6 +85,7 @@ class Cashier:
         try:
             if self._trades.capture(trade):
                 self._notices.begin(trade)
+                self._paid(trade)
         except IsClosed:
             return self._refused(asked, trade, trade.o, lang, 409, CLOSED)
         if JSON.partition(";")[0] in asked.accept:
