@@ -29,13 +29,14 @@ def _alipay(number: int, keyring: Keyring) -> Keys:
         "alipay_cert": keyring.certificate("alipay-platform", subject="orderjam Alipay").pem,
         "alipay_root_cert": keyring.ca(),
     }
+    seller = {"seller_id": f"2088{number:012d}"}
     own = {
         "app_public_key": app.public,
         "platform_private_key": platform.private,
         "other_private_key": keyring.pair("alipay-other").private,
     }
     told = {"app_private_key": app.private, "alipay_public_key": platform.public}
-    return Keys(f"20210000{number:08d}", secrets.token_hex(16), own | certs, told | certs)
+    return Keys(f"20210000{number:08d}", secrets.token_hex(16), own | certs | seller, told | certs | seller)
 
 
 def _wechat(number: int, keyring: Keyring) -> Keys:
