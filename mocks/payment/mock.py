@@ -5,6 +5,7 @@ from typing import ClassVar, Protocol
 
 from mocks.apply import Fields, Signs
 from mocks.notices import Notices, Teller
+from mocks.payment.alipay import Alipay
 from mocks.payment.desk import Desk
 from mocks.payment.disputes import Disputes
 from mocks.payment.epay import Epay
@@ -20,7 +21,7 @@ class Channel(Instance, Teller[Trade], Protocol):
     signs: ClassVar[Signs]
 
 
-DIALECTS: dict[str, Callable[[Desk], Channel]] = {"epay": Epay}
+DIALECTS: dict[str, Callable[[Desk], Channel]] = {"epay": Epay, "alipay": Alipay}
 
 
 class PaymentMock(Upstreams):
