@@ -11,6 +11,7 @@ from mocks.payment.disputes import Disputes
 from mocks.payment.epay import Epay
 from mocks.payment.expiry import Expiry
 from mocks.payment.trades import Trade, Trades
+from mocks.payment.wechat import WeChat
 from mocks.upstreams import Instance, Keys, Upstreams
 from plan.run import UpstreamPlan
 
@@ -21,7 +22,11 @@ class Channel(Instance, Teller[Trade], Protocol):
     signs: ClassVar[Signs]
 
 
-DIALECTS: dict[str, Callable[[Desk], Channel]] = {"epay": Epay, "alipay": Alipay}
+DIALECTS: dict[str, Callable[[Desk], Channel]] = {
+    "epay": Epay,
+    "alipay": Alipay,
+    "wechat": WeChat,
+}
 
 
 class PaymentMock(Upstreams):
