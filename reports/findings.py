@@ -334,11 +334,31 @@ class HopRow(msgspec.Struct, frozen=True):
     none: int
 
 
+class SignedRow(msgspec.Struct, frozen=True):
+    """What a shop made of answers and notices that one fault had signed oddly; a good shop must `must` (refuse or
+    accept) them all.
+
+    Exchanges: `wrong` of the `judged` were treated otherwise (accepted though invalid, refused though valid), of
+    `unjudged` nobody can say from outside what the shop thought. Orders: of the `refused` paid ones some `recovered`
+    (delivered or given their money back) and some were `stranded` (lost, or open at the end).
+    """
+
+    id: str
+    must: str
+    judged: int
+    wrong: int
+    unjudged: int
+    refused: int
+    recovered: int
+    stranded: int
+
+
 class Struck(msgspec.Struct, frozen=True):
     """All that is known from the injectors' voice; nothing else in the findings uses it, but `struck` in `worst`."""
 
     faults: list[FaultRow]
     hops: list[HopRow]
+    signed: list[SignedRow]
 
 
 class HealthRow(msgspec.Struct, frozen=True):
