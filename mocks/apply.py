@@ -16,6 +16,7 @@ import msgspec
 from faults.decide import Decider, Exchange
 from faults.verdict import (
     NOTHING,
+    UNSURE,
     VALID,
     Capacity,
     Delay,
@@ -492,7 +493,9 @@ def oddly_signed(verdict: Verdict) -> tuple[Strike, Variant] | None:
 
 
 def must(variant: Variant) -> str:
-    """What a good shop does with an answer or notice that is signed in this way."""
+    """What a good shop does with an answer or notice that is signed in this way; empty where that is not certain."""
+    if variant in UNSURE:
+        return ""
     return ACCEPT if variant in VALID else REFUSE
 
 

@@ -23,11 +23,22 @@ def _plain(number: int, _: Keyring) -> Keys:
 
 
 def _alipay(number: int, keyring: Keyring) -> Keys:
-    """`pid` is the app_id; `key` serves nothing but the rule that each has one. Names as in the vendor's console."""
+    """`pid` is the app_id; `key` serves nothing but the rule that each has one. Names as in the vendor's console. Key
+    mode and certificate mode have the same keys; `other` is nobody's, for signatures that must not verify."""
     app, platform = keyring.pair("alipay-app"), keyring.pair("alipay-platform")
-    own = {"app_public_key": app.public, "platform_private_key": platform.private}
+    certs = {
+        "app_cert": keyring.certificate("alipay-app", subject="orderjam app").pem,
+        "alipay_cert": keyring.certificate("alipay-platform", subject="orderjam Alipay").pem,
+        "alipay_root_cert": keyring.ca(),
+    }
+    seller = {"seller_id": f"2088{number:012d}"}
+    own = {
+        "app_public_key": app.public,
+        "platform_private_key": platform.private,
+        "other_private_key": keyring.pair("alipay-other").private,
+    }
     told = {"app_private_key": app.private, "alipay_public_key": platform.public}
-    return Keys(f"20210000{number:08d}", secrets.token_hex(16), own, told)
+    return Keys(f"20210000{number:08d}", secrets.token_hex(16), own | certs | seller, told | certs | seller)
 
 
 def _wechat(number: int, keyring: Keyring) -> Keys:
