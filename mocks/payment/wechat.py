@@ -3,6 +3,7 @@
 Source: docs/protocols/wechat.md.
 """
 
+import re
 from collections.abc import Callable
 from functools import partial
 from hashlib import blake2b
@@ -44,6 +45,7 @@ from mocks.payment.wechat_bodies import (
 )
 from mocks.payment.wechat_fields import (
     ANSWERED_WITH,
+    COMPLAINED,
     LISTED,
     ORDERED,
     REFUNDED,
@@ -84,6 +86,7 @@ ON_ANSWERS = ON_REQUESTS | {
     Variant.FIELD_ORDER, Variant.ESCAPED, Variant.SPACED, Variant.EXTRA_FIELD,
 }  # fmt: skip
 ON_NOTICES = ON_ANSWERS | {Variant.GCM_BAD_TAG, Variant.PARTIAL_COVER}
+_OURS = re.compile(r"([0-9]+)[DR][0-9]+", re.ASCII)
 
 
 class Heading(msgspec.Struct, frozen=True):
@@ -122,6 +125,7 @@ class WeChat:
         self._closes = shop(operation=Operation.CLOSE)
         self._refund = shop(operation=Operation.REFUND, schema=REFUNDED)
         self._refund_query = shop(operation=Operation.REFUND_QUERY, schema=REFUNDED)
+        self._complaint = shop(operation=Operation.QUERY, schema=COMPLAINED)
         self._certificates = shop(operation=Operation.CERTIFICATES, schema=LISTED)
 
     def routes(self) -> list[str]:
@@ -129,11 +133,12 @@ class WeChat:
         made = [f"{pay}/{way}" for way in TYPES]
         asked = [f"{pay}/out-trade-no/NO", f"{pay}/id/NO", f"{pay}/out-trade-no/NO/close"]
         refunds = f"/{self.name}/v3/refund/domestic/refunds"
-        return [*made, *asked, refunds, f"{refunds}/NO", f"/{self.name}/v3/certificates", f"/{self.name}/cashier"]
+        more = [f"/{self.name}/v3/merchant-service/complaints-v2/NO", f"/{self.name}/v3/certificates"]
+        return [*made, *asked, refunds, f"{refunds}/NO", *more, f"/{self.name}/cashier"]
 
     def forget(self) -> None:
-        places = (self._query, self._closes, self._refund, self._refund_query, self._certificates)
-        for place in (*self._creates.values(), *places):
+        asking = (self._query, self._refund_query, self._complaint, self._certificates)
+        for place in (*self._creates.values(), self._closes, self._refund, *asking):
             place.counts.clear()
         self._payers, self._refunds, self._told = {}, {}, None
         self._cashier.forget()
@@ -156,8 +161,11 @@ class WeChat:
                 return await self._give_back(asked)
             case ["GET", "v3", "refund", "domestic", "refunds", no]:
                 no = unquote(no)
-                trade = self._trade_of_refund(no)
+                trade = self._trade_of(no)
                 return await self._take(asked, self._refund_query, trade, no, lambda: self._show_refund(trade, no))
+            case ["GET", "v3", "merchant-service", "complaints-v2", no]:
+                trade = self._trade_of(no)
+                return await self._take(asked, self._complaint, trade, no, lambda: self._show_complaint(trade, no))
             case ["GET", "v3", "certificates"]:
                 return await self._take(asked, self._certificates, None, "", self._list)
             case [_, "cashier"]:
@@ -177,7 +185,7 @@ class WeChat:
         the `number` that it names does."""
         subject = about.subject if isinstance(about, Trade) else about or _subject_of(place.operation, number)
         heading = self._read_heading(asked)
-        if heading.hand is not None:
+        if heading.hand is not None and heading.target is not None:
             self._by = heading.hand
 
         def do() -> Reply:
@@ -251,8 +259,8 @@ class WeChat:
         attach, number = raw.get("attach"), raw.get("out_trade_no")
         key = find_key(attach) if isinstance(attach, str) else None
         about = Subject(key, "key", key) if key else None
-        place = self._creates[way]
-        return await self._take(asked, place, about, str(number or ""), lambda: self._made(asked, way, raw, about))
+        number = number if isinstance(number, str) else ""
+        return await self._take(asked, self._creates[way], about, number, lambda: self._made(asked, way, raw, about))
 
     def _made(self, asked: Asked, way: str, raw: dict[str, Any], about: Subject | None) -> Reply:
         wanted = read_as(BODIES[way], raw)
@@ -371,15 +379,22 @@ class WeChat:
             self._desk.notices.begin(trade, Matter(About.REFUNDED, no))
         return Reply(fields=self._words.refund(trade, refund, "PROCESSING" if is_new else "SUCCESS"))
 
-    def _trade_of_refund(self, no: str) -> Trade | None:
-        """The trade of a refund's number: the shop's own, or one of ours, which begins with the trade's."""
-        return self._trades.find(self.name, trade_no=self._refunds.get(no) or no.rpartition("R")[0] or "-")
+    def _trade_of(self, no: str) -> Trade | None:
+        """The trade of a refund's number, or a complaint's: one of ours begins with the trade's."""
+        ours = _OURS.fullmatch(no)
+        trade_no = self._refunds.get(no) or (ours[1] if ours else "")
+        return self._trades.find(self.name, trade_no=trade_no) if trade_no else None
 
     def _show_refund(self, trade: Trade | None, no: str) -> Reply:
         refund = trade.refund(no) if trade is not None else None
         if trade is None or refund is None:
             raise Refusal(404, "RESOURCE_NOT_EXISTS", "退款单不存在", Code.UPSTREAM_REFUSED)
         return Reply(fields=self._words.refund(trade, refund, "SUCCESS"))
+
+    def _show_complaint(self, trade: Trade | None, no: str) -> Reply:
+        if trade is None or trade.dispute is None or trade.dispute.no != no:
+            raise Refusal(404, "RESOURCE_NOT_EXISTS", "投诉单不存在")
+        return Reply(fields=self._words.complaint(trade, trade.dispute))
 
     def _list(self) -> Reply:
         return Reply(fields={"data": self._platform.certificates()})
