@@ -1,12 +1,13 @@
 """What Alipay tells a shop, when, and until when."""
 
+import json
 from typing import Any
 
 import pytest
 
 from ledger.events import NoticeAnswered, NoticeSent
 from mocks.notices import Heard, Letter
-from tests.mocks.alipay import Gateway, a_gateway, an_order, merchant
+from tests.mocks.alipay import Gateway, a_call, a_gateway, an_order, merchant
 
 C1 = {"out_trade_no": "C000001"}
 
@@ -162,3 +163,34 @@ async def test_notices_are_signed_in_the_type_of_the_order(changed: dict[str, An
         await w.pay(made["qr_code"])
         await w.settle()
         assert w.told()[0]["sign_type"] == changed["sign_type"]
+
+
+async def test_a_complaint_is_told_by_its_number_and_the_shop_can_ask_how_it_stands() -> None:
+    async with a_gateway() as w:
+        await w.paid()
+        trade = next(iter(w.mock.trades))
+        await w.move_to_s(24 * 3600)
+        dispute = w.mock.disputes.complain(trade, "没有收到商品")
+        await w.settle()
+        told = w.told()[-1]
+        assert (told["msg_method"], told["version"]) == ("alipay.merchant.tradecomplain.changed", "1.1")
+        assert json.loads(told["biz_content"]) == {"complain_event_id": dispute.no}
+        assert told["utc_timestamp"] == "1790086400000"
+        node = "alipay_merchant_tradecomplain_query_response"
+        call = a_call("query", {"complain_event_id": dispute.no}, method="alipay.merchant.tradecomplain.query")
+        stands = (await w.said(call))[node]
+        assert (stands["status"], stands["merchant_order_no"]) == ("MERCHANT_PROCESSING", "C000001")
+        w.mock.trades.end_dispute(trade, forced=True)
+        await w.settle()
+        assert (await w.said(call))[node]["status"] == "PLATFORM_FINISH"
+        assert [told.get("trade_status", "") for told in w.told()[2:]] == ["TRADE_CLOSED", ""]
+        assert len({told["notify_id"] for told in w.told()}) == 4
+
+
+@pytest.mark.parametrize("no", ["NONE", ""])
+async def test_a_complaint_that_there_is_not_is_refused(no: str) -> None:
+    async with a_gateway() as w:
+        await w.paid()
+        call = a_call("query", {"complain_event_id": no}, method="alipay.merchant.tradecomplain.query")
+        answer = (await w.said(call))["alipay_merchant_tradecomplain_query_response"]
+        assert answer["sub_code"] == "ACQ.INVALID_PARAMETER"
