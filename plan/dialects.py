@@ -22,7 +22,7 @@ DIALECTS: dict[str, Dialect] = {
     "alipay": Dialect("payment", "alipay"),
     "wechat": Dialect("payment", "wechat"),
     "sharedstore": Dialect("supplier"),
-    "fulu": Dialect("supplier", "fulu"),
+    "fulu": Dialect("supplier", "fulu", {"answer_sign": ("result", "envelope")}),
     "kakayun": Dialect("supplier"),
     STUB: Dialect("supplier"),
     "topup": Dialect("game"),

@@ -12,13 +12,13 @@ from typing import ClassVar, TypeAlias
 from urllib.parse import unquote_to_bytes
 
 from faults.verdict import Outcome, Variant
-from ledger.clock import Clock
 from ledger.events import TradeRefused
 from ledger.money import Fen, yuan
 from ledger.states import Code, Hop, Operation
-from mocks.apply import Append, Call, Fields, Injector, Place, Reply, Schema, Signs, Subject
+from mocks.apply import Call, Fields, Place, Reply, Schema, Signs, Subject
 from mocks.goods import GoodsError, Repeated, UnknownProduct
 from mocks.server import Answer, Asked, NoRoute, readable
+from mocks.supplier.counter import Counter
 from mocks.supplier.stock import (
     DELIVERED,
     FAILED,
@@ -26,9 +26,7 @@ from mocks.supplier.stock import (
     Purchase,
     Request,
     SoldOut,
-    Stock,
 )
-from mocks.upstreams import Keys
 from plan.orders import find_key
 
 Data: TypeAlias = dict[str, object]
@@ -155,12 +153,11 @@ class SharedStore:
 
     signs: ClassVar[Signs] = Signs(requests=VARIANTS)
 
-    def __init__(
-        self, name: str, keys: Keys, *, clock: Clock, append: Append, injector: Injector, stock: Stock
-    ) -> None:
-        self.name, self._keys = name, keys
-        self._clock, self._append, self._injector, self._stock = clock, append, injector, stock
-        self._places = {op: Place(Hop.SHOP_SUPPLIER, op, name, schema) for op, schema in SCHEMAS.items()}
+    def __init__(self, counter: Counter) -> None:
+        self.name, self._keys = counter.name, counter.keys
+        self._clock, self._append, self._injector = counter.clock, counter.append, counter.injector
+        self._stock = counter.stock
+        self._places = {op: Place(Hop.SHOP_SUPPLIER, op, self.name, schema) for op, schema in SCHEMAS.items()}
         self._steps: dict[str, tuple[Operation, Callable[[Fields, Subject], object]]] = {
             "shared/authentication/connect": (Operation.CONNECT, self._connect),
             "shared/commodity/items": (Operation.CATALOGUE, self._items),
