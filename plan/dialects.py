@@ -21,7 +21,7 @@ DIALECTS: dict[str, Dialect] = {
     "vmq": Dialect("payment", "vmq"),
     "alipay": Dialect("payment", "alipay"),
     "wechat": Dialect("payment", "wechat"),
-    "sharedstore": Dialect("supplier"),
+    "sharedstore": Dialect("supplier", options={"drafts": ("off", "on")}),
     "fulu": Dialect("supplier", "fulu", {"answer_sign": ("result", "envelope")}),
     "kakayun": Dialect("supplier"),
     STUB: Dialect("supplier"),

@@ -70,7 +70,7 @@ class Fulu:
     """One instance of the platform, with one app."""
 
     schema = texts.NOTICE
-    signs: ClassVar[Signs] = Signs(requests=signs.REQUESTS, answers=signs.ANSWERS, notices=signs.ANSWERS)
+    signs: ClassVar[Signs] = Signs(requests=signs.REQUESTS, answers=signs.ANSWERS, notices=signs.NOTICES)
 
     def __init__(self, counter: Counter) -> None:
         self.name, self._keys, self._at = counter.name, counter.keys, counter
@@ -209,15 +209,12 @@ class Fulu:
         text = result if isinstance(result, str) else "" if result is None else signs.compact(result)
         if text and variant is Variant.ESCAPED:
             text = signs.escaped(text)
-        if text and variant is Variant.SPACED:
-            text = signs.spaced(text)
         if result is not None:
             fields["result"] = text
         sealed = {"sign": signs.signature(self._signed(fields, text), self._keys.key, variant)}
         if variant is Variant.MISSING:
             sealed = {}
-        whole = {**sealed, **fields} if variant is Variant.SIGN_FIRST else {**fields, **sealed}
-        reply.fields, reply.body, reply.kind = None, signs.compact(whole).encode(), JSON
+        reply.fields, reply.body, reply.kind = None, signs.compact({**fields, **sealed}).encode(), JSON
 
     def _signed(self, fields: Data, result: str) -> str:
         return signs.compact(fields) if self._at.upstream.option("answer_sign") == "envelope" else result
@@ -334,12 +331,9 @@ class Fulu:
         sealed = {"sign": signs.signature(signs.compact(told), self._keys.key, variant)}
         if variant is Variant.MISSING:
             sealed = {}
-        text = signs.compact({**sealed, **told} if variant is Variant.SIGN_FIRST else {**told, **sealed})
-        match variant:
-            case Variant.ESCAPED:
-                text = signs.escaped(text)
-            case Variant.SPACED:
-                text = signs.spaced(text)
+        text = signs.compact({**told, **sealed})
+        if variant is Variant.ESCAPED:
+            text = signs.escaped(text)
         return Letter("POST", self._notify_to, text.encode(), {"Content-Type": JSON})
 
     def is_accepted(self, heard: Heard) -> bool:

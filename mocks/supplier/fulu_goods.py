@@ -40,15 +40,11 @@ class Goods:
 
     def of_face_value(self, biz: Data) -> str:
         """The first top-up that is worth as many yuan as a request says; UnknownProduct."""
-        text = text_of(biz, "charge_value")
-        try:
-            worth = parse_yuan(text.removesuffix(".0"))
-        except MoneyError:
-            raise unreadable("charge_value") from None
+        worth = _money_of(biz, "charge_value")
         for name in self.ids:
             if self._faces.get(name) == worth and self._is_top_up(name):
                 return name
-        raise UnknownProduct(f"{self._name} tops up nothing that is worth {text} yuan")
+        raise UnknownProduct(f"{self._name} tops up nothing that is worth {worth} fen")
 
     def _is_top_up(self, name: str) -> bool:
         """Whether a product is topped up. What may be both is shown as a card: so is all where the plan knows nothing
@@ -59,14 +55,9 @@ class Goods:
     def listed(self, biz: Data) -> list[Data]:
         """All that is sold, or what fits every field that the request names; 0 and empty texts name nothing."""
         wanted = {field: text_of(biz, field) for field in ("product_id", "product_name", "product_type")}
-        worth = text_of(biz, "face_value")
-        items = [self._item(name) for name in self.ids]
-        return [
-            item
-            for item in items
-            if all(text in ("", "0", str(item[field])) for field, text in wanted.items())
-            and (worth in ("", "0") or worth.rstrip("0").rstrip(".") == f"{item['face_value']:g}")
-        ]
+        worth = _money_of(biz, "face_value", "0")
+        items = [self._item(name) for name in self.ids if worth in (0, self._faces.get(name))]
+        return [item for item in items if all(text in ("", "0", str(item[field])) for field, text in wanted.items())]
 
     def one(self, biz: Data) -> Data:
         return {**self._item(self.named(biz)), "four_category_icon": "", "detail_type": 0}
@@ -108,3 +99,11 @@ class Goods:
             "IsServiceArea": False,
             "GameTempaltePreviewList": [],
         }
+
+
+def _money_of(biz: Data, field: str, default: str = "") -> Fen:
+    """A field of biz_content as an amount in yuan, which a number may stand for; Refusal."""
+    try:
+        return parse_yuan(text_of(biz, field, default).removesuffix(".0"))
+    except MoneyError:
+        raise unreadable(field) from None

@@ -18,6 +18,8 @@ from plan.run import REPLAY
 
 ENDLESS = 999_999
 """What is said to be left of a product whose stock the plan does not set."""
+OFFERED = 100
+"""So many cards of a product can be chosen from at a time."""
 CREDIT_FEN = 10_000_000
 """What a shop has at a supplier before it buys anything; the balance never refuses, only the fault does."""
 
@@ -39,7 +41,7 @@ class SoldOut(GoodsError):
 
 class Request(msgspec.Struct, frozen=True, gc=False):
     """What a shop asks for, under its own number: cards, or that the supplier itself tops up an `account`. `way`: by
-    which of its dialect's calls, where there are several."""
+    which of its dialect's calls, where there are several; `pick`: the number of the card that was chosen, 0 for any."""
 
     upstream: str
     request_no: str
@@ -47,6 +49,7 @@ class Request(msgspec.Struct, frozen=True, gc=False):
     quantity: int
     account: str = ""
     way: str = ""
+    pick: int = 0
 
 
 class Purchase(msgspec.Struct, gc=False):
@@ -108,6 +111,7 @@ class Stock(GoodsFacts):
         self._shelves: dict[str, Shelf] = {}
         self._filled: dict[str, dict[str, int]] = {}
         self._made: dict[str, int] = {}  # goes on after `forget`: a card is never sold twice
+        self._picked: dict[str, set[int]] = {}  # those sold out of turn, beyond the last that was made
         self.purchases: Register[Purchase] = Register()
 
     def fill(self, upstream: str, shelf: Shelf) -> None:
@@ -138,6 +142,16 @@ class Stock(GoodsFacts):
         """How many can be bought; UnknownProduct."""
         self.price_fen(upstream, product, is_top_up=is_top_up)
         return self._shelves[upstream].left.get(product, ENDLESS)
+
+    def on_offer(self, upstream: str, product: str, most: int) -> list[int]:
+        """The numbers of the next cards, at most so many: those that a buyer may choose from; UnknownProduct."""
+        picked, n = self._picked.get(product, ()), self._made.get(product, 0)
+        found: list[int] = []
+        while len(found) < min(most, self.left(upstream, product)):
+            n += 1
+            if n not in picked:
+                found.append(n)
+        return found
 
     def balance_fen(self, upstream: str) -> Fen:
         return Fen(CREDIT_FEN - self._shelves[upstream].spent_fen)
@@ -219,9 +233,11 @@ class Stock(GoodsFacts):
         return self.purchases.forget()
 
     def check(self, request: Request) -> None:
-        """Whether so many can be bought; UnknownProduct, SoldOut."""
+        """Whether so many can be bought, and the card that was chosen; UnknownProduct, SoldOut."""
         if (left := self.left(request.upstream, request.product, is_top_up=bool(request.account))) < request.quantity:
             raise SoldOut(f"{request.upstream}: {left} of {request.product} left, {request.quantity} asked for")
+        if request.pick and request.pick not in self.on_offer(request.upstream, request.product, OFFERED):
+            raise SoldOut(f"{request.upstream}: card {request.pick} of {request.product} is not on offer")
 
     def _begin(self, request: Request, subject: Subject, state: str) -> Purchase:
         purchase = Purchase(
@@ -258,6 +274,19 @@ class Stock(GoodsFacts):
         t, upstream, no = self._clock.t(), purchase.upstream, purchase.request_no
         self._append(Credited(t=t, o=purchase.o, upstream=upstream, credit=purchase.receipt, request_no=no))
 
+    def _next_number(self, product: str, pick: int) -> int:
+        """The number of the card to be sold now, which is then no more on offer."""
+        picked = self._picked.setdefault(product, set())
+        if pick:
+            picked.add(pick)
+            return pick
+        n = self._made.get(product, 0) + 1
+        while n in picked:
+            picked.remove(n)
+            n += 1
+        self._made[product] = n
+        return n
+
     def _part_of_cards(self, purchase: Purchase) -> tuple[str, ...]:
         wanted = purchase.request.quantity
         cards = tuple(self._sell_card(purchase) for _ in range(max(1, wanted - 1)))
@@ -266,7 +295,7 @@ class Stock(GoodsFacts):
     def _sell_card(self, purchase: Purchase) -> str:
         """The text of a card that nobody had before."""
         product, shelf = purchase.request.product, self._shelves[purchase.upstream]
-        n = self._made[product] = self._made.get(product, 0) + 1
+        n = self._next_number(product, purchase.request.pick)
         secret = blake2b(f"{product}\x1f{n}".encode(), digest_size=8, key=self._salt).hexdigest().upper()
         card = f"{_CARD}{product}-{n:07d}{_BETWEEN}{secret}"
         if purchase.held:

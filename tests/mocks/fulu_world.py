@@ -13,6 +13,7 @@ from ledger.clock import SECOND_NS
 from mocks.apply import Reply
 from mocks.server import Asked
 from mocks.supplier.mock import SupplierMock
+from mocks.upstreams import Keys
 from plan.faults import FaultPlan
 from plan.orders import order_key
 from plan.run import Plan, UpstreamPlan
@@ -37,7 +38,7 @@ def beijing(wall_s: int) -> str:
     return (datetime.fromtimestamp(wall_s, UTC) + timedelta(hours=8)).strftime("%Y-%m-%d %H:%M:%S")
 
 
-def fulu_signed(method: str, biz: object, wall_s: int = WALL_S, **changed: Any) -> dict[str, Any]:
+def fulu_signed(method: str, biz: object, wall_s: int = WALL_S, /, **changed: Any) -> dict[str, Any]:
     """All parameters of a call, rightly signed; what is changed is changed before."""
     params = {
         "app_key": PID,
@@ -103,12 +104,12 @@ class FuluWorld(Around[SupplierMock]):
     async def send(self, body: bytes) -> Reply | None:
         return await self.mock.answer(Asked("POST", "/fulu/api/getway", "", body, "127.0.0.1:8000"))
 
-    async def call(self, method: str, biz: object, **changed: Any) -> Reply | None:
+    async def call(self, method: str, biz: object, /, **changed: Any) -> Reply | None:
         """Sends a rightly signed call, now."""
         wall_s = WALL_S + self.clock.t() // SECOND_NS
         return await self.send(dumps(fulu_signed(f"fulu.{method}", biz, wall_s, **changed)).encode())
 
-    async def ask(self, method: str, biz: object, **changed: Any) -> dict[str, Any]:
+    async def ask(self, method: str, biz: object, /, **changed: Any) -> dict[str, Any]:
         """The envelope that answers a rightly signed call, its own signature checked."""
         return opened(await self.call(method, biz, **changed))
 
@@ -144,10 +145,13 @@ def is_rightly_told(notice: dict[str, Any]) -> bool:
 
 
 @asynccontextmanager
-async def a_fulu(*faults: FaultPlan, **plan: Any) -> AsyncIterator[FuluWorld]:
+async def a_fulu(
+    *faults: FaultPlan, keys: Keys | None = None, wall_s: int = WALL_S, **plan: Any
+) -> AsyncIterator[FuluWorld]:
     """A platform in load, whose console names the shop; what still goes on in it at the end is cancelled."""
+    merchant = {"fulu": keys} if keys is not None else None
     async with asyncio.TaskGroup() as tasks:
-        made = FuluWorld(SupplierMock, a_fulu_plan(*faults, **plan), tasks)
+        made = FuluWorld(SupplierMock, a_fulu_plan(*faults, **plan), tasks, keys=merchant, wall_s=wall_s)
         made.begin_load()
         await made.set_console()
         yield made
