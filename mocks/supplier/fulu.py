@@ -160,8 +160,8 @@ class Fulu:
             return False
         if not self._is_fresh(params, variant):
             return False
-        text = signs.compact({name: value for name, value in params.items() if name != "sign"})
-        return signs.are_equal(signs.signature(text, self._keys.key, variant), params.get("sign"))
+        own = signs.signature(signs.request_text(params, variant), self._keys.key, variant)
+        return signs.are_equal(own, params.get("sign"))
 
     def _is_fresh(self, params: Data, variant: Variant | None = None) -> bool:
         wall_s = texts.read_time(params.get("timestamp"), in_utc=variant is Variant.TIME_ZONE)
@@ -328,7 +328,7 @@ class Fulu:
             told[signs.EXTRA[0]] = signs.EXTRA[1]
         if variant is Variant.FIELD_ORDER:
             told = dict(reversed(told.items()))
-        sealed = {"sign": signs.signature(signs.compact(told), self._keys.key, variant)}
+        sealed = {"sign": signs.signature(signs.notice_text(told, variant), self._keys.key, variant)}
         if variant is Variant.MISSING:
             sealed = {}
         text = signs.compact({**told, **sealed})

@@ -59,6 +59,24 @@ def _units(letter: str) -> str:
     return "".join(f"\\u{pairs[i : i + 2].hex()}" for i in range(0, len(pairs), 2))
 
 
+def reformatted(text: str) -> str:
+    """A JSON text whose decimals end with no zeros: 9.5000 as 9.5, 10.0 as 10."""
+    return _ZEROS.sub(lambda match: f".{match[1]}" if match[1] else "", text)
+
+
+def request_text(params: dict[str, object], variant: Variant | None = None) -> str:
+    """What is signed of a request, as the platform understood it: by the rule, or by that of a variant."""
+    signed = {name: value for name, value in params.items() if name != "sign"}
+    if variant is Variant.NUMBER_FORMAT:
+        signed["biz_content"] = reformatted(str(signed.get("biz_content", "")))
+    return compact(signed)
+
+
+def notice_text(fields: dict[str, object], variant: Variant | None = None) -> str:
+    """What is signed of a notice."""
+    return reformatted(compact(fields)) if variant is Variant.NUMBER_FORMAT else compact(fields)
+
+
 def signature(text: str, secret: str, variant: Variant | None = None) -> str:
     """Lower-case hex MD5 over the sorted characters of the text and then the secret. With a variant: the same, wrong in
     that way; one that is right gives the very same."""
@@ -67,8 +85,6 @@ def signature(text: str, secret: str, variant: Variant | None = None) -> str:
             secret = f"{secret[1:]}-of-another-app"
         case Variant.JSON_ESCAPING:
             text = escaped(text)
-        case Variant.NUMBER_FORMAT:
-            text = _ZEROS.sub(lambda match: f".{match[1]}" if match[1] else "", text)
     charset = "gbk" if variant is Variant.CHARSET_GBK else "utf-8"
     signed = ("".join(sorted(text)) + secret).encode(charset, "replace")
     return hashlib.md5(signed, usedforsecurity=False).hexdigest()
