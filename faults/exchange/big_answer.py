@@ -2,7 +2,7 @@
 
 import msgspec
 
-from faults.catalog import Cause, Fault
+from faults.catalog import Cause, Fault, Part
 from faults.verdict import BigAnswer
 from ledger.states import Hop, Operation
 from plan.faults import Label
@@ -25,7 +25,7 @@ FAULT = Fault(
     label=Label("answers longer than a frame", "响应超长分包"),
     hops=(Hop.SHOP_GAME,),
     operations=(Operation.BUY,),
-    dialects=("rcon",),
+    dialects={"rcon": Part.ANSWERS},
     params=Params,
     effect=lambda p: BigAnswer(p.bytes),
     cause=Cause.VERSION,

@@ -1,6 +1,6 @@
 """ver.rcon_flavour: the server speaks the other family's RCON."""
 
-from faults.catalog import Cause, Fault, NoParams
+from faults.catalog import Cause, Fault, NoParams, Part
 from faults.verdict import OtherFlavour
 from ledger.states import Hop, Operation
 from plan.faults import Label
@@ -10,7 +10,7 @@ FAULT = Fault(
     label=Label("RCON of another family of servers", "版本不符：RCON 方言"),
     hops=(Hop.SHOP_GAME,),
     operations=(Operation.LOGIN,),
-    dialects=("rcon",),
+    dialects={"rcon": Part.ANSWERS},
     params=NoParams,
     effect=lambda p: OtherFlavour(),
     cause=Cause.VERSION,
