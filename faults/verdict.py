@@ -191,7 +191,7 @@ class LoseAnswer(msgspec.Struct, frozen=True):
     """Act, then close the connection without a byte."""
 
 
-# --- what only a dialect can do to its answer: RCON ---------------------------------------------------------------
+# --- what only one dialect of game servers does -------------------------------------------------------------------
 class OtherFlavour(msgspec.Struct, frozen=True):
     """Speak RCON as the other family of servers does, as long as the connection lasts."""
 
@@ -200,6 +200,10 @@ class BigAnswer(msgspec.Struct, frozen=True):
     """Answer with a text of so many bytes: more than one frame holds."""
 
     bytes: int
+
+
+class Unconfirmed(msgspec.Struct, frozen=True):
+    """The game's side runs the command and ends before it has said so: the command is fetched and run once more."""
 
 
 # --- mangling the fields of an answer or notice before it is signed; a field not named is the dialect's own ---------
@@ -359,6 +363,7 @@ class LockDatabase(msgspec.Struct, frozen=True):
     every_s: float
 
 
+GameEffect: TypeAlias = OtherFlavour | BigAnswer | Unconfirmed
 BuyerEffect: TypeAlias = (
     DoubleClick | GiveUp | Cancel | Reorder | Complain | PayLate | EnterWrong | WeakNet | NotSubmitted
 )  # fmt: skip
@@ -366,7 +371,7 @@ HouseEffect: TypeAlias = Kill | Pause | LoseJobs | LockDatabase
 Effect: TypeAlias = (
     Capacity | Refuse | LoseRequest | Reset | Page | Moved | FailCheck | OtherRule | Goods | Early | Delay | SlowBody
     | Truncate | Hang | LoseAnswer | Rename | Drop | ChangeState | FlipCode | Retype | ScaleMoney | Strip | AmountOff
-    | SignAs | OtherFlavour | BigAnswer | Lose | Repeat | Together | BuyerEffect | HouseEffect
+    | SignAs | Lose | Repeat | Together | GameEffect | BuyerEffect | HouseEffect
 )  # fmt: skip
 
 
