@@ -1,14 +1,20 @@
-"""wechatpayv3 2.0.4, unmodified, against the real process of the mock: in public key mode, and by certificate."""
+"""wechatpayv3 2.0.4, unmodified, against the real process of the mock: led there by an attribute, in public key mode
+and by certificate; and untouched, through the TLS proxy."""
 
 import json
+import subprocess
+import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from mocks.keyring import CA_FILE, Keyring
 from tests.conformance.wechat_world import KEY, World, a_strangers_key, a_world
+from tests.mocks.running import WITHIN_S
 
 wechatpayv3 = pytest.importorskip("wechatpayv3")
 pytestmark = pytest.mark.slow
@@ -20,8 +26,27 @@ def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
         yield w
 
 
+@pytest.fixture(scope="module")
+def proxy(world: World, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The TLS proxy's address, in an environment that trusts its CA."""
+    port = tmp_path_factory.mktemp("proxy") / "port"
+    route = f"api.mch.weixin.qq.com={world.mock.url}/wechat"
+    command = [sys.executable, "-P", "-m", "mocks.tlsproxy", "--route", route, "--port-file", str(port)]
+    with subprocess.Popen(command) as started, pytest.MonkeyPatch.context() as patched:
+        try:
+            until = time.monotonic() + WITHIN_S
+            while not port.exists():
+                assert started.poll() is None
+                assert time.monotonic() < until
+                time.sleep(0.01)
+            patched.setenv("REQUESTS_CA_BUNDLE", str(Keyring().folder / CA_FILE))
+            yield f"http://127.0.0.1:{int(port.read_text())}"
+        finally:
+            started.terminate()
+
+
 def client(world: World, mode: str, **changed: Any) -> Any:
-    """An SDK of this merchant, led to the mock by an attribute: the address is no argument of it."""
+    """An SDK of this merchant, led to the mock by an attribute, for the address is no argument of it; or by a proxy."""
     keys = world.keys
     given = {
         "wechatpay_type": wechatpayv3.WeChatPayType.NATIVE,
@@ -34,11 +59,13 @@ def client(world: World, mode: str, **changed: Any) -> Any:
     }
     if mode == "public key":
         given |= {"public_key": keys.told["platform_public_key"], "public_key_id": keys.told["platform_public_key_id"]}
-    else:
+    elif mode == "certificate":
         folder = Path(tempfile.mkdtemp(dir=world.folder))  # its own: the SDK keeps there what it downloads
         (folder / f"{keys.told['platform_serial']}.pem").write_text(keys.told["platform_certificate"])
         given |= {"cert_dir": str(folder)}
     made = wechatpayv3.WeChatPay(**given | changed)
+    if "proxy" in changed:
+        return made
     assert hasattr(made._core, "_gate_way"), "this wechatpayv3 keeps its address elsewhere; 2.0.4 is what was tried"
     made._core._gate_way = f"{world.mock.url}/wechat"
     return made
@@ -50,10 +77,11 @@ def order(sdk: Any, no: str, fen: int = 1999) -> str:
     return str(json.loads(text)["code_url"])
 
 
-@pytest.mark.parametrize("mode", ["public key", "certificate"])
-def test_it_orders_queries_is_told_and_gives_back(world: World, mode: str) -> None:
+@pytest.mark.parametrize("mode", ["public key", "certificate", "untouched"])
+def test_it_orders_queries_is_told_and_gives_back(world: World, proxy: str, mode: str) -> None:
     no = f"SDK-{mode[:4]}-1"
-    sdk, shop = client(world, mode), world.shop
+    sdk = client(world, mode, proxy={"https": proxy}) if mode == "untouched" else client(world, mode)
+    shop = world.shop
     code_url = order(sdk, no)
     status, text = sdk.query(out_trade_no=no)
     assert (status, json.loads(text)["trade_state"]) == (200, "NOTPAY")
@@ -89,6 +117,18 @@ def told_of(world: World, sdk: Any, no: str) -> tuple[dict[str, str], bytes]:
     world.pay(order(sdk, no))
     world.shop.wait_until_told(before + 1)
     return world.shop.headers, world.shop.body
+
+
+def test_untouched_it_downloads_both_certificates_and_none_that_do_not_open(world: World, proxy: str) -> None:
+    sdk = client(world, "untouched", proxy={"https": proxy})
+    assert len(sdk._core._certificates) == 2
+    with pytest.raises(Exception, match="No wechatpay platform certificate"):
+        client(world, "untouched", proxy={"https": proxy}, apiv3_key="x" * 32)
+    with (
+        world.struck_by("sig.v3key_changed", "shop>payment"),
+        pytest.raises(Exception, match="No wechatpay platform certificate"),
+    ):
+        client(world, "untouched", proxy={"https": proxy})
 
 
 @pytest.mark.parametrize("mode", ["public key", "certificate"])
