@@ -30,6 +30,12 @@ class Reorder(msgspec.Struct, frozen=True):
     after_s: float
 
 
+class Complain(msgspec.Struct, frozen=True):
+    """Not done within so many business seconds of paying, the buyer complains at the channel's cashier."""
+
+    after_s: float
+
+
 class PayLate(msgspec.Struct, frozen=True):
     """The buyer pays so many business seconds later than he would."""
 
@@ -83,6 +89,6 @@ class LockDatabase(msgspec.Struct, frozen=True):
 
 
 BuyerEffect: TypeAlias = (
-    DoubleClick | GiveUp | Cancel | Reorder | PayLate | EnterWrong | WeakNet | NotSubmitted
+    DoubleClick | GiveUp | Cancel | Reorder | Complain | PayLate | EnterWrong | WeakNet | NotSubmitted
 )  # fmt: skip
 HouseEffect: TypeAlias = Kill | Pause | LoseJobs | LockDatabase

@@ -14,6 +14,7 @@ import msgspec
 
 from faults.outside import BuyerEffect as BuyerEffect
 from faults.outside import Cancel as Cancel
+from faults.outside import Complain as Complain
 from faults.outside import DoubleClick as DoubleClick
 from faults.outside import EnterWrong as EnterWrong
 from faults.outside import GiveUp as GiveUp

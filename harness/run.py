@@ -22,6 +22,7 @@ from ledger.clock import SECOND_NS, Epoch, RunClock
 from ledger.journal import JournalError, Voice
 from ledger.rundir import RunDir, RunDirError
 from ledger.states import Phase
+from mocks.ports import Ports
 from plan.arrivals import Schedule
 from plan.run import LOAD_TAIL_S, Plan
 from targets import webshop
@@ -181,7 +182,7 @@ class Run:
         return Shop(self._target, timeline.children, timeline.state, command)
 
     def _values(self, timeline: Timeline) -> dict[str, str]:
-        return wiring.shop_values(self.plan, self._secrets, timeline.mocks)
+        return wiring.shop_values(self.plan, self._secrets, timeline.mocks, timeline.own_urls)
 
     async def _start_drivers(self, epoch: Epoch, timeline: Timeline) -> list[Child]:
         """The processes of the load generator, once all of them are ready."""
@@ -216,8 +217,9 @@ class Run:
             if writing is not None:
                 os.close(writing)
         for role, child, port_file in started:
-            port = await wait_for_file(child, port_file, within_s=READY_WITHIN_S)
-            timeline.mocks[role] = f"http://127.0.0.1:{port.strip()}"
+            ports = Ports.read(await wait_for_file(child, port_file, within_s=READY_WITHIN_S))
+            url = timeline.mocks[role] = f"http://127.0.0.1:{ports.http}"
+            timeline.own_urls |= wiring.own_urls(self.plan, url, ports)
         await timeline.begin(Phase.PREPARE, note="mocks are up")
         return reading
 

@@ -19,6 +19,7 @@ from ledger.clock import Epoch, RunClock
 from ledger.journal import JournalError, Voice
 from ledger.rundir import RunDir, RunDirError, write_atomically
 from ledger.states import Phase
+from mocks.ports import Ports
 from plan.arrivals import Constant, arrivals
 from plan.dialects import DIALECTS
 from plan.ladders import LADDERS
@@ -66,11 +67,13 @@ class UpOptions(msgspec.Struct, frozen=True):
 
 
 class Standing(msgspec.Struct, frozen=True):
-    """The mocks as they stand: address and process of each role, and who may speak to them."""
+    """The mocks as they stand: address and process of each role, who may speak to them, and the addresses of those
+    instances that speak no HTTP."""
 
     urls: dict[str, str]
     pids: dict[str, int]
     secrets: wiring.Secrets
+    own_urls: dict[str, str] = {}
 
 
 def plan_of(target: Target, name: str, file: Path) -> Plan:
@@ -149,7 +152,9 @@ class Up:
                 pids = await self._start(epoch, timeline)
                 await timeline.begin(Phase.LOAD, l0_t=timeline.clock.t())
                 await timeline.renew()  # before anybody is told that the faults are in force
-                await self._stand(timeline, lambda: ready(Standing(timeline.mocks, pids, self._secrets)))
+                await self._stand(
+                    timeline, lambda: ready(Standing(timeline.mocks, pids, self._secrets, timeline.own_urls))
+                )
                 await self._keep(timeline)
                 await timeline.begin(Phase.HEAL, note="ended by hand")
                 for child in children.running():
@@ -170,8 +175,9 @@ class Up:
             env = {**made.env, wiring.TOKEN_VARIABLE: self.options.token}
             started.append((role, await timeline.children.start(role, argv, env), port_file))
         for role, child, port_file in started:
-            port = int(await wait_for_file(child, port_file, within_s=READY_WITHIN_S))
-            timeline.mocks[role] = self.options.url(port)
+            ports = Ports.read(await wait_for_file(child, port_file, within_s=READY_WITHIN_S))
+            url = timeline.mocks[role] = self.options.url(ports.http)
+            timeline.own_urls |= wiring.own_urls(self.plan, url, ports)
         return {role: child.pid for role, child, _ in started}
 
     async def _stand(self, timeline: Timeline, ready: Callable[[], None]) -> None:

@@ -177,11 +177,11 @@ class Subject(msgspec.Struct, frozen=True):
 class Call(msgspec.Struct, frozen=True):
     """A request as its dialect read it: whether its signature is right, what to do then, and how it is refused.
 
-    `is_genuine_as` checks the signature by another rule; `tolerated` is the rule by which `is_genuine` was found true
-    where that is not the plain one. `sell` takes the place of `act` where a goods fault strikes;
-    None from it means that nothing could be changed, and `act` is done. `tell_early` sends the notice of what was just
-    done and returns when it was answered. `dress` does to an answer what only its dialect can do, and says what it
-    changed. `seal` signs an answer, last, by the rule or in the way of a variant.
+    `is_genuine_as` checks the signature by another rule; `tolerated` names the rule (a Variant, or one of the dialect's
+    own) by which `is_genuine` was found true where that is not the plain one. `sell` takes the place of `act` where a
+    goods fault strikes; None from it means that nothing could be changed, and `act` is done. `tell_early` sends the
+    notice of what was just done and returns when it was answered. `dress` does to an answer what only its dialect can
+    do, and says what it changed. `seal` signs an answer, last, by the rule or in the way of a variant.
     `version`: what the request says of the version it speaks. `refuse_version`, `unknown`: how the dialect refuses a
     version, and says that it does not know what became of a request, where it has words for that. `refuse_repeat`: the
     refusal of what was done before as seen before; None where the request is no repeat.
@@ -193,7 +193,7 @@ class Call(msgspec.Struct, frozen=True):
     act: Callable[[], Reply]
     refuse: Callable[[], Reply]
     is_genuine_as: Callable[[Variant], bool] | None = None
-    tolerated: Variant | None = None
+    tolerated: str | None = None
     sell: Callable[[Outcome], Reply | None] | None = None
     tell_early: Callable[[], Awaitable[bool]] | None = None
     dress: Callable[[Reply, Effect], str] | None = None

@@ -149,6 +149,11 @@ class Upstreams(ABC):
     def _forget(self) -> dict[str, object]:
         """Drops what `_open` made and was filled since; how many there were of each."""
 
+    async def listen(self, host: str, port: int) -> dict[str, int]:
+        """Ports of their own for the instances that speak no HTTP, by name: free ones, or with a port those from there
+        on. OSError where one cannot be had."""
+        return {}
+
     @abstractmethod
     def stop(self) -> None:
         """Ends all that is still under way, so that the process can end."""

@@ -104,6 +104,7 @@ def _findings(stories: Stories, b: Basis, bad: lasthop.Bad, strikes: lasthop.Str
         gates=judged,
         outcomes=became,
         intents=wishes,
+        disputes=outcomes.disputes(stories.disputes(), b.orders.keys),
         stuck=rates.stuck(b.orders, b.pages.episodes, b.episode_excess_s, recovered),
         breakdown=_breakdown(b),
         honesty=honesty.findings(b.told, b.orders, b.went_on, b.to_business, b.eps_s),

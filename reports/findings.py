@@ -141,6 +141,18 @@ class Intents(msgspec.Struct, frozen=True):
     refunded_since: int
 
 
+class Disputes(msgspec.Struct, frozen=True):
+    """Orders whose buyer complained at the channel: those that the shop settled, those whose money the channel gave
+    back by force (`forced_fen` in all), those still open at the end; and the first keys."""
+
+    orders: int
+    settled: int
+    forced: int
+    open: int
+    forced_fen: int
+    keys: list[str]
+
+
 class AskedUpstream(msgspec.Struct, frozen=True):
     """Payment to the first request for goods at an upstream (business s): of `n` paid orders with such an upstream,
     `asked` were asked for; the curve is the share not yet asked for, by Kaplan-Meier."""
@@ -412,6 +424,7 @@ class Findings(msgspec.Struct, frozen=True):
     gates: list[GateResult]
     outcomes: Outcomes
     intents: Intents
+    disputes: Disputes | None
     stuck: Stuck
     breakdown: dict[str, list[Group]]
     honesty: Honesty

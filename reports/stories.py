@@ -230,6 +230,17 @@ class Stories:
             HAVING bool_or(k = 'captured') AND NOT coalesce(bool_or(outcome = 'accepted'), false) ORDER BY trade_no"""
         )
 
+    def disputes(self) -> dict[str, npt.NDArray[Any]]:
+        """Orders that were complained about at the channel: index, complaints ended, those ended by force, and what
+        the channel gave back at these (fen)."""
+        return self.query(
+            """SELECT i, count(*) FILTER (k = 'disputed') AS opened, count(*) FILTER (k = 'dispute_ended') AS ended,
+              count(*) FILTER (k = 'dispute_ended' AND forced) AS forced,
+              coalesce(sum(amount_fen) FILTER (k = 'refunded' AND t IN
+                (SELECT t FROM told AS e WHERE e.i = told.i AND e.k = 'dispute_ended' AND e.forced)), 0) AS forced_fen
+            FROM told GROUP BY i HAVING opened > 0 ORDER BY i"""
+        )
+
     def strikes(self) -> dict[str, npt.NDArray[Any]]:
         """The injectors' voice, which nothing but the struck tables may use: order index, fault, time."""
         return self.query(

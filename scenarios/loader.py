@@ -260,6 +260,8 @@ def _upstreams(
             stock=doc.stock,
             on_repeat=doc.on_repeat,
             takes=doc.takes,
+            complaint_after=doc.complaint_after,
+            forced_after=doc.forced_after,
             file=file,
             stubs=said,
             options=_options(found, name, doc),

@@ -12,6 +12,7 @@ from faults.verdict import (
     Cancel,
     Capacity,
     ChangeState,
+    Complain,
     Delay,
     DoubleClick,
     Drop,
@@ -107,6 +108,8 @@ LEGAL: list[tuple[str, dict[str, object], Effect]] = [  # drawn effects at a dra
     ("refuse", {"status": 400}, Refuse(400)),
     ("refuse", {"status": 599}, Refuse(599)),
     ("reorders", {}, Reorder(60.0)),
+    ("complains", {}, Complain(86_400.0)),
+    ("complains", {"after": "3 min"}, Complain(180.0)),
     ("reorders", {"after": "3 min"}, Reorder(180.0)),
     ("reset", {}, Reset(When.BEFORE)),
     ("reset", {"when": "after"}, Reset(When.AFTER)),
@@ -226,6 +229,7 @@ REFUSED: dict[str, list[dict[str, object]]] = {
     "notice_together": [{"n": 1}, {"n": 1001}, {"n": 2.5}, {"within": "0 s"}, {"within": "11 min"}, {"within": 2}],
     "pays_late": [{"by": "0 s"}, {"by": "25 h"}, {"by": 900}],
     "refuse": [{"status": 399}, {"status": 600}, {"status": 200}, {"status": "503"}],
+    "complains": [{"after": "0 s"}, {"after": "169 h"}, {"after": 60}],
     "reorders": [{"after": "0 s"}, {"after": "25 h"}, {"after": 60}],
     "reset": [{"when": "later"}, {"when": ""}, {"when": 1}],
     "shop_kill": [
@@ -535,6 +539,7 @@ def test_parameters_that_mean_nothing_at_a_hop_are_said_to_be_misplaced(
     [
         ("pays_late", {"by": "90 s"}, 90.0),
         ("reorders", {}, 60.0),
+        ("complains", {"after": "3 min"}, 180.0),
         ("cancels", {"when": "after", "after": "2 min"}, 120.0),
         ("cancels", {"when": "before", "after": "2 min"}, 0.0),
         ("cancels", {"when": "during", "after": "2 min"}, 0.0),
