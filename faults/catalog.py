@@ -85,6 +85,11 @@ class Part(Flag):
 
 WITH_FIELDS = {dialect: Part.ALL for dialect in DIALECTS if dialect != "rcon"}
 """Dialects whose answers have fields, headers and a path: all but a line of text."""
+WITH_JSON = {
+    dialect: part & ~Part.NOTICES if dialect in ("epay", "epay_v2", "vmq", "alipay") else part
+    for dialect, part in WITH_FIELDS.items()
+}
+"""The same without notices that are queries or forms, in which all is text."""
 SIGNED_PAGES = frozenset({"epay", "epay_v2", "vmq", "alipay"})
 """Dialects whose buyers carry to the cashier what their shop has signed."""
 

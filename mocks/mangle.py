@@ -90,7 +90,7 @@ def mangle(fields: Mangled, effect: Effect, schema: Schema) -> str:
             return _mangle_names(fields, effect, schema)
         case Reshape(field=field, shape=shape):
             path, into = (field, shape or Shape.LIST) if field else schema.shape or ("", Shape.LIST)
-            return _reshape(fields, path, into)
+            return _reshape(fields, path, into, _AROUND | {schema.code})
         case Enwrap(name=name):
             return _enwrap(fields, *(("", name) if name else schema.envelope))
     return _mangle_values(fields, effect, schema)
@@ -302,11 +302,11 @@ def _add(fields: Mangled, name: str, value: str) -> str:
     return f"one more: {name}"
 
 
-def _reshape(fields: Mangled, path: str, shape: Shape) -> str:
-    """A field in another shape, or, where it has that already, in the plain one."""
+def _reshape(fields: Mangled, path: str, shape: Shape, around: frozenset[str]) -> str:
+    """A field in another shape, or, where it has that already, in the plain one. `around`: what stays beside it."""
     found = _find(fields, path)
     if shape is Shape.FLAT:
-        return _flatten(fields, path, found)
+        return _flatten(fields, path, found, around)
     if found is None:
         return ""
     holder, name = found
@@ -335,7 +335,7 @@ def _as_text(value: object) -> object:
     return meant if isinstance(meant, dict | list) else None
 
 
-def _flatten(fields: Mangled, path: str, found: tuple[Mangled, str] | None) -> str:
+def _flatten(fields: Mangled, path: str, found: tuple[Mangled, str] | None, around: frozenset[str]) -> str:
     """The fields of an object among those around it; where there is no such object, all but the code go into one."""
     if found is not None:
         holder, name = found
@@ -343,7 +343,7 @@ def _flatten(fields: Mangled, path: str, found: tuple[Mangled, str] | None) -> s
             return ""
         holder.update(holder.pop(name))
         return f"another shape: {path}"
-    inner = {name: fields.pop(name) for name in list(fields) if name not in _AROUND}
+    inner = {name: fields.pop(name) for name in list(fields) if name not in around}
     if not inner or not path or "." in path:
         fields.update(inner)
         return ""
