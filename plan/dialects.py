@@ -31,6 +31,6 @@ DIALECTS: dict[str, Dialect] = {
     STUB: Dialect("supplier"),
     "topup": Dialect("game"),
     "fazer": Dialect("game", "webhook"),
-    "rcon": Dialect("game"),
-    "command_queue": Dialect("game"),
+    "rcon": Dialect("game", options={"flavour": ("minecraft", "source")}),
+    "command_queue": Dialect("game", options={"puller": ("ours", "none")}),
 }

@@ -14,27 +14,26 @@ from urllib.parse import unquote
 import msgspec
 
 from faults.verdict import Outcome, Shape, Variant
-from ledger.clock import SECOND_NS, Clock
+from ledger.clock import SECOND_NS
 from ledger.events import TradeRefused
 from ledger.states import Code, Hop, Operation
-from mocks.apply import Append, Call, Fields, Injector, Place, Reply, Schema, Signs, Subject
+from mocks.apply import Call, Fields, Place, Reply, Schema, Signs, Subject
 from mocks.game.accounts import (
     FAILED,
     PROCESSING,
     SUCCEEDED,
-    Accounts,
     Ending,
     NoAccount,
     OtherRegion,
     Request,
     TopUp,
 )
+from mocks.game.desk import Desk, GameServer
 from mocks.goods import GoodsError, Repeated, UnknownProduct
 from mocks.loopback import is_loopback
 from mocks.mangle import Mangled
-from mocks.notices import Heard, Letter, Matter, Notices
+from mocks.notices import Heard, Letter, Matter
 from mocks.server import Answer, Asked, NoRoute, readable
-from mocks.upstreams import Keys
 from plan.orders import find_key, key_of_account
 
 PARTNER, TIMESTAMP, SIGNATURE, ONCE = "X-Partner", "X-Timestamp", "X-Signature", "Idempotency-Key"
@@ -162,28 +161,18 @@ def _hmac(text: bytes, key: str, variant: Variant | None) -> str:
 VARIANTS = frozenset({Variant.WRONG_KEY, Variant.MISSING, Variant.CHARSET_GBK, Variant.CASE})
 
 
-class TopUpServer:
+class TopUpServer(GameServer):
     """One instance of the game server, with one partner."""
 
     schema = TOLD
     signs: ClassVar[Signs] = Signs(requests=VARIANTS, notices=VARIANTS)
 
-    def __init__(
-        self,
-        name: str,
-        keys: Keys,
-        *,
-        clock: Clock,
-        wall_ns: int,
-        append: Append,
-        injector: Injector,
-        accounts: Accounts,
-        notices: Notices[TopUp],
-    ) -> None:
-        self.name, self._keys = name, keys
-        self._clock, self._wall_ns, self._append, self._injector = clock, wall_ns, append, injector
-        self._accounts, self._notices = accounts, notices
-        self._places = {op: Place(Hop.SHOP_GAME, op, name, schema) for op, schema in SCHEMAS.items()}
+    def __init__(self, desk: Desk) -> None:
+        self.name, self._keys = desk.name, desk.keys
+        self._clock, self._wall_ns, self._append, self._injector = desk.clock, desk.wall_ns, desk.append, desk.injector
+        self._accounts, self._notices = desk.accounts, desk.notices
+        self._notices.serve(self.name, self, desk.ladder)
+        self._places = {op: Place(Hop.SHOP_GAME, op, self.name, schema) for op, schema in SCHEMAS.items()}
 
     def routes(self) -> list[str]:
         return [f"/{self.name}/{path}" for path in (VALIDATE, TOP_UPS, f"{TOP_UPS}/REFERENCE")]

@@ -11,6 +11,7 @@ from faults.verdict import (
     AddField,
     AmountOff,
     AnswerUnknown,
+    BigAnswer,
     Cancel,
     Capacity,
     ChangeState,
@@ -39,6 +40,7 @@ from faults.verdict import (
     LoseRequest,
     Moved,
     NotSubmitted,
+    OtherFlavour,
     OtherRule,
     Outcome,
     Page,
@@ -84,6 +86,8 @@ LEGAL: list[tuple[str, dict[str, object], Effect]] = [  # drawn effects at a dra
     ("amount_off", {}, AmountOff(-1)),
     ("amount_off", {"fen": 1_000_000}, AmountOff(1_000_000)),
     ("answer_unknown", {}, AnswerUnknown()),
+    ("big_answer", {}, BigAnswer(9000)),
+    ("big_answer", {"bytes": 4097}, BigAnswer(4097)),
     ("business_error", {}, Goods(Outcome.BALANCE)),
     ("cancels", {}, Cancel("before", 5.0)),
     ("cancels", {"when": "after", "after": "2 min"}, Cancel("after", 120.0)),
@@ -220,6 +224,7 @@ LEGAL: list[tuple[str, dict[str, object], Effect]] = [  # drawn effects at a dra
     ("ver.path_moved", {}, Moved(404)),
     ("ver.path_moved", {"status": 301}, Moved(301)),
     ("ver.path_moved", {"status": 302}, Moved(302)),
+    ("ver.rcon_flavour", {}, OtherFlavour()),
     ("ver.refund_fee", {}, CountOtherwise()),
     ("ver.renamed", {}, Rename(None, None)),
     ("ver.renamed", {"field": "status", "to": "trade_status"}, Rename("status", "trade_status")),
@@ -237,6 +242,7 @@ LEGAL: list[tuple[str, dict[str, object], Effect]] = [  # drawn effects at a dra
 ]
 REFUSED: dict[str, list[dict[str, object]]] = {
     "amount_off": [{"fen": 0}, {"fen": 0.01}, {"fen": "1"}, {"fen": 1_000_001}, {"fen": -1_000_001}],
+    "big_answer": [{"bytes": 4096}, {"bytes": 65537}, {"bytes": "9000"}],
     "cancels": [{"when": "later"}, {"after": 5}, {"after": "25 h"}],
     "capacity": [
         {},
@@ -380,6 +386,7 @@ THAT_HAVE_NOTHING_TO_SET = (
     "ver.enum_changed",
     "ver.enum_unknown",
     "ver.explicit",
+    "ver.rcon_flavour",
     "ver.refund_fee",
     "ver.sync_to_async",
     "worker_stop",

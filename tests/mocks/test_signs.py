@@ -8,7 +8,7 @@ import pytest
 from faults.catalog import Fault, Part, catalog
 from faults.verdict import VALID, OtherRule, SignAs, Variant
 from mocks.apply import SIGNED, Signs, must
-from mocks.game.topup import TopUpServer
+from mocks.game.mock import DIALECTS as GAME
 from mocks.payment.mock import DIALECTS as PAYMENT
 from mocks.supplier.sharedstore import SharedStore
 from plan.units import from_text
@@ -18,7 +18,7 @@ class Signing(Protocol):
     signs: Signs
 
 
-SPOKEN: dict[str, Any] = {**PAYMENT, "sharedstore": SharedStore, "topup": TopUpServer}
+SPOKEN: dict[str, Any] = {**PAYMENT, **GAME, "sharedstore": SharedStore}
 PARAMS: dict[str, list[dict[str, object]]] = {
     "sig.clock_skew": [{"by": "6 min"}, {"by": "11 min"}, {"by": "1 day"}],
 }
