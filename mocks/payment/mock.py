@@ -8,6 +8,7 @@ from mocks.notices import Notices, Teller
 from mocks.payment.desk import Desk
 from mocks.payment.disputes import Disputes
 from mocks.payment.epay import Epay
+from mocks.payment.epay_v2 import EpayV2
 from mocks.payment.expiry import Expiry
 from mocks.payment.trades import Trade, Trades
 from mocks.upstreams import Instance, Keys, Upstreams
@@ -20,7 +21,7 @@ class Channel(Instance, Teller[Trade], Protocol):
     signs: ClassVar[Signs]
 
 
-DIALECTS: dict[str, Callable[[Desk], Channel]] = {"epay": Epay}
+DIALECTS: dict[str, Callable[[Desk], Channel]] = {"epay": Epay, "epay_v2": EpayV2}
 
 
 class PaymentMock(Upstreams):
