@@ -11,6 +11,7 @@ from mocks.payment.epay import Epay
 from mocks.payment.epay_v2 import EpayV2
 from mocks.payment.expiry import Expiry
 from mocks.payment.trades import Trade, Trades
+from mocks.payment.vmq import Vmq
 from mocks.upstreams import Instance, Keys, Upstreams
 from plan.run import UpstreamPlan
 
@@ -21,7 +22,7 @@ class Channel(Instance, Teller[Trade], Protocol):
     signs: ClassVar[Signs]
 
 
-DIALECTS: dict[str, Callable[[Desk], Channel]] = {"epay": Epay, "epay_v2": EpayV2}
+DIALECTS: dict[str, Callable[[Desk], Channel]] = {"epay": Epay, "epay_v2": EpayV2, "vmq": Vmq}
 
 
 class PaymentMock(Upstreams):
