@@ -47,7 +47,8 @@ from mocks.upstreams import SetupError
 from plan.orders import find_key
 
 FORM = "application/x-www-form-urlencoded; charset=utf-8"
-JSON = "application/json;charset={}"
+KIND = "text/html;charset={}"
+"""What the gateway calls its JSON. Source: docs/protocols/alipay.md, Answers."""
 CREATED = Schema(pair=("qr_code", "share_code"), missing="qr_code", code="code")
 
 _METHODS = frozenset({"GET", "POST"})
@@ -197,7 +198,7 @@ class Alipay:
             cert_sn=self._seal.alipay_cert_sn if request.has_certs else "",
             variant=variant,
         )
-        reply.fields, reply.kind = None, JSON.format(request.charset)
+        reply.fields, reply.kind = None, KIND.format(request.charset)
 
     def _refused(self, method: _Method, subject: Subject, refusal: Refusal) -> Reply:
         event = TradeRefused(
@@ -216,7 +217,7 @@ class Alipay:
 
     @staticmethod
     def _error_response(refusal: Refusal) -> Reply:
-        return Reply(body=msgspec.json.encode({"error_response": refusal.fields}), kind=JSON.format("utf-8"))
+        return Reply(body=msgspec.json.encode({"error_response": refusal.fields}), kind=KIND.format("utf-8"))
 
     def _subject(self, request: Request, operation: Operation) -> Subject:
         """Whom a request is about: the key passed through or told by the buyer, else the trade it names, else the

@@ -70,10 +70,10 @@ class Answers:
     def _finish_t(self, trade: Trade) -> int | None:
         return None if trade.captured_t is None else trade.captured_t + self._window_ns
 
-    def _named(self, request: Request) -> Trade:
+    def _named(self, request: Request, more: Mangled | None = None) -> Trade:
         _must_name(request)
         if (trade := self.found(request)) is None:
-            raise Refusal("ACQ.TRADE_NOT_EXIST", "交易不存在", standard=Code.PAY_NOT_SUBMITTED)
+            raise Refusal("ACQ.TRADE_NOT_EXIST", "交易不存在", standard=Code.PAY_NOT_SUBMITTED, more=more)
         return trade
 
     def _status(self, trade: Trade) -> str:
@@ -85,7 +85,8 @@ class Answers:
         return PAID if self._desk.clock.t() < finish_t else ENDED
 
     def query(self, request: Request, _: Subject) -> Mangled:
-        trade = self._named(request)
+        nothing = dict.fromkeys(("buyer_pay_amount", "invoice_amount", "point_amount", "receipt_amount"), "0.00")
+        trade = self._named(request, nothing)
         total = yuan(trade.order.amount_fen)
         taken = total if trade.is_captured else "0.00"
         fields: Mangled = {

@@ -53,15 +53,24 @@ _URL_FIELDS = ("notify_url", "return_url")
 
 
 class Refusal(Exception):
-    """Why the gateway refuses: the vendor's sub_code and code, its own sentence, and the standard code."""
+    """Why the gateway refuses: the vendor's sub_code and code, its own sentence, the standard code, and what is told
+    all the same."""
 
-    def __init__(self, sub_code: str, words: str, code: str = FAILED, standard: Code = Code.UPSTREAM_REFUSED) -> None:
+    def __init__(
+        self,
+        sub_code: str,
+        words: str,
+        code: str = FAILED,
+        standard: Code = Code.UPSTREAM_REFUSED,
+        more: Mangled | None = None,
+    ) -> None:
         super().__init__(words)
-        self.sub_code, self.words, self.code, self.standard = sub_code, words, code, standard
+        self.sub_code, self.words, self.code, self.standard, self.more = sub_code, words, code, standard, more or {}
 
     @property
     def fields(self) -> Mangled:
-        return {"code": self.code, "msg": MESSAGES[self.code], "sub_code": self.sub_code, "sub_msg": self.words}
+        told = {"code": self.code, "msg": MESSAGES[self.code], "sub_code": self.sub_code, "sub_msg": self.words}
+        return told | self.more
 
     @property
     def is_before_dispatch(self) -> bool:
