@@ -21,9 +21,10 @@ from mocks.payment.alipay_signs import CHARSETS, HASHES
 from mocks.payment.trades import Order
 from mocks.server import Asked, readable
 
-DONE, MISSING, INVALID, FAILED = "10000", "40001", "40002", "40004"
+DONE, UNKNOWN, MISSING, INVALID, FAILED = "10000", "20000", "40001", "40002", "40004"
 MESSAGES = {
     DONE: "Success",
+    UNKNOWN: "Service Currently Unavailable",
     MISSING: "Missing Required Arguments",
     INVALID: "Invalid Arguments",
     FAILED: "Business Failed",
@@ -84,6 +85,9 @@ BAD_SIGNATURE = Refusal(
 )  # fmt: skip
 BAD_TIME = Refusal("isv.invalid-timestamp", "非法的时间戳参数", INVALID, Code.UPSTREAM_BAD_SIGNATURE)
 BAD_CERT = Refusal("isv.app-cert-not-match", "应用证书或根证书序列号与应用不匹配", INVALID, Code.UPSTREAM_BAD_SIGNATURE)
+BAD_VERSION = Refusal("isv.invalid-parameter", "参数无效：version", INVALID, Code.UPSTREAM_VERSION)
+UNKNOWN_RESULT = Refusal("isp.unknow-error", "系统繁忙", UNKNOWN, Code.UPSTREAM_UNKNOWN_RESULT)
+"""Spelled as the vendor does."""
 NO_METHOD = Refusal("isv.missing-method", "缺少方法名参数", MISSING)
 UNKNOWN_METHOD = Refusal("isv.invalid-method", "不存在的方法名", INVALID)
 UNKNOWN_APP = Refusal("isv.invalid-app-id", "无效的应用ID", INVALID)
@@ -152,7 +156,7 @@ def _flaw(fields: Fields, app_id: str, charset: str) -> Refusal | None:
     if not charset:
         return Refusal("isv.invalid-charset", "字符集错误", INVALID)
     if fields["version"] != "1.0":
-        return Refusal("isv.invalid-parameter", "参数无效：version", INVALID, Code.UPSTREAM_VERSION)
+        return BAD_VERSION
     if fields.get("format", "JSON").upper() not in ("JSON", ""):
         return Refusal("isv.invalid-format", "无效的数据格式", INVALID)
     for name in _URL_FIELDS:

@@ -134,7 +134,7 @@ async def test_a_shop_that_speaks_gbk_is_understood_and_answered_in_it() -> None
     async with a_gateway() as w:
         reply = await w.send(fields)
         assert reply is not None
-        assert reply.kind == "text/html;charset=gbk"
+        assert reply.kind == "text/html; charset=gbk"
         assert json.loads(reply.body.decode("gbk"))["alipay_trade_precreate_response"]["code"] == "10000"
         assert next(iter(w.mock.trades)).order.goods == "会员 充值&x=1"
 
