@@ -19,7 +19,11 @@ DIALECTS: dict[str, Dialect] = {
     "epay": Dialect("payment"),
     "epay_v2": Dialect("payment"),
     "vmq": Dialect("payment", "vmq"),
-    "alipay": Dialect("payment", "alipay"),
+    "alipay": Dialect(
+        "payment",
+        "alipay",
+        {"precreate": ("trade", "scan"), "refund_window": ("90 d", "365 d", "30 d", "24 h", "1 h", "10 min")},
+    ),
     "wechat": Dialect("payment", "wechat"),
     "sharedstore": Dialect("supplier", options={"drafts": ("off", "on")}),
     "fulu": Dialect("supplier", "fulu", {"answer_sign": ("result", "envelope")}),
@@ -27,6 +31,6 @@ DIALECTS: dict[str, Dialect] = {
     STUB: Dialect("supplier"),
     "topup": Dialect("game"),
     "fazer": Dialect("game", "webhook"),
-    "rcon": Dialect("game"),
-    "command_queue": Dialect("game"),
+    "rcon": Dialect("game", options={"flavour": ("minecraft", "source")}),
+    "command_queue": Dialect("game", options={"puller": ("ours", "none")}),
 }

@@ -42,6 +42,10 @@ def a_purchase(w: World, hop: Hop = Hop.SHOP_SUPPLIER, n: int = 1, **more: Any) 
         "refuse": lambda: Reply(401),
         "sell": lambda outcome: Reply(fields={"cards": str(outcome)}),
         "tell_early": tell_early if hop is Hop.SHOP_GAME else None,
+        "unknown": lambda: Reply(500, {"code": "SYSTEM_ERROR"}),
+        "refuse_version": lambda: Reply(fields={"code": "invalid-version"}),
+        "refuse_repeat": lambda: Reply(fields={"code": "duplicate"}),
+        "dress": lambda reply, effect: f"dressed: {type(effect).__name__}",
     }
     key = order_key(n)
     call = Call(place, Subject(key, "key", key), is_genuine=True, **(done | more))

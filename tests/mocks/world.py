@@ -216,4 +216,4 @@ async def make_world(
         made = World(a_plan(*faults, **plan), tasks, token, by_hand)
         yield made
         made.mock.injector.release()
-        made.mock.notices.forget()
+        made.mock.stop()
