@@ -103,7 +103,7 @@ def at_the_store(w: StoreWorld) -> Said:
 
 
 def utf8(**fields: object) -> bytes:
-    return json.dumps(fields, ensure_ascii=False).encode()
+    return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def at_the_game(w: GameWorld) -> Said:
