@@ -30,13 +30,15 @@ async def body_of(reply: Reply | None) -> bytes:
     return b"".join([piece async for piece in flat.pieces()]) if flat.pieces is not None else flat.body
 
 
-def a_purchase(w: World, hop: Hop = Hop.SHOP_SUPPLIER, n: int = 1, **more: Any) -> Awaitable[Reply | None]:
+def a_purchase(
+    w: World, hop: Hop = Hop.SHOP_SUPPLIER, n: int = 1, operation: Operation = Operation.BUY, **more: Any
+) -> Awaitable[Reply | None]:
     """A request for goods as a dialect of such an upstream reads it."""
 
     async def tell_early() -> bool:
         return True
 
-    place = Place(hop, Operation.BUY, "goods")
+    place = Place(hop, operation, "goods")
     done: dict[str, Any] = {
         "act": lambda: Reply(fields={"cards": 1}),
         "refuse": lambda: Reply(401),
