@@ -283,6 +283,10 @@ class BigAnswer(msgspec.Struct, frozen=True):
     bytes: int
 
 
+class Unconfirmed(msgspec.Struct, frozen=True):
+    """The game's side runs the command and ends before it has said so: the command is fetched and run once more."""
+
+
 # --- mangling the fields of an answer or notice before it is signed; a field not named is the dialect's own ---------
 class Rename(msgspec.Struct, frozen=True):
     """Rename a field. No name given: the pair that the dialect's versions disagree on."""
@@ -405,10 +409,11 @@ class Together(msgspec.Struct, frozen=True):
     within_s: float
 
 
+GameEffect: TypeAlias = OtherFlavour | BigAnswer | Unconfirmed
 Effect: TypeAlias = (
     Capacity | Refuse | LoseRequest | Reset | Page | Moved | FailCheck | OtherRule | RejectVersion | RefuseRepeat
     | Goods | Early | AnswerUnknown | Wrap | Delay | SlowBody | Truncate | Hang | LoseAnswer
-    | OtherFlavour | BigAnswer | CountOtherwise | Reshape | Enwrap
+    | GameEffect | CountOtherwise | Reshape | Enwrap
     | ChangeState | FlapState | FlipCode | ScaleMoney | AmountOff | RewriteMoney | Redate | Retype
     | Strip | Drop | Rename | AddField | SignAs | Lose | Repeat | Together | TellAgain | BuyerEffect | HouseEffect
 )  # fmt: skip

@@ -42,6 +42,8 @@ CA_NAME = x509.Name(
     ]
 )
 """In full: Alipay's numbers of certificates are made of all four parts of an issuer's name."""
+CA_FILE = "ca.crt"
+"""In the folder of the keys."""
 
 Make = Callable[[], str]
 Check = Callable[[str], bool]
@@ -102,7 +104,7 @@ class Keyring:
             own = _read(private)
             return _certificate(own, CA_NAME, (), CA_NAME, own, is_ca=True)
 
-        return self._kept("ca.crt", make, is_good=lambda text: _lasts(text) and _holds(text, private))
+        return self._kept(CA_FILE, make, is_good=lambda text: _lasts(text) and _holds(text, private))
 
     def _kept(self, file: str, make: Make, *, is_good: Check | None = None) -> str:
         """The text of a file, made at the first time; made again where it cannot be used any more."""
@@ -157,12 +159,22 @@ def _certificate(
         .not_valid_before(now - timedelta(days=1))
         .not_valid_after(now + LIFE)
         .add_extension(x509.BasicConstraints(ca=is_ca, path_length=None), critical=True)
+        .add_extension(_usage(is_ca), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signing.public_key()), critical=False)
     )
     if hosts:
         made = made.add_extension(x509.SubjectAlternativeName([_san(host) for host in hosts]), critical=False)
     return made.sign(signing, SHA256()).public_bytes(Encoding.PEM).decode()
+
+
+def _usage(is_ca: bool) -> x509.KeyUsage:
+    """Strict checkers, that of Python 3.13 among them, take no CA that does not say that it is one to sign."""
+    return x509.KeyUsage(
+        digital_signature=not is_ca, key_encipherment=not is_ca, key_cert_sign=is_ca, crl_sign=is_ca,
+        content_commitment=False, data_encipherment=False, key_agreement=False,
+        encipher_only=False, decipher_only=False,
+    )  # fmt: skip
 
 
 def _san(host: str) -> x509.GeneralName:

@@ -13,14 +13,12 @@ from ledger.clock import SECOND_NS, Clock
 from ledger.events import Credited, GoodsAccepted
 from ledger.states import Code
 from mocks.apply import Append, Subject
-from mocks.goods import GoodsError, GoodsFacts, UnknownProduct, replayed
+from mocks.goods import NOBODY, GoodsError, GoodsFacts, UnknownProduct, replayed
 from mocks.register import Register
 from plan.orders import Mix, is_warm_up, key_of_account, wish
 from plan.run import REPLAY
 
 PROCESSING, SUCCEEDED, FAILED = "processing", "succeeded", "failed"
-NOBODY = "nobody"
-"""Names that begin so belong to no account."""
 
 
 class NoAccount(GoodsError):

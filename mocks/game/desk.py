@@ -56,6 +56,11 @@ class GameServer(ABC):
     def forget(self) -> None:
         """Drops what was counted about single orders."""
 
+    @property
+    def open(self) -> int:
+        """What it has taken on beside the accounts and will bring to an end by itself."""
+        return 0
+
     def tell(self, top_up: TopUp) -> None:  # noqa: B027 (most servers tell nobody)
         """A top-up that `accounts.accept` took on has ended."""
 

@@ -5,14 +5,21 @@ from collections.abc import Callable
 from ledger.states import Hop
 from mocks.apply import Fields
 from mocks.game.accounts import Accounts, Realm, TopUp
+from mocks.game.command_queue import CommandQueue
 from mocks.game.desk import Desk, GameServer
+from mocks.game.fazer import Fazer
 from mocks.game.rcon import Rcon
 from mocks.game.topup import TopUpServer
 from mocks.notices import Notices
 from mocks.upstreams import Instance, Keys, Upstreams
 from plan.run import Plan, UpstreamPlan
 
-DIALECTS: dict[str, Callable[[Desk], GameServer]] = {"topup": TopUpServer, "rcon": Rcon}
+DIALECTS: dict[str, Callable[[Desk], GameServer]] = {
+    "topup": TopUpServer,
+    "fazer": Fazer,
+    "rcon": Rcon,
+    "command_queue": CommandQueue,
+}
 
 
 class GameMock(Upstreams):
@@ -76,8 +83,8 @@ class GameMock(Upstreams):
 
     @property
     def open_notices(self) -> int:
-        """Notices due or under way, those of top-ups that are still worked on among them."""
-        return self.notices.open + self.accounts.working
+        """Notices due or under way, those of top-ups that are still worked on among them, and commands that wait."""
+        return self.notices.open + self.accounts.working + sum(server.open for server in self._servers.values())
 
     def trades_json(self, wanted: Fields, latest: int) -> list[dict[str, object]]:
         return [self._json(top_up) for top_up in self.accounts.top_ups.matching(wanted, latest)]

@@ -29,6 +29,8 @@ from mocks.game.accounts import (
     TopUp,
 )
 from mocks.game.desk import Desk, GameServer
+from mocks.game.refusal import Refusal
+from mocks.game.signed_json import ODDLY_WRITTEN, SKEWS_S, as_signed, hmac_hex, written
 from mocks.goods import GoodsError, Repeated, UnknownProduct
 from mocks.loopback import is_loopback
 from mocks.mangle import Mangled
@@ -74,14 +76,6 @@ TOLD = Schema(
 _REFERENCE = re.compile(r"[A-Za-z0-9._|-]{1,64}", re.ASCII)
 _SECONDS = re.compile(r"[0-9]{1,12}", re.ASCII)
 _ONCE = re.compile(r"[!-~]{1,128}", re.ASCII)
-
-
-class Refusal(Exception):
-    """Why the server refuses: HTTP status, its own code and sentence, and the standard code."""
-
-    def __init__(self, status: int, name: str, words: str, code: Code = Code.UPSTREAM_REFUSED) -> None:
-        super().__init__(words)
-        self.status, self.name, self.words, self.code = status, name, words, code
 
 
 def _bad(words: str) -> Refusal:
@@ -134,38 +128,29 @@ def request_signature(
     method: str, target: str, timestamp: str, body: bytes, key: str, variant: Variant | None = None
 ) -> str:
     """What X-Signature of a request must hold; with a variant: the same, wrong in that way."""
-    digest = hashlib.sha256(_in_charset(body, variant)).hexdigest()
-    return _hmac(f"{method}\n{target}\n{timestamp}\n{digest}".encode("utf-8", "surrogateescape"), key, variant)
+    digest = hashlib.sha256(as_signed(body, variant)).hexdigest()
+    return hmac_hex(f"{method}\n{target}\n{timestamp}\n{digest}".encode("utf-8", "surrogateescape"), key, variant)
 
 
 def notice_signature(timestamp: str, body: bytes, key: str, variant: Variant | None = None) -> str:
     """What X-Signature of a notice must hold; with a variant: the same, wrong in that way."""
-    return _hmac(f"{timestamp}\n".encode() + _in_charset(body, variant), key, variant)
-
-
-def _in_charset(body: bytes, variant: Variant | None) -> bytes:
-    """The body as it is signed. Values are never left out of it, so `empty_kept` is no other rule here."""
-    if variant is not Variant.CHARSET_GBK:
-        return body
-    return body.decode("utf-8", "surrogateescape").encode("gbk", "replace")
-
-
-def _hmac(text: bytes, key: str, variant: Variant | None) -> str:
-    if variant is Variant.WRONG_KEY:
-        key = f"another-key-than-{key}"
-    digest = hmac.new(key.encode(), text, hashlib.sha256).hexdigest()
-    return digest.upper() if variant is Variant.CASE else digest
+    return hmac_hex(f"{timestamp}\n".encode() + as_signed(body, variant), key, variant)
 
 
 # --- the server --------------------------------------------------------------------------------------------------
-VARIANTS = frozenset({Variant.WRONG_KEY, Variant.MISSING, Variant.CHARSET_GBK, Variant.CASE})
+VARIANTS = frozenset(
+    {
+        Variant.WRONG_KEY, Variant.MISSING, Variant.CHARSET_GBK, Variant.CASE, Variant.BODY_RESERIALIZED,
+        Variant.SKEW_6_MIN, Variant.SKEW_11_MIN, Variant.SKEW_1_DAY,
+    }
+)  # fmt: skip
 
 
 class TopUpServer(GameServer):
     """One instance of the game server, with one partner."""
 
     schema = TOLD
-    signs: ClassVar[Signs] = Signs(requests=VARIANTS, notices=VARIANTS)
+    signs: ClassVar[Signs] = Signs(requests=VARIANTS, notices=VARIANTS | ODDLY_WRITTEN | {Variant.SKEW_4_MIN})
 
     def __init__(self, desk: Desk) -> None:
         self.name, self._keys = desk.name, desk.keys
@@ -240,7 +225,8 @@ class TopUpServer(GameServer):
         timestamp = headers.get(TIMESTAMP, "")
         if variant is Variant.MISSING or headers.get(PARTNER) != self._keys.pid or not _SECONDS.fullmatch(timestamp):
             return False
-        if abs(int(timestamp) - self._wall_s()) > CLOCK_OFF_S:
+        wall_s = self._wall_s() - SKEWS_S.get(variant, 0)
+        if abs(int(timestamp) - wall_s) > CLOCK_OFF_S:
             return False
         target = f"{asked.path}?{asked.query}" if asked.query else asked.path
         own = request_signature(asked.method, target, timestamp, asked.body, self._keys.key, variant)
@@ -355,7 +341,8 @@ class TopUpServer(GameServer):
         }
 
     def seal(self, top_up: TopUp, matter: Matter, fields: Mangled, variant: Variant | None) -> Letter:
-        body, timestamp = msgspec.json.encode(fields), str(self._wall_s())
+        skew_s = SKEWS_S.get(variant, 0)
+        body, timestamp = written(fields, variant), str(self._wall_s() - skew_s)
         headers = {"Content-Type": "application/json", PARTNER: self._keys.pid, TIMESTAMP: timestamp}
         if variant is not Variant.MISSING:
             headers[SIGNATURE] = notice_signature(timestamp, body, self._keys.key, variant)

@@ -67,6 +67,7 @@ from faults.verdict import (
     Together,
     Truncate,
     Turned,
+    Unconfirmed,
     Variant,
     WeakNet,
     When,
@@ -137,6 +138,8 @@ LEGAL: list[tuple[str, dict[str, object], Effect]] = [  # drawn effects at a dra
     ("complains", {}, Complain(86_400.0)),
     ("complains", {"after": "3 min"}, Complain(180.0)),
     ("reorders", {"after": "3 min"}, Reorder(180.0)),
+    ("repeats_command", {}, Unconfirmed()),
+    ("repeats_command", {}, Unconfirmed()),
     ("reset", {}, Reset(When.BEFORE)),
     ("reset", {"when": "after"}, Reset(When.AFTER)),
     ("reset", {"when": "mid_answer"}, Reset(When.MID_ANSWER)),
@@ -242,7 +245,7 @@ LEGAL: list[tuple[str, dict[str, object], Effect]] = [  # drawn effects at a dra
 ]
 REFUSED: dict[str, list[dict[str, object]]] = {
     "amount_off": [{"fen": 0}, {"fen": 0.01}, {"fen": "1"}, {"fen": 1_000_001}, {"fen": -1_000_001}],
-    "big_answer": [{"bytes": 4096}, {"bytes": 65537}, {"bytes": "9000"}],
+    "big_answer": [{"bytes": 4096}, {"bytes": 65_537}, {"bytes": "9000"}, {"length": 9000}],
     "cancels": [{"when": "later"}, {"after": 5}, {"after": "25 h"}],
     "capacity": [
         {},
@@ -342,6 +345,7 @@ THAT_HAVE_NOTHING_TO_SET = (
     "notice_early",
     "others_goods",
     "partial_goods",
+    "repeats_command",
     "shop_pause",
     "sig.body_reserialized",
     "sig.case",

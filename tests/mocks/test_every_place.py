@@ -103,7 +103,8 @@ def at_payment(w: World) -> Said:
 
 
 def at_the_store(w: StoreWorld) -> Said:
-    trade = store_signed(a_trade(1, num="2", race="月卡"))
+    """A shop that sends an empty field, a Chinese word, a space, and a name in capitals."""
+    trade = store_signed(a_trade(1, num="2", race="月 卡", Zone="1"))
     return [
         lambda: w.send("commodity/trade", trade),
         lambda: w.send("commodity/query", store_signed({"request_no": "S000001", "contact": "b00000001", "race": ""})),
@@ -111,7 +112,7 @@ def at_the_store(w: StoreWorld) -> Said:
 
 
 def utf8(**fields: object) -> bytes:
-    return json.dumps(fields, ensure_ascii=False).encode()
+    return json.dumps(fields, ensure_ascii=False, separators=(",", ":")).encode()
 
 
 def at_the_game(w: GameWorld) -> Said:
