@@ -283,10 +283,6 @@ class BigAnswer(msgspec.Struct, frozen=True):
     bytes: int
 
 
-class Unconfirmed(msgspec.Struct, frozen=True):
-    """The game's side runs the command and ends before it has said so: the command is fetched and run once more."""
-
-
 # --- mangling the fields of an answer or notice before it is signed; a field not named is the dialect's own ---------
 class Rename(msgspec.Struct, frozen=True):
     """Rename a field. No name given: the pair that the dialect's versions disagree on."""
@@ -358,6 +354,10 @@ class Enwrap(msgspec.Struct, frozen=True):
     """The whole answer under another name, or under one that it did not have; none named: the dialect's own."""
 
     name: str | None
+
+
+class Unconfirmed(msgspec.Struct, frozen=True):
+    """The game's side runs the command and ends before it has said so: the command is fetched and run once more."""
 
 
 class CountOtherwise(msgspec.Struct, frozen=True):
