@@ -409,11 +409,10 @@ class Together(msgspec.Struct, frozen=True):
     within_s: float
 
 
-GameEffect: TypeAlias = OtherFlavour | BigAnswer | Unconfirmed
 Effect: TypeAlias = (
     Capacity | Refuse | LoseRequest | Reset | Page | Moved | FailCheck | OtherRule | RejectVersion | RefuseRepeat
     | Goods | Early | AnswerUnknown | Wrap | Delay | SlowBody | Truncate | Hang | LoseAnswer
-    | GameEffect | CountOtherwise | Reshape | Enwrap
+    | OtherFlavour | BigAnswer | Unconfirmed | CountOtherwise | Reshape | Enwrap
     | ChangeState | FlapState | FlipCode | ScaleMoney | AmountOff | RewriteMoney | Redate | Retype
     | Strip | Drop | Rename | AddField | SignAs | Lose | Repeat | Together | TellAgain | BuyerEffect | HouseEffect
 )  # fmt: skip

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from faults.catalog import catalog
-from faults.verdict import BuyerEffect, Effect, FlapState, GameEffect, HouseEffect, Kill, TellAgain
+from faults.verdict import BuyerEffect, Effect, FlapState, HouseEffect, Kill, TellAgain, Unconfirmed
 from ledger.clock import SECOND_NS
 from ledger.events import Captured, Refunded, Struck, TradeCreated, TradeRefused
 from ledger.states import Code, Hop, Operation, Phase
@@ -145,9 +145,8 @@ def test_every_effect_that_a_mock_applies_has_its_row() -> None:
         effect = fault.effect(made) if fault.effect is not None else fault.drawn(made, 0.5) if fault.drawn else None
         rows.add(type(effect))
     others = set(get_args(BuyerEffect)) | set(get_args(HouseEffect))  # Kill is told of in test_notices.py
-    others |= {FlapState, TellAgain}  # in test_apply_versions.py
-    others |= set(get_args(GameEffect))  # in test_rcon.py and test_command_queue.py
-    assert rows - set(get_args(GameEffect)) == set(get_args(Effect)) - others
+    others |= {FlapState, TellAgain, Unconfirmed}  # in test_apply_versions.py and test_command_queue.py
+    assert rows == set(get_args(Effect)) - others
     assert Kill in others
 
 
