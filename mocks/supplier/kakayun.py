@@ -1,17 +1,15 @@
 """The dialect of 卡卡云, v3: JSON, one signature over sorted fields, orders that are idempotent by the shop's number.
 
-Source: docs/protocols/kakayun.md.
+Source: docs/protocols/kakayun.md. The signing text is in kakayun_signs.py.
 """
 
-import hashlib
-import hmac
 from collections.abc import Callable
 from functools import partial
 from typing import ClassVar, TypeAlias
 
 import msgspec
 
-from faults.verdict import Outcome, Variant
+from faults.verdict import Outcome, Shape, Variant
 from ledger.events import TradeRefused
 from ledger.money import Fen, MoneyError, parse_yuan, yuan
 from ledger.states import Code, Hop, Operation
@@ -19,6 +17,7 @@ from mocks.apply import Call, Place, Reply, Schema, Signs, Subject
 from mocks.goods import GoodsError, Repeated, UnknownProduct
 from mocks.server import Answer, Asked, NoRoute
 from mocks.supplier.counter import Counter
+from mocks.supplier.kakayun_signs import REQUESTS, are_equal, signature
 from mocks.supplier.stock import DELIVERED, FAILED, PROCESSING, Purchase, Request, SoldOut, card_parts
 from mocks.supplier.works import Ending
 from plan.orders import find_key, key_of_account
@@ -31,6 +30,8 @@ OK, OTHER = 1, -1
 BAD_SIGN, STALE, NO_MERCHANT = 401, 403, 1000
 NO_GOODSID, NO_BUYNUM, REPEATED, NO_PRODUCT, NO_ACCOUNT, LOSS, NO_BALANCE = 1203, 1204, 1205, 1206, 1208, 1210, 1213
 NO_NUMBER, NO_ORDER = 1300, 1301
+UNKNOWN = 9999
+VERSION = "v3"
 STATUS = {PROCESSING: 3, DELIVERED: 5, FAILED: 4}
 CARDS, DIRECT = 0, 1
 GROUP = 1
@@ -43,6 +44,7 @@ PAGE_MAX = 50
 
 _CODES: dict[str, object] = {"1": 0, "401": 1}
 _STATES: dict[str, object] = {"3": 2, "5": 3, "4": 5}
+_SHAPE, _ENVELOPE = ("data", Shape.LIST), ("", "response")
 _ORDER = ("data.orderno", "data.orderid")
 SCHEMAS = {
     Operation.CONNECT: Schema(
@@ -54,38 +56,27 @@ SCHEMAS = {
     ),
     Operation.BUY: Schema(
         pair=_ORDER, missing="data.orderno", state="data.status", states=_STATES, no_state="9", code="code",
-        codes=_CODES, money=("data.money",), identifiers=("data.usorderno", "data.orderno"),
+        codes=_CODES, money=("data.money",), identifiers=("data.usorderno", "data.orderno"), shape=_SHAPE,
+        envelope=_ENVELOPE,
     ),
     Operation.QUERY: Schema(
         pair=_ORDER, missing="data.status", state="data.status", states=_STATES, no_state="9", code="code",
         codes=_CODES, money=("data.money", "data.refundmoney"), identifiers=("data.usorderno", "data.orderno"),
+        flaps={"data.status": ("5", 3)}, shape=_SHAPE, envelope=_ENVELOPE,
     ),
 }  # fmt: skip
-"""What others of the family say for the same: 卡速售 counts 2, 3, 5 where this one has 3, 5, 4."""
+"""What others of the family say for the same: 卡速售 counts 2, 3, 5 where this one has 3, 5, 4, and lists an order."""
 
-REQUESTS = frozenset(
-    {
-        Variant.WRONG_KEY,
-        Variant.MISSING,
-        Variant.CHARSET_GBK,
-        Variant.EMPTY_KEPT,
-        Variant.CASE,
-        Variant.UNSORTED,
-        Variant.SORT_LOCALE,
-        Variant.KEY_TAIL,
-        Variant.SKEW_6_MIN,
-        Variant.SKEW_11_MIN,
-        Variant.SKEW_1_DAY,
-        Variant.UNIT_SKEW,
-    }
-)
 _SKEWS_S = {Variant.SKEW_6_MIN: 360, Variant.SKEW_11_MIN: 660, Variant.SKEW_1_DAY: 86_400}
 _ENDINGS = {
     Outcome.ACCEPT_THEN_FAIL: Ending.FAILED,
     Outcome.STAYS_PROCESSING: Ending.NEVER,
     Outcome.EMPTY: Ending.EMPTY,
     Outcome.PARTIAL: Ending.PARTLY,
+    Outcome.OTHERS: Ending.OTHERS,
+    Outcome.LATER: Ending.DELIVERED,
 }
+_OF_CARDS = (Outcome.PARTIAL, Outcome.OTHERS, Outcome.LATER)
 
 
 class Refusal(Exception):
@@ -115,34 +106,6 @@ class Case(msgspec.Struct):
         value = self.fields.get(name)
         plain = isinstance(value, str | int | float) and not isinstance(value, bool)
         return str(value)[:TEXT_MAX] if plain else ""
-
-
-# --- the signature -----------------------------------------------------------------------------------------------
-def signature(fields: Data, key: str, variant: Variant | None = None) -> str:
-    """MD5 over `name=value` of the fields but `sign`, sorted, joined with `&`, empty ones left out, and then the key.
-    With a variant: the same, wrong in that way."""
-    names = [name for name in fields if name != "sign"]
-    match variant:
-        case Variant.UNSORTED:
-            pass
-        case Variant.SORT_LOCALE:
-            names.sort(key=lambda name: (name.lower(), name))
-        case _:
-            names.sort()
-    kept = [name for name in names if variant is Variant.EMPTY_KEPT or fields[name] not in ("", None)]
-    text = "&".join(f"{name}={_written(fields[name])}" for name in kept)
-    if variant is Variant.WRONG_KEY:
-        key = f"another-key-than-{key}"
-    signed = f"{text}&key={key}" if variant is Variant.KEY_TAIL else f"{text}{key}"
-    charset = "gbk" if variant is Variant.CHARSET_GBK else "utf-8"
-    digest = hashlib.md5(signed.encode(charset, "replace"), usedforsecurity=False).hexdigest()
-    return digest.upper() if variant is Variant.CASE else digest
-
-
-def _written(value: object) -> str:
-    if value is None:
-        return ""
-    return value if isinstance(value, str) else msgspec.json.encode(value).decode()
 
 
 # --- the platform ------------------------------------------------------------------------------------------------
@@ -194,6 +157,9 @@ class Kakayun:
             refuse=partial(self._refuse_signature, case),
             is_genuine_as=partial(self._is_signed, case),
             sell=partial(self._sell, case) if operation is Operation.BUY else None,
+            version=VERSION,
+            unknown=lambda: Reply(fields={"code": UNKNOWN, "msg": "系统异常", "data": {}}),
+            refuse_repeat=partial(self._refuse_repeat, case) if operation is Operation.BUY else None,
         )
         return await self._injector.answer(call)
 
@@ -215,8 +181,7 @@ class Kakayun:
         """Whether the request is the merchant's own, fresh and rightly signed, by the rule or by that of a variant."""
         if variant is Variant.MISSING or case.text("userid") != self._keys.pid or not self._is_fresh(case, variant):
             return False
-        given = case.text("sign").encode()
-        return hmac.compare_digest(signature(case.fields, self._keys.key, variant).encode(), given)
+        return are_equal(signature(case.fields, self._keys.key, variant), case.text("sign"))
 
     def _is_fresh(self, case: Case, variant: Variant | None = None) -> bool:
         """Whether its clock is right: in whole seconds, and to the platform's own, which may be off itself."""
@@ -313,18 +278,34 @@ class Kakayun:
         try:
             request = self._read_request(case)
             self._stock.check(request)
-            if self._stock.known(request) is not None or (ending is Ending.PARTLY and request.account):
+            if self._stock.known(request) is not None or not self._can_be(outcome, request, case.subject.o):
                 return None
         except (Refusal, GoodsError):
             return None
         self._stock.note_requested(request, case.subject.o)
         if ending is None:
             return self._refuse(case, Refusal(*REFUSED[outcome]))
-        return _success(self._created(self._take_on(case, request, ending)))
+        return _success(self._created(self._take_on(case, request, ending, later=outcome is Outcome.LATER)))
 
-    def _take_on(self, case: Case, request: Request, ending: Ending) -> Purchase:
+    def _can_be(self, outcome: Outcome, request: Request, o: str | None) -> bool:
+        """Whether an order can come to this: top-ups have no cards, and what comes later anyhow cannot be put off."""
+        if outcome in _OF_CARDS and request.account:
+            return False
+        if outcome is Outcome.OTHERS:
+            return bool(self._stock.others(request, o))
+        return outcome is not Outcome.LATER or self._gives_at_once
+
+    def _refuse_repeat(self, case: Case) -> Reply | None:
+        """The refusal of an order that was answered before; None where it was not."""
+        try:
+            known = self._stock.known(self._read_request(case))
+        except (Refusal, GoodsError):
+            return None
+        return self._refuse(case, _refusal_of(Repeated())) if known is not None else None
+
+    def _take_on(self, case: Case, request: Request, ending: Ending, *, later: bool = False) -> Purchase:
         purchase = self._works.begin(request, case.subject, ending)
-        if self._gives_at_once and not request.account:
+        if self._gives_at_once and not request.account and not later:
             self._works.finish(purchase)
         return purchase
 

@@ -26,7 +26,7 @@ from ledger.events import (
 from ledger.states import Code, Hop
 from mocks.apply import Reply
 from mocks.server import Asked, NoRoute
-from mocks.supplier.kakayun import signature
+from mocks.supplier.kakayun_signs import signature
 from mocks.supplier.mock import SupplierMock
 from mocks.upstreams import Keys
 from plan.faults import FaultPlan
