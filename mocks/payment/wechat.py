@@ -245,7 +245,7 @@ class WeChat:
         body = reply.body
         if reply.fields is not None:
             fields = reply.fields
-            if variant in (Variant.GCM_BAD_TAG, Variant.V3KEY_CHANGED) and "data" in fields:
+            if variant is Variant.V3KEY_CHANGED and "data" in fields:
                 fields = fields | {"data": self._platform.certificates(variant)}
             body = written(fields, variant)
         hand = heading.hand or self._platform.by_certificate
