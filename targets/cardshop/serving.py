@@ -15,8 +15,8 @@ import aiohttp
 from aiohttp import web
 
 from targets.cardshop.app import build_app
+from targets.cardshop.channels import gateways
 from targets.cardshop.database import Database
-from targets.cardshop.epay import Epay
 from targets.cardshop.expiring import keep_expiring
 from targets.cardshop.game import TopUps
 from targets.cardshop.jobs import Jobs
@@ -148,7 +148,7 @@ def assemble(
         store=store,
         jobs=Jobs(database),
         lookups=Lookups(store),
-        gateways={n: Epay(peer, session, is_tolerant=is_tolerant) for n, peer in settings.channels.items()},
+        gateways=gateways(settings, profile, session),
         suppliers={n: SharedStore(peer, session, is_tolerant=is_tolerant) for n, peer in settings.suppliers.items()},
         games={
             n: TopUps(peer, session, is_tolerant=is_tolerant, notify_url=f"{url}/notify/topup/{n}", now=now)
