@@ -32,7 +32,7 @@ DIALECTS: Mapping[str, Mapping[str, Dialect]] = {
             ("platform_certificate", "platform_serial"),
         ),
     },
-    SUPPLIERS: {"sharedstore": Dialect()},
+    SUPPLIERS: {"sharedstore": Dialect(), "fulu": Dialect()},
     GAMES: {"topup": Dialect()},
 }
 """The dialects of each variable; the first one is meant where none is named."""

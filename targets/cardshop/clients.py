@@ -1,15 +1,19 @@
 """Which client speaks which dialect: a channel or supplier of the settings becomes what the shop asks."""
 
+from collections.abc import Callable
+
 import aiohttp
 
 from targets.cardshop.alipay import Alipay
 from targets.cardshop.epay import Epay
+from targets.cardshop.fulu import Fulu
 from targets.cardshop.gateway import Gateway
 from targets.cardshop.peers import CHANNELS, Peer, SettingsError
 from targets.cardshop.profiles import Profile
 from targets.cardshop.sdk import SdkThreads
 from targets.cardshop.settings import Settings
 from targets.cardshop.shop import exchange_s
+from targets.cardshop.supplier import SharedStore
 from targets.cardshop.wechat import WeChat
 
 _THROUGH_SDK: dict[str, type[Alipay] | type[WeChat]] = {"alipay": Alipay, "wechat": WeChat}
@@ -26,6 +30,19 @@ def gateways(settings: Settings, profile: Profile, session: aiohttp.ClientSessio
         return _through_sdk(channel, threads, timeout_s, profile)
 
     return {name: one(channel) for name, channel in settings.channels.items()}
+
+
+def suppliers(
+    settings: Settings, profile: Profile, session: aiohttp.ClientSession, now: Callable[[], float]
+) -> dict[str, SharedStore | Fulu]:
+    """A client of each supplier."""
+
+    def one(peer: Peer) -> SharedStore | Fulu:
+        if peer.dialect == "fulu":
+            return Fulu(peer, session, is_tolerant=profile.tolerant_reader, now=now)
+        return SharedStore(peer, session, is_tolerant=profile.tolerant_reader)
+
+    return {name: one(peer) for name, peer in settings.suppliers.items()}
 
 
 def check(settings: Settings, profile: Profile) -> None:
