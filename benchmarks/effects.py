@@ -36,6 +36,7 @@ CURES: dict[str, tuple[str, ...]] = {
     "double_delivery": ("settle_once",),
     "supplier_reply_lost": ("query_supplier",),
     "compensation": ("compensate_late",),
+    "disputes": ("compensate_late",),
     "shop_crash": ("recover_after_crash+query_supplier",),
     "locked_database": ("ack_after_commit", "requery_unpaid"),
     "evening_peak": ("requery_unpaid", "settle_once"),

@@ -5,7 +5,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from faults.catalog import Fault, Situation, catalog
+from faults.catalog import Fault, Situation, catalog, is_legal
 from faults.verdict import NOTHING, Effect, Strike, Verdict
 from ledger.clock import SECOND_NS
 from ledger.states import Hop, Operation, Phase
@@ -140,8 +140,13 @@ class Decider:
         place = (exchange.hop, exchange.operation, exchange.upstream)
         known = self._at.get(place)
         if known is None:
-            known = self._at[place] = [armed for armed in self._armed if _is_at(armed, *place)]
+            known = self._at[place] = [a for a in self._armed if _is_at(a, *place) and self._is_legal(a, exchange)]
         return known
+
+    def _is_legal(self, armed: _Armed, exchange: Exchange) -> bool:
+        """Whether the upstream speaks a dialect in which the fault means something."""
+        upstream = self._plan.upstreams.get(exchange.upstream or "")
+        return upstream is None or is_legal(armed.fault.dialects, upstream.dialect, exchange.hop)
 
     def _effect(self, armed: _Armed, exchange: Exchange) -> Effect:
         fault = armed.fault

@@ -5,9 +5,10 @@ from typing import Any
 
 import msgspec
 
-from faults.catalog import Fault, catalog
+from faults.catalog import Fault, catalog, is_legal
 from ledger.states import Hop
 from plan import document
+from plan.dialects import DIALECTS
 from plan.document import Document, Path_, nearest
 from plan.faults import FaultPlan
 from plan.orders import Mix
@@ -42,19 +43,24 @@ OF_ORDERS = ("rate", "orders", "select", "first", "rolling")
 
 
 class Around(msgspec.Struct, frozen=True):
-    """What a fault may speak of: the role of each upstream by name, the mix, when the load ends (wire seconds), and
+    """What a fault may speak of: the dialect of each upstream by name, the mix, when the load ends (wire seconds), and
     what the target offers that a fault may need."""
 
-    roles: Mapping[str, str]
+    dialects: Mapping[str, str]
     mix: Mix
     end_s: float
     offers: tuple[str, ...] = ()
 
+    @property
+    def roles(self) -> dict[str, str]:
+        """The role of each upstream by name."""
+        return {name: DIALECTS[dialect].role for name, dialect in self.dialects.items()}
+
     @classmethod
     def of(cls, plan: Plan) -> "Around":
         """What surrounds a fault that is added to a plan by hand."""
-        roles = {name: upstream.role for name, upstream in plan.upstreams.items()}
-        return cls(roles, plan.mix, float(plan.load.points[-1][0]))
+        dialects = {name: upstream.dialect for name, upstream in plan.upstreams.items()}
+        return cls(dialects, plan.mix, float(plan.load.points[-1][0]))
 
 
 class HandFault(msgspec.Struct, frozen=True):
@@ -78,6 +84,7 @@ def read(found: Document, at: Path_, raw: dict[str, Any], around: Around) -> Fau
         offered = ", ".join(around.offers) or "nothing"
         raise found.error((*at, "fault"), f"{name} needs {fault.needs!r} of the target, which offers {offered}")
     hop, upstream = _hop(found, at, doc.at, fault, around.roles)
+    _check_dialects(found, at, fault, hop, upstream, around)
     if fault.misplaced is not None and (why := fault.misplaced(params, hop)):
         raise found.error((*at, "at"), f"{name} at {hop}: {why}")
     for key in OF_ORDERS if hop in (Hop.SHOP, Hop.SHOP_DB) else ():
@@ -191,6 +198,22 @@ def _hop(found: Document, at: Path_, text: str, fault: Fault[Any], roles: Mappin
     if slash and roles[upstream] not in word.split(">"):
         raise found.error(place, f"{upstream!r} plays {roles[upstream]}, which is no end of {word}")
     return hop, upstream or None
+
+
+def _check_dialects(
+    found: Document, at: Path_, fault: Fault[Any], hop: Hop, upstream: str | None, around: Around
+) -> None:
+    """Of a fault that means something in some dialects only: whether it does in what the upstream speaks, or, where
+    none is named, in what one of them does. It then strikes those alone."""
+    names = [upstream] if upstream else [name for name, role in around.roles.items() if role in hop.split(">")]
+    spoken = list(dict.fromkeys(around.dialects[name] for name in names))
+    if names and not any(is_legal(fault.dialects, dialect, hop) for dialect in spoken):
+        legal = [dialect for dialect in DIALECTS if is_legal(fault.dialects, dialect, hop)]
+        who = f"{upstream!r} speaks" if upstream else "the upstreams speak"
+        raise found.error(
+            (*at, "at"),
+            f"{fault.name} means nothing at {hop} in {', '.join(spoken)}, which {who}; legal: {', '.join(legal)}",
+        )
 
 
 def _check_select(found: Document, at: Path_, select: dict[str, list[str]], mix: Mix) -> None:

@@ -78,6 +78,8 @@ VALID = frozenset(
     }
 )
 """Those that a good shop accepts: the answer or notice is signed rightly, and only looks unusual."""
+UNSURE = frozenset({Variant.MISSING_TYPE_HEADER, Variant.PARTIAL_COVER})
+"""Those that a good shop may accept or refuse: what the signature covers is right."""
 
 
 class Stripped(StrEnum):
@@ -288,6 +290,12 @@ class Reorder(msgspec.Struct, frozen=True):
     after_s: float
 
 
+class Complain(msgspec.Struct, frozen=True):
+    """Not done within so many business seconds of paying, the buyer complains at the channel's cashier."""
+
+    after_s: float
+
+
 class PayLate(msgspec.Struct, frozen=True):
     """The buyer pays so many business seconds later than he would."""
 
@@ -341,7 +349,7 @@ class LockDatabase(msgspec.Struct, frozen=True):
 
 
 BuyerEffect: TypeAlias = (
-    DoubleClick | GiveUp | Cancel | Reorder | PayLate | EnterWrong | WeakNet | NotSubmitted
+    DoubleClick | GiveUp | Cancel | Reorder | Complain | PayLate | EnterWrong | WeakNet | NotSubmitted
 )  # fmt: skip
 HouseEffect: TypeAlias = Kill | Pause | LoseJobs | LockDatabase
 Effect: TypeAlias = (

@@ -24,7 +24,7 @@ def page(plan: Plan, target: Target, standing: Standing, run: Path) -> str:
     lines = [f"mocks are up · compress {plan.compress:g} · journals in {run}", ""]
     for role, url in standing.urls.items():
         lines.append(f"{role:<9} process {standing.pids[role]}, {url}/_admin/health  trades  faults")
-        for name, at in wiring.channels(role, plan, standing.secrets, url).items():
+        for name, at in wiring.channels(role, plan, standing.secrets, url, standing.own_urls).items():
             upstream = plan.upstreams[name]
             identity = "" if upstream.stubs else f"  pid {at['pid']}  key {at['key']}"
             lines.append(f"  {name:<12} {upstream.dialect:<12} {at['url']}{identity}")
@@ -64,10 +64,10 @@ def env(plan: Plan, target: Target, standing: Standing) -> str:
     business time, as a run would set them. Holds keys."""
     lines = ["# made by `orderjam mocks up`; the keys are new each time"]
     for role, url in standing.urls.items():
-        for name, at in wiring.channels(role, plan, standing.secrets, url).items():
+        for name, at in wiring.channels(role, plan, standing.secrets, url, standing.own_urls).items():
             told = {"url": at["url"]} if plan.upstreams[name].stubs else at
             lines += [_line(f"{name}_{field}".upper(), text) for field, text in told.items()]
-    values = wiring.shop_values(plan, standing.secrets, standing.urls)
+    values = wiring.shop_values(plan, standing.secrets, standing.urls, standing.own_urls)
     if standing.proxy:
         values |= wiring.tls_values(standing.proxy)
         lines += _through_proxy(values["tls_proxy"], values["tls_ca"])

@@ -22,6 +22,7 @@ from ledger.clock import SECOND_NS, Epoch, RunClock
 from ledger.journal import JournalError, Voice
 from ledger.rundir import RunDir, RunDirError
 from ledger.states import Phase
+from mocks.ports import Ports
 from plan.arrivals import Schedule
 from plan.run import LOAD_TAIL_S, Plan
 from targets import webshop
@@ -194,7 +195,7 @@ class Run:
         return Shop(self._target, timeline.children, timeline.state, command)
 
     def _values(self, timeline: Timeline) -> dict[str, str]:
-        values = wiring.shop_values(self.plan, self._secrets, timeline.mocks)
+        values = wiring.shop_values(self.plan, self._secrets, timeline.mocks, timeline.own_urls)
         return values | wiring.tls_values(self._proxy) if self._proxy else values
 
     async def _start_drivers(self, epoch: Epoch, timeline: Timeline) -> list[Child]:
@@ -230,8 +231,9 @@ class Run:
             if writing is not None:
                 os.close(writing)
         for role, child, port_file in started:
-            port = await wait_for_file(child, port_file, within_s=READY_WITHIN_S)
-            timeline.mocks[role] = f"http://127.0.0.1:{port.strip()}"
+            ports = Ports.read(await wait_for_file(child, port_file, within_s=READY_WITHIN_S))
+            url = timeline.mocks[role] = f"http://127.0.0.1:{ports.http}"
+            timeline.own_urls |= wiring.own_urls(self.plan, url, ports)
         if self._target.start.wants_tls_proxy:
             routes = wiring.tls_routes(self.plan, timeline.mocks, {})
             self._proxy = await start_proxy(timeline.children, routes, timeline.state)

@@ -19,6 +19,7 @@ from ledger.clock import Epoch, RunClock
 from ledger.journal import JournalError, Voice
 from ledger.rundir import RunDir, RunDirError, write_atomically
 from ledger.states import Phase
+from mocks.ports import Ports
 from plan.arrivals import Constant, arrivals
 from plan.dialects import DIALECTS
 from plan.ladders import LADDERS
@@ -73,12 +74,13 @@ class UpOptions(msgspec.Struct, frozen=True):
 
 
 class Standing(msgspec.Struct, frozen=True):
-    """The mocks as they stand: address and process of each role, who may speak to them, and the TLS proxy, if any:
-    its address, and the address of the instance that plays each host."""
+    """The mocks as they stand: address and process of each role, who may speak to them, the addresses of those
+    instances that speak no HTTP, and the TLS proxy, if any: its address, and who plays each host."""
 
     urls: dict[str, str]
     pids: dict[str, int]
     secrets: wiring.Secrets
+    own_urls: dict[str, str] = {}
     proxy: str = ""
     hosts: dict[str, str] = {}
 
@@ -163,7 +165,7 @@ class Up:
                     proxy = await start_proxy(children, hosts, state, self.options.port(PROXY))
                 await timeline.begin(Phase.LOAD, l0_t=timeline.clock.t())
                 await timeline.renew()  # before anybody is told that the faults are in force
-                standing = Standing(timeline.mocks, pids, self._secrets, proxy, hosts)
+                standing = Standing(timeline.mocks, pids, self._secrets, timeline.own_urls, proxy, hosts)
                 await self._stand(timeline, lambda: ready(standing))
                 await self._keep(timeline)
                 await timeline.begin(Phase.HEAL, note="ended by hand")
@@ -185,8 +187,9 @@ class Up:
             env = {**made.env, wiring.TOKEN_VARIABLE: self.options.token}
             started.append((role, await timeline.children.start(role, argv, env), port_file))
         for role, child, port_file in started:
-            port = int(await wait_for_file(child, port_file, within_s=READY_WITHIN_S))
-            timeline.mocks[role] = self.options.url(port)
+            ports = Ports.read(await wait_for_file(child, port_file, within_s=READY_WITHIN_S))
+            url = timeline.mocks[role] = self.options.url(ports.http)
+            timeline.own_urls |= wiring.own_urls(self.plan, url, ports)
         return {role: child.pid for role, child, _ in started}
 
     async def _stand(self, timeline: Timeline, ready: Callable[[], None]) -> None:

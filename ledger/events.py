@@ -279,6 +279,18 @@ class Struck(_Fact, tag="struck", frozen=True, kw_only=True, gc=False):
     """What a good shop does with this answer or notice: REFUSE, ACCEPT, or nothing certain."""
 
 
+class Exchanged(_Fact, tag="exchanged", frozen=True, kw_only=True, gc=False):
+    """The very bytes of an exchange that faults have struck, as the mock saw them: `received` and `sent` are HTTP
+    messages as text, secrets masked, long bodies cut, or empty where nothing came or went."""
+
+    faults: tuple[str, ...]
+    hop: str
+    operation: Operation
+    attempt: int
+    received: str
+    sent: str
+
+
 # --- beside the voices -------------------------------------------------------------------------------------------
 class Health(_Fact, tag="health", frozen=True, kw_only=True, gc=False):
     """A sample of one child: CPU in percent of a core, resident MB, loop lag in ms (null where it has no loop)."""
@@ -328,6 +340,7 @@ Event: TypeAlias = (
     | TradeClosed
     | Booked
     | Struck
+    | Exchanged
     | Health
     | PhaseBegan
 )

@@ -8,6 +8,7 @@ and careless edits, not a forger who recomputes them.
 import hashlib
 import os
 from collections.abc import Iterator
+from contextlib import ExitStack
 from enum import StrEnum
 from pathlib import Path
 from types import TracebackType
@@ -16,13 +17,14 @@ from typing import Self
 import msgspec
 
 from ledger.clock import SECOND_NS
-from ledger.events import Event, Struck
+from ledger.events import Event, Exchanged, Struck
 
 FLUSH_EVERY_NS = SECOND_NS // 4
 """Half of the half second that a killed writer may lose."""
 NO_SEAL = "0" * 64
 SUFFIX = ".ndjson"
 STRUCK_PREFIX = "struck-"
+BYTES_PREFIX = f"{STRUCK_PREFIX}bytes-"
 
 
 class JournalError(Exception):
@@ -121,25 +123,38 @@ class Journal:
 
 
 class Voice:
-    """A writer's two files: its facts, and apart from them what it struck, so that analysis can be run blind."""
+    """A writer's files: its facts, and apart from them what it struck, so that analysis can be run blind; and in a
+    third one, if there are any, the bytes of what was struck."""
 
     def __init__(self, events_dir: Path, writer: str) -> None:
         self.writer = writer
         self.facts = Journal(events_dir / f"{writer}{SUFFIX}", writer)
         self.struck = Journal(events_dir / f"{STRUCK_PREFIX}{writer}{SUFFIX}", writer)
+        self._bytes_path = events_dir / f"{BYTES_PREFIX}{writer}{SUFFIX}"
+        self._bytes: Journal | None = None
 
     def append(self, event: Event) -> None:
-        (self.struck if isinstance(event, Struck) else self.facts).append(event)
+        match event:
+            case Struck():
+                self.struck.append(event)
+            case Exchanged():
+                self._bytes = self._bytes or Journal(self._bytes_path, self.writer)
+                self._bytes.append(event)
+            case _:
+                self.facts.append(event)
 
     def flush(self) -> None:
         self.facts.flush()
         self.struck.flush()
+        if self._bytes is not None:
+            self._bytes.flush()
 
     def close(self) -> None:
-        try:
-            self.facts.close()
-        finally:
-            self.struck.close()
+        with ExitStack() as last:
+            last.callback(self.facts.close)
+            last.callback(self.struck.close)
+            if self._bytes is not None:
+                last.callback(self._bytes.close)
 
     def __enter__(self) -> Self:
         return self

@@ -2,6 +2,7 @@
 when, is said in buyer.py and whims.py."""
 
 from collections.abc import Callable
+from urllib.parse import urlencode
 
 import gevent
 import msgspec
@@ -20,6 +21,7 @@ from targets.storefront import Ask, NotPlaced, Person, Reply, Storefront
 STEPS_MAX = 6
 KEY_HEADER = "X-Orderjam-Order"
 """Carries the order key in the calls the buyer makes to the cashier."""
+REASON = "付款后一直没有收到商品 (paid, and nothing came)"
 UNANSWERED = "no answer by the end of the run"
 UNREAD = "the buyer's link broke before the answer"
 
@@ -160,6 +162,15 @@ class Acts:
         self._recorder.append(
             CancelAsked(t=self._now(), o=order.wish.key, status=reply.status, done=said.done, words=said.words)
         )
+
+    def complain(self, order: Order, form: Ask, *, written: Written) -> bool:
+        """Complains at the cashier that the buyer has paid at: whether the channel took it."""
+        body = b"&".join(filter(None, (form.body, urlencode({"complain": REASON}).encode())))
+        ask = msgspec.structs.replace(form, name="complain", method="POST", body=body)
+        reply = self._ask(order, ask, Operation.COMPLAIN, written)
+        if why := _flaw(reply):
+            self.fail(order, Operation.COMPLAIN, reply.status, why)
+        return not why
 
     def send_unheard(self, order: Order, ask: Ask, operation: Operation) -> bool:
         """Whether the request left; its answer is never read, so that it is in no count of answers."""

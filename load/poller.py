@@ -58,6 +58,10 @@ class Poller:
         """Whether an order that was followed has shown no end yet."""
         return key in self.followed
 
+    def is_unserved(self, key: str) -> bool:
+        """Whether an order that was followed has shown no end yet, or was paid and ended without goods or refund."""
+        return key in self.followed or key in self._unserved
+
     def was_paid(self, key: str, t: int) -> None:
         """The buyer of a followed order paid at the cashier, perhaps after the order's end."""
         self._recorder.status.paid += 1

@@ -1,8 +1,8 @@
 """What struck buyers do otherwise: every buyer fault put into effect, and journalled once something came of it.
 
 Each is decided at the exchange it is about, when the buyer comes to it: placing (wrong entries, double clicks, a weak
-net), paying (late, never, unheard, not submitted), cancelling, and placing once more. Further orders of a wish
-(b00000042.2) are plain: nothing is decided about them.
+net), paying (late, never, unheard, not submitted), cancelling, complaining, and placing once more. Further orders of a
+wish (b00000042.2) are plain: nothing is decided about them.
 """
 
 from collections.abc import Callable, Mapping
@@ -15,6 +15,7 @@ from faults.decide import Decider, Exchange
 from faults.verdict import (
     BuyerEffect,
     Cancel,
+    Complain,
     DoubleClick,
     EnterWrong,
     GiveUp,
@@ -219,7 +220,7 @@ class _Life:
         if not self._press(form):
             return
         later = [] if cancel is None or when != "after" else [(self._whims.after(cancel.after_s), leave)]
-        self._live_on(later)
+        self._live_on(form, later)
 
     def _press(self, form: Ask) -> bool:
         """Whether the buyer believes that he has paid."""
@@ -237,12 +238,16 @@ class _Life:
             return False
         return self._acts.press(self._order, form)
 
-    def _live_on(self, todo: list[tuple[int, Callable[[], None]]]) -> None:
+    def _live_on(self, form: Ask, todo: list[tuple[int, Callable[[], None]]]) -> None:
         """What is left to do after paying, each in its time, while the load goes on."""
         placing = self._decide(Hop.BUYER_SHOP, Operation.PLACE)
         if (reorder := placing.first(Reorder)) is not None:
             effect = reorder
             todo.append((self._whims.after(effect.after_s), lambda: self._order_again(placing, effect)))
+        complaining = self._decide(Hop.BUYER_PAYMENT, Operation.COMPLAIN)
+        if (complain := complaining.first(Complain)) is not None:
+            what = complain
+            todo.append((self._whims.after(what.after_s), lambda: self._complain(form, complaining, what)))
         for t, do in sorted(todo, key=lambda entry: entry[0]):
             if not self._acts.wait_until(t):
                 return
@@ -256,6 +261,12 @@ class _Life:
         placed = self._acts.place(second, written=lambda: self._tell_all(placing, told))
         if placed is not None:
             self._acts.pay(second, placed.pay_url)
+
+    def _complain(self, form: Ask, complaining: _Found, complain: Complain) -> None:
+        if not self._whims.poller.is_unserved(self._order.wish.key):
+            return
+        told: _Told = [(complain, f"complained after {complain.after_s:g} s of business time")]
+        self._acts.complain(self._order, form, written=lambda: self._tell_all(complaining, told))
 
     def _decide(self, hop: Hop, operation: Operation) -> _Found:
         return self._whims.decide(self._order, hop, operation)

@@ -6,15 +6,17 @@ The order of a notice is in notices.py, what is done to fields in mangle.py.
 import asyncio
 import copy
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AbstractContextManager
 from functools import partial
 from http import HTTPStatus
-from typing import TypeAlias, TypeVar
+from typing import Protocol, TypeAlias, TypeVar
 
 import msgspec
 
 from faults.decide import Decider, Exchange
 from faults.verdict import (
     NOTHING,
+    UNSURE,
     VALID,
     Capacity,
     Delay,
@@ -163,10 +165,11 @@ class Subject(msgspec.Struct, frozen=True):
 class Call(msgspec.Struct, frozen=True):
     """A request as its dialect read it: whether its signature is right, what to do then, and how it is refused.
 
-    `is_genuine_as` checks the signature by another rule; `tolerated` is the rule by which `is_genuine` was found true
-    where that is not the plain one. `sell` takes the place of `act` where a goods fault strikes;
-    None from it means that nothing could be changed, and `act` is done. `tell_early` sends the notice of what was just
-    done and returns when it was answered. `seal` signs an answer, last, by the rule or in the way of a variant.
+    `is_genuine_as` checks the signature by another rule; `tolerated` names the rule (a Variant, or one of the dialect's
+    own) by which `is_genuine` was found true where that is not the plain one. `sell` takes the place of `act` where a
+    goods fault strikes; None from it means that nothing could be changed, and `act` is done. `tell_early` sends the
+    notice of what was just done and returns when it was answered. `seal` signs an answer, last, by the rule or in the
+    way of a variant.
     """
 
     place: Place
@@ -175,7 +178,7 @@ class Call(msgspec.Struct, frozen=True):
     act: Callable[[], Reply]
     refuse: Callable[[], Reply]
     is_genuine_as: Callable[[Variant], bool] | None = None
-    tolerated: Variant | None = None
+    tolerated: str | None = None
     sell: Callable[[Outcome], Reply | None] | None = None
     tell_early: Callable[[], Awaitable[bool]] | None = None
     seal: Callable[[Reply, Variant | None], None] | None = None
@@ -196,6 +199,22 @@ def first(verdict: Verdict, kind: type[E]) -> tuple[Strike, E] | None:
     return next(((s, s.effect) for s in verdict.strikes if isinstance(s.effect, kind)), None)
 
 
+class Keeper(Protocol):
+    """Who keeps the messages of struck exchanges (mocks/evidence.py)."""
+
+    def note(self, struck: Struck) -> None:
+        """Something was struck in the exchange that is under way."""
+        ...
+
+    def watched(self) -> AbstractContextManager[None]:
+        """Gathers what is noted while this task, and those it starts, are in the context."""
+        ...
+
+    def keep(self, received: Callable[[], bytes], sent: Callable[[], bytes]) -> None:
+        """Writes down the exchange that is under way, if something was struck in it."""
+        ...
+
+
 class Injector:
     """Asks the decider, does what it says, and journals what changed. One for a process."""
 
@@ -203,6 +222,7 @@ class Injector:
         self.clock = clock
         self.phase = Phase.PREPARE
         self.struck_by: dict[str, int] = {}
+        self.evidence: Keeper | None = None
         self._decider = decider
         self._append = append
         self._waiting = Waits()
@@ -252,19 +272,20 @@ class Injector:
         """Journals that the strike truly changed the exchange, and what a good shop must do with it, if that is
         certain: refuse or accept."""
         self.struck_by[strike.fault_id] = self.struck_by.get(strike.fault_id, 0) + 1
-        self._append(
-            Struck(
-                t=self.clock.t(),
-                o=o,
-                fault=strike.fault_id,
-                hop=exchange.hashed_hop,
-                operation=exchange.operation,
-                attempt=exchange.attempt,
-                changed=changed,
-                keyed_by=exchange.keyed_by,
-                must=must,
-            )
+        event = Struck(
+            t=self.clock.t(),
+            o=o,
+            fault=strike.fault_id,
+            hop=exchange.hashed_hop,
+            operation=exchange.operation,
+            attempt=exchange.attempt,
+            changed=changed,
+            keyed_by=exchange.keyed_by,
+            must=must,
         )
+        self._append(event)
+        if self.evidence is not None:
+            self.evidence.note(event)
 
     async def wait_while_live(self, until_t: int, others: Waits | None = None) -> float:
         """Waits for a fault until then, until `others` are released, or until faults are off (healed, lease over). The
@@ -472,7 +493,9 @@ def oddly_signed(verdict: Verdict) -> tuple[Strike, Variant] | None:
 
 
 def must(variant: Variant) -> str:
-    """What a good shop does with an answer or notice that is signed in this way."""
+    """What a good shop does with an answer or notice that is signed in this way; empty where that is not certain."""
+    if variant in UNSURE:
+        return ""
     return ACCEPT if variant in VALID else REFUSE
 
 

@@ -35,6 +35,15 @@ LEFT_MIN = timedelta(days=30)
 CA = "orderjam local CA"
 CA_FILE = "ca.crt"
 """In the folder of the keys."""
+CA_NAME = x509.Name(
+    [
+        x509.NameAttribute(NameOID.COUNTRY_NAME, "CN"),
+        x509.NameAttribute(NameOID.ORGANIZATION_NAME, "orderjam"),
+        x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, "orderjam"),
+        x509.NameAttribute(NameOID.COMMON_NAME, CA),
+    ]
+)
+"""In full: Alipay's numbers of certificates are made of all four parts of an issuer's name."""
 
 Make = Callable[[], str]
 Check = Callable[[str], bool]
@@ -81,7 +90,8 @@ class Keyring:
 
         def make() -> str:
             issuer = x509.load_pem_x509_certificate(ca_pem.encode()).subject
-            return _certificate(_read(private), subject, hosts, issuer, _read(ca_private))
+            name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject)])
+            return _certificate(_read(private), name, hosts, issuer, _read(ca_private))
 
         pem = self._kept(f"{name}.crt", make, is_good=lambda text: _lasts(text) and _is_by(text, ca_pem))
         return Cert(private, pem, f"{x509.load_pem_x509_certificate(pem.encode()).serial_number:X}")
@@ -92,7 +102,7 @@ class Keyring:
 
         def make() -> str:
             own = _read(private)
-            return _certificate(own, CA, (), x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, CA)]), own, is_ca=True)
+            return _certificate(own, CA_NAME, (), CA_NAME, own, is_ca=True)
 
         return self._kept(CA_FILE, make, is_good=lambda text: _lasts(text) and _holds(text, private))
 
@@ -132,7 +142,7 @@ def _read(pem: str) -> RSAPrivateKey:
 
 def _certificate(
     key: RSAPrivateKey,
-    subject: str,
+    subject: x509.Name,
     hosts: tuple[str, ...],
     issuer: x509.Name,
     signing: RSAPrivateKey,
@@ -142,7 +152,7 @@ def _certificate(
     now = utc_now().replace(microsecond=0)
     made = (
         x509.CertificateBuilder()
-        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject)]))
+        .subject_name(subject)
         .issuer_name(issuer)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
@@ -201,5 +211,6 @@ def _is_by(text: str, ca_pem: str) -> bool:
 
 
 def _holds(text: str, private: str) -> bool:
-    """Whether the certificate is one of this very key."""
-    return x509.load_pem_x509_certificate(text.encode()).public_key() == _read(private).public_key()
+    """Whether the certificate is our CA's, and of this very key."""
+    cert = x509.load_pem_x509_certificate(text.encode())
+    return cert.subject == CA_NAME and cert.public_key() == _read(private).public_key()

@@ -26,6 +26,7 @@ from ledger.clock import SECOND_NS, Clock
 from ledger.events import DONE, NoticeAnswered, NoticeSent
 from ledger.states import Hop, Operation
 from mocks.apply import SIGNED, Append, Fields, Injector, Place, Schema, Subject, first, must, oddly_signed
+from mocks.evidence import message
 from mocks.mangle import Mangled
 from mocks.server import masked
 from mocks.waits import Waits
@@ -254,6 +255,12 @@ class Notices(Generic[T]):
 
     async def _attempt(self, trade: T, line: _Line[T], matter: Matter, n: int) -> bool:
         """One attempt with all its copies; whether one of them was accepted."""
+        if self._injector.evidence is None:
+            return await self._try(trade, line, matter, n)
+        with self._injector.evidence.watched():
+            return await self._try(trade, line, matter, n)
+
+    async def _try(self, trade: T, line: _Line[T], matter: Matter, n: int) -> bool:
         injector = self._injector
         if matter.about is About.DONE:
             trade.notices = n
@@ -371,6 +378,8 @@ class Notices(Generic[T]):
         else:
             outcome = ACCEPTED if line.teller.is_accepted(heard) else REFUSED
         self._note_answered(trade, attempt, heard or Heard(0, ""), outcome, sent_t)
+        if self._injector.evidence is not None:
+            self._injector.evidence.keep(lambda: _came_back(heard), lambda: _went_out(letter))
         return outcome == ACCEPTED
 
     async def _answer_to(self, letter: Letter, until_t: int) -> Heard | None:
@@ -419,6 +428,16 @@ class Notices(Generic[T]):
                 about=str(attempt.matter.about),
             )
         )
+
+
+def _went_out(letter: Letter) -> bytes:
+    return message(f"{letter.method} {letter.url} HTTP/1.1", letter.headers, letter.body or b"")
+
+
+def _came_back(heard: Heard | None) -> bytes:
+    if heard is None or heard.status == 0:
+        return f"({heard.words if heard is not None else 'no answer in time'})".encode()
+    return message(f"HTTP/1.1 {heard.status}", {}, heard.words.encode())
 
 
 def postman() -> aiohttp.ClientSession:

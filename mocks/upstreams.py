@@ -12,6 +12,7 @@ from faults.decide import Decider
 from ledger.clock import Clock
 from mocks.admin import PREFIX, Admin
 from mocks.apply import Append, Fields, Injector
+from mocks.evidence import Evidence, answered, asked_for
 from mocks.notices import Ladder, Send, Signal
 from mocks.server import Answer, Asked, Lag, NoRoute
 from plan.document import nearest
@@ -102,6 +103,7 @@ class Upstreams(ABC):
         self.secrets = tuple(k.key for k in keys.values()) + ((token,) if token else ())
         decider = Decider(plan)
         self.injector = Injector(decider, clock, append)
+        self._evidence = self.injector.evidence = Evidence(append, self.secrets)
         self.lag = Lag()
         self._open()
         self._instances: dict[str, Instance] = {}
@@ -124,7 +126,10 @@ class Upstreams(ABC):
         instance = self._instances.get(name)
         if instance is None or not slash:
             raise NoRoute
-        return await instance.answer(asked, path)
+        with self._evidence.watched():
+            reply = await instance.answer(asked, path)
+            self._evidence.keep(lambda: asked_for(asked), lambda: answered(reply))
+        return reply
 
     def forget(self) -> dict[str, object]:
         for instance in self._instances.values():
@@ -143,6 +148,11 @@ class Upstreams(ABC):
     @abstractmethod
     def _forget(self) -> dict[str, object]:
         """Drops what `_open` made and was filled since; how many there were of each."""
+
+    async def listen(self, host: str, port: int) -> dict[str, int]:
+        """Ports of their own for the instances that speak no HTTP, by name: free ones, or with a port those from there
+        on. OSError where one cannot be had."""
+        return {}
 
     @abstractmethod
     def stop(self) -> None:

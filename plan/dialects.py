@@ -19,7 +19,11 @@ DIALECTS: dict[str, Dialect] = {
     "epay": Dialect("payment"),
     "epay_v2": Dialect("payment"),
     "vmq": Dialect("payment", "vmq"),
-    "alipay": Dialect("payment", "alipay"),
+    "alipay": Dialect(
+        "payment",
+        "alipay",
+        {"precreate": ("trade", "scan"), "refund_window": ("90 d", "365 d", "30 d", "24 h", "1 h", "10 min")},
+    ),
     "wechat": Dialect("payment", "wechat"),
     "sharedstore": Dialect("supplier"),
     "fulu": Dialect("supplier", "fulu"),

@@ -29,13 +29,17 @@ REPLAY, REJECT, SELL_AGAIN = "replay", "reject", "sell_again"
 ON_REPEAT = (REPLAY, REJECT, SELL_AGAIN)
 """What an upstream does with a request number it has seen: the same answer, a refusal, or one more sale."""
 
+COMPLAINT_AFTER, FORCED_AFTER = BusinessTime(24 * 3600.0), BusinessTime(72 * 3600.0)
+
 
 class UpstreamPlan(msgspec.Struct, frozen=True):
     """A named instance of a mock upstream. `ladder`: the gaps between the attempts of a notice, in business time.
 
     `stock`: cards by product, of a supplier (none said: as many as are asked for). `on_repeat`: what becomes of a
     request number seen before. `takes`: how long a game server works on a top-up it has accepted. `stubs`: all that an
-    upstream of the dialect stub says, read from `file`. `options`: the dialect's own settings (plan/dialects.py).
+    upstream of the dialect stub says, read from `file`. `complaint_after` a payment the channel takes the
+    buyer's complaint, `forced_after` that it gives the money back. `options`: the dialect's own settings
+    (plan/dialects.py).
     """
 
     role: str
@@ -45,6 +49,8 @@ class UpstreamPlan(msgspec.Struct, frozen=True):
     stock: dict[str, int] = {}
     on_repeat: str = REPLAY
     takes: WireTime = WireTime(0.2)
+    complaint_after: BusinessTime = COMPLAINT_AFTER
+    forced_after: BusinessTime = FORCED_AFTER
     file: str = ""
     stubs: tuple[Stub, ...] = ()
     options: dict[str, str] = {}

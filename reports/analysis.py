@@ -20,6 +20,7 @@ from reports.findings import (
     PhaseRow,
     Series,
     Settled,
+    SignedRow,
     Worst,
 )
 from reports.measure import (
@@ -33,6 +34,7 @@ from reports.measure import (
     rates,
     series,
     settled,
+    signed,
     stuck,
     unchanged,
 )
@@ -102,6 +104,7 @@ def _findings(stories: Stories, b: Basis, bad: lasthop.Bad, strikes: lasthop.Str
         gates=judged,
         outcomes=became,
         intents=wishes,
+        disputes=outcomes.disputes(stories.disputes(), b.orders.keys),
         stuck=rates.stuck(b.orders, b.pages.episodes, b.episode_excess_s, recovered),
         breakdown=_breakdown(b),
         honesty=honesty.findings(b.told, b.orders, b.went_on, b.to_business, b.eps_s),
@@ -114,7 +117,7 @@ def _findings(stories: Stories, b: Basis, bad: lasthop.Bad, strikes: lasthop.Str
         requests=load.table(b.requests, times.load_s or times.seen_s),
         latency=load.over_time(b.requests, times.l0_t, times.end_t),
         series=_series(b),
-        struck=lasthop.tables(strikes, plan.faults, bad, times.load_s),
+        struck=lasthop.tables(strikes, plan.faults, bad, times.load_s, _signed(stories, b)),
         health=load.health(stories.health()),
         worst=_worst(b, bad, strikes),
         phases=[PhaseRow(p, round((t - times.l0_t) / SECOND_NS, 3), note) for p, t, _, note in times.phases],
@@ -126,6 +129,12 @@ def _breakdown(b: Basis) -> dict[str, list[Group]]:
     ended = np.isfinite(b.pages.ended_t)
     became = breakdown.Became(b.stuck_s > 0, b.is_open, b.is_lost, b.waited_s, ended, b.excess_s)
     return breakdown.breakdown(b.orders, became)
+
+
+def _signed(stories: Stories, b: Basis) -> list[SignedRow]:
+    orders = b.orders
+    recovered = (orders.goods > 0) | orders.is_refunded
+    return signed.rows(stories.signed(), orders.captured_t, recovered, b.is_open | b.is_lost)
 
 
 def _settled(b: Basis) -> Settled | None:

@@ -141,6 +141,18 @@ class Intents(msgspec.Struct, frozen=True):
     refunded_since: int
 
 
+class Disputes(msgspec.Struct, frozen=True):
+    """Orders whose buyer complained at the channel: those that the shop settled, those whose money the channel gave
+    back by force (`forced_fen` in all), those still open at the end; and the first keys."""
+
+    orders: int
+    settled: int
+    forced: int
+    open: int
+    forced_fen: int
+    keys: list[str]
+
+
 class AskedUpstream(msgspec.Struct, frozen=True):
     """Payment to the first request for goods at an upstream (business s): of `n` paid orders with such an upstream,
     `asked` were asked for; the curve is the share not yet asked for, by Kaplan-Meier."""
@@ -334,11 +346,31 @@ class HopRow(msgspec.Struct, frozen=True):
     none: int
 
 
+class SignedRow(msgspec.Struct, frozen=True):
+    """What a shop made of answers and notices that one fault had signed oddly; a good shop must `must` (refuse or
+    accept) them all.
+
+    Exchanges: `wrong` of the `judged` were treated otherwise (accepted though invalid, refused though valid), of
+    `unjudged` nobody can say from outside what the shop thought. Orders: of the `refused` paid ones some `recovered`
+    (delivered or given their money back) and some were `stranded` (lost, or open at the end).
+    """
+
+    id: str
+    must: str
+    judged: int
+    wrong: int
+    unjudged: int
+    refused: int
+    recovered: int
+    stranded: int
+
+
 class Struck(msgspec.Struct, frozen=True):
     """All that is known from the injectors' voice; nothing else in the findings uses it, but `struck` in `worst`."""
 
     faults: list[FaultRow]
     hops: list[HopRow]
+    signed: list[SignedRow]
 
 
 class HealthRow(msgspec.Struct, frozen=True):
@@ -392,6 +424,7 @@ class Findings(msgspec.Struct, frozen=True):
     gates: list[GateResult]
     outcomes: Outcomes
     intents: Intents
+    disputes: Disputes | None
     stuck: Stuck
     breakdown: dict[str, list[Group]]
     honesty: Honesty

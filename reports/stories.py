@@ -14,7 +14,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from ledger.journal import STRUCK_PREFIX, SUFFIX, FileCheck, Wholeness, check
+from ledger.journal import BYTES_PREFIX, STRUCK_PREFIX, SUFFIX, FileCheck, Wholeness, check
 from ledger.rundir import RunDir, RunDirError
 from ledger.states import State
 from plan.orders import number_of, order_key, wish
@@ -54,7 +54,8 @@ class Stories:
         self._db = duckdb.connect(":memory:")
         self._db.execute("SET threads = 2")
         self._read("raw", run.journals(struck=False))
-        self._read("struck_raw", [f for f in run.journals() if f.name.startswith(STRUCK_PREFIX)])
+        struck = [f for f in run.journals() if f.name.startswith(STRUCK_PREFIX) and not f.name.startswith(BYTES_PREFIX)]
+        self._read("struck_raw", struck)
         self._name_orders()
 
     def close(self) -> None:
@@ -229,11 +230,36 @@ class Stories:
             HAVING bool_or(k = 'captured') AND NOT coalesce(bool_or(outcome = 'accepted'), false) ORDER BY trade_no"""
         )
 
+    def disputes(self) -> dict[str, npt.NDArray[Any]]:
+        """Orders that were complained about at the channel: index, complaints ended, those ended by force, and what
+        the channel gave back at these (fen)."""
+        return self.query(
+            """SELECT i, count(*) FILTER (k = 'disputed') AS opened, count(*) FILTER (k = 'dispute_ended') AS ended,
+              count(*) FILTER (k = 'dispute_ended' AND forced) AS forced,
+              coalesce(sum(amount_fen) FILTER (k = 'refunded' AND t IN
+                (SELECT t FROM told AS e WHERE e.i = told.i AND e.k = 'dispute_ended' AND e.forced)), 0) AS forced_fen
+            FROM told GROUP BY i HAVING opened > 0 ORDER BY i"""
+        )
+
     def strikes(self) -> dict[str, npt.NDArray[Any]]:
         """The injectors' voice, which nothing but the struck tables may use: order index, fault, time."""
         return self.query(
             """SELECT i, fault, t FROM struck_raw JOIN orders USING (o)
             WHERE k = 'struck' AND fault IS NOT NULL ORDER BY i, t, fault, struck_raw.rowid"""
+        )
+
+    def signed(self) -> dict[str, npt.NDArray[Any]]:
+        """Answers and notices that were signed oddly: order index, fault, time, operation, what a good shop must do,
+        and of a notice whether it was answered and whether that was an acknowledgement."""
+        return self.query(
+            """SELECT s.i, s.fault, s.t, s.operation, s.must, count(a.t) > 0 AS answered,
+              coalesce(bool_or(a.outcome = 'accepted'), false) AS accepted
+            FROM (SELECT i, fault, t, operation, must, hop, attempt, struck_raw.rowid AS seq
+                  FROM struck_raw JOIN orders USING (o) WHERE k = 'struck' AND must <> '' AND fault IS NOT NULL) s
+            LEFT JOIN told a ON a.i = s.i AND a.k = 'notice_answered' AND s.operation = 'notice' AND a.n = s.attempt
+              AND a.outcome IN ('accepted', 'refused') AND coalesce(a.about, 'done') = 'done'
+              AND a.upstream = split_part(s.hop, '/', 2)
+            GROUP BY s.i, s.fault, s.t, s.operation, s.must, s.seq ORDER BY s.i, s.t, s.seq"""
         )
 
     def write_parquet(self, path: Path, columns: dict[str, npt.NDArray[Any]]) -> None:

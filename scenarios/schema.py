@@ -9,7 +9,7 @@ from faults.read import FaultDoc
 from ledger.states import State
 from plan.arrivals import AnyShape
 from plan.orders import Delay
-from plan.run import Evidence
+from plan.run import COMPLAINT_AFTER, FORCED_AFTER, Evidence
 from plan.units import BusinessTime, Share, WireTime, by_default, schema_of
 
 
@@ -27,8 +27,9 @@ class UpstreamDoc(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A named instance of a mock. `ladder`: gaps between the attempts of a notice, or the name of one of
     plan/ladders.py (none said: the dialect's own). `options` are the dialect's own settings (plan/dialects.py). A
     supplier's `stock` by product (none said: as many as are asked for); `on_repeat`, of a request number seen before:
-    replay, reject or sell_again; `takes`: how long a game server works on a top-up; `file`: what an upstream of the
-    dialect stub says."""
+    replay, reject or sell_again; `takes`: how long a game server works on a top-up; `complaint_after` a
+    payment its channel takes the buyer's complaint, `forced_after` that it gives the money back; `file`: what an
+    upstream of the dialect stub says."""
 
     dialect: str
     ladder: list[BusinessTime] | str | None = None
@@ -37,6 +38,8 @@ class UpstreamDoc(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     stock: dict[str, int] = {}
     on_repeat: Literal["replay", "reject", "sell_again"] = "replay"
     takes: WireTime = by_default(WireTime(0.2))
+    complaint_after: BusinessTime = by_default(COMPLAINT_AFTER)
+    forced_after: BusinessTime = by_default(FORCED_AFTER)
     file: str = ""
 
 

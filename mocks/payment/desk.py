@@ -1,10 +1,12 @@
-"""What every payment dialect works with: its merchant, the books, the notices, and the end of what nobody pays."""
+"""What every payment dialect works with: its merchant, the books, the notices, the end of what nobody pays,
+and complaints about what was paid."""
 
 import msgspec
 
 from ledger.clock import SECOND_NS, Clock
 from mocks.apply import Append, Injector
 from mocks.notices import Notices
+from mocks.payment.disputes import Disputes
 from mocks.payment.expiry import Expiry
 from mocks.payment.trades import Trade, Trades
 from mocks.upstreams import Keys
@@ -25,6 +27,7 @@ class Desk(msgspec.Struct, frozen=True):
     trades: Trades
     notices: Notices[Trade]
     expiry: Expiry
+    disputes: Disputes
 
     def wall_s(self, t: int) -> float:
         """Seconds since 1970 at a moment of the run's axis."""

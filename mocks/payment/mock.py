@@ -5,10 +5,13 @@ from typing import ClassVar, Protocol
 
 from mocks.apply import Fields, Signs
 from mocks.notices import Notices, Teller
+from mocks.payment.alipay import Alipay
 from mocks.payment.desk import Desk
+from mocks.payment.disputes import Disputes
 from mocks.payment.epay import Epay
 from mocks.payment.expiry import Expiry
 from mocks.payment.trades import Trade, Trades
+from mocks.payment.wechat import WeChat
 from mocks.upstreams import Instance, Keys, Upstreams
 from plan.run import UpstreamPlan
 
@@ -19,7 +22,11 @@ class Channel(Instance, Teller[Trade], Protocol):
     signs: ClassVar[Signs]
 
 
-DIALECTS: dict[str, Callable[[Desk], Channel]] = {"epay": Epay}
+DIALECTS: dict[str, Callable[[Desk], Channel]] = {
+    "epay": Epay,
+    "alipay": Alipay,
+    "wechat": WeChat,
+}
 
 
 class PaymentMock(Upstreams):
@@ -34,6 +41,7 @@ class PaymentMock(Upstreams):
             self.clock, self.append, self.injector, self.send, self.tasks, self.secrets, signal=self.signal
         )
         self.expiry = Expiry(self.clock, self.trades, self.notices, self.tasks)
+        self.disputes = Disputes(self.plan, self.clock, self.trades, self.notices, self.tasks)
 
     def _instance(self, name: str, upstream: UpstreamPlan, keys: Keys) -> Instance:
         desk = Desk(
@@ -48,6 +56,7 @@ class PaymentMock(Upstreams):
             trades=self.trades,
             notices=self.notices,
             expiry=self.expiry,
+            disputes=self.disputes,
         )
         channel = DIALECTS[upstream.dialect](desk)
         self.notices.serve(name, channel, self.ladder(upstream))
@@ -55,10 +64,12 @@ class PaymentMock(Upstreams):
 
     def _forget(self) -> dict[str, object]:
         self.expiry.forget()
+        self.disputes.stop()
         return {"notices": self.notices.forget(), "trades": self.trades.forget()}
 
     def stop(self) -> None:
         self.expiry.stop()
+        self.disputes.stop()
         self.notices.forget()
 
     # --- what /_admin sees --------------------------------------------------------------------------------------
@@ -96,6 +107,7 @@ def _json(trade: Trade) -> dict[str, object]:
         "created_t": trade.created_t,
         "captured_t": trade.captured_t,
         "refunded_fen": trade.refunded_fen,
+        "dispute": None if trade.dispute is None else {"no": trade.dispute.no, "open": trade.dispute.is_open},
         "notices": trade.notices,
         "last_notice": trade.heard,
     }

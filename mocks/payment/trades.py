@@ -1,14 +1,14 @@
-"""The money truly taken: every trade is created, captured, refunded and closed here, each exactly once.
+"""The money truly taken: every trade is created, captured, refunded, disputed and closed here, each exactly once.
 
 No dialect shows here: a trade knows nothing of the names that its fields have on the wire.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import msgspec
 
 from ledger.clock import Clock, utc_now
-from ledger.events import Captured, Refunded, RefundRequested, TradeClosed, TradeCreated
+from ledger.events import Captured, Disputed, DisputeEnded, Refunded, RefundRequested, TradeClosed, TradeCreated
 from ledger.money import Fen
 from mocks.apply import Append, Subject
 
@@ -35,6 +35,10 @@ class IsClosed(TradeError):
 
 class RefundDiffers(TradeError):
     """The number of the refund was used before, for another amount."""
+
+
+class IsDisputed(TradeError):
+    """The buyer has complained about the trade before."""
 
 
 class Order(msgspec.Struct, frozen=True, gc=False):
@@ -65,6 +69,21 @@ class Refund(msgspec.Struct, frozen=True, gc=False):
     forced: bool = False
 
 
+class Dispute(msgspec.Struct, frozen=True, gc=False):
+    """A buyer's complaint at the channel, in his `words`. Open until `ended_t`; `forced` where the channel ended it by
+    giving the money back by itself."""
+
+    no: str
+    t: int
+    words: str
+    ended_t: int | None = None
+    forced: bool = False
+
+    @property
+    def is_open(self) -> bool:
+        return self.ended_t is None
+
+
 class Trade(msgspec.Struct, gc=False):
     """One trade. `subject` keys its decisions for good; facts are written under `o`, which may be learnt later."""
 
@@ -77,6 +96,7 @@ class Trade(msgspec.Struct, gc=False):
     captured_t: int | None = None
     refunds: tuple[Refund, ...] = ()
     closed_t: int | None = None
+    dispute: Dispute | None = None
     notices: int = 0
     heard: str = ""
 
@@ -134,6 +154,8 @@ class Trades:
 
     def __init__(self, clock: Clock, append: Append) -> None:
         self._clock, self._append = clock, append
+        self.on_dispute_ended: Callable[[Trade], None] = lambda trade: None
+        """Called when a complaint has ended, however it did."""
         self._stamp = utc_now().strftime("%Y%m%d%H%M%S")
         self._count = 0  # goes on after `forget`: a number is never given twice
         self._by_no: dict[str, Trade] = {}
@@ -220,7 +242,7 @@ class Trades:
         return True
 
     def refund(
-        self, trade: Trade, amount_fen: Fen, no: str = "", *, why: str = "", notice_to: str = "", forced: bool = False
+        self, trade: Trade, amount_fen: Fen, no: str = "", *, why: str = "", notice_to: str = ""
     ) -> tuple[Refund, bool]:
         """Gives money back, under the shop's number `no` (none: one of ours); the refund, and whether this was the time
         it was given. The same number asked for again gives nothing more. NotPaid, TooMuch or RefundDiffers where it
@@ -237,11 +259,56 @@ class Trades:
             return known, False
         if amount_fen > trade.refundable_fen:
             raise TooMuch(f"{trade_no}: {amount_fen} fen asked, {trade.refundable_fen} left")
-        refund = Refund(no or f"{trade_no}R{len(trade.refunds) + 1}", amount_fen, t, why, notice_to, forced)
-        trade.refunds = (*trade.refunds, refund)
-        self.totals(upstream).kept_fen -= amount_fen
-        self._append(Refunded(t=t, o=trade.o, upstream=upstream, trade_no=trade_no, amount_fen=amount_fen))
+        refund = self._give(trade, Refund(no or f"{trade_no}R{len(trade.refunds) + 1}", amount_fen, t, why, notice_to))
+        if not trade.refundable_fen and trade.dispute is not None and trade.dispute.is_open:
+            self.end_dispute(trade, forced=False)
         return refund, True
+
+    def _give(self, trade: Trade, refund: Refund) -> Refund:
+        order = trade.order
+        trade.refunds = (*trade.refunds, refund)
+        self.totals(order.upstream).kept_fen -= refund.amount_fen
+        event = Refunded(
+            t=refund.t, o=trade.o, upstream=order.upstream, trade_no=trade.trade_no, amount_fen=refund.amount_fen
+        )
+        self._append(event)
+        return refund
+
+    def complain(self, trade: Trade, words: str) -> Dispute:
+        """Opens the buyer's complaint over what is left of his money. NotPaid where nothing is, IsDisputed where he
+        has complained before."""
+        if not trade.refundable_fen:
+            raise NotPaid(f"{trade.trade_no}: nothing was paid, or all was given back")
+        if trade.dispute is not None:
+            raise IsDisputed(f"{trade.trade_no} was complained about")
+        t, order = self._clock.t(), trade.order
+        trade.dispute = Dispute(f"{trade.trade_no}D1", t, words)
+        event = Disputed(
+            t=t,
+            o=trade.o,
+            upstream=order.upstream,
+            trade_no=trade.trade_no,
+            amount_fen=trade.refundable_fen,
+            words=words,
+        )
+        self._append(event)
+        return trade.dispute
+
+    def end_dispute(self, trade: Trade, forced: bool) -> Refund | None:
+        """Ends the open complaint; by force, the rest of the money goes back to the buyer: the refund, if there was
+        one. Nothing happens where none is open."""
+        dispute = trade.dispute
+        if dispute is None or not dispute.is_open:
+            return None
+        t, left_fen = self._clock.t(), Fen(trade.refundable_fen)
+        refund = None
+        if forced and left_fen:
+            refund = self._give(trade, Refund(dispute.no, left_fen, t, dispute.words, forced=True))
+        trade.dispute = msgspec.structs.replace(dispute, ended_t=t, forced=refund is not None)
+        upstream, was_forced = trade.order.upstream, refund is not None
+        self._append(DisputeEnded(t=t, o=trade.o, upstream=upstream, trade_no=trade.trade_no, forced=was_forced))
+        self.on_dispute_ended(trade)
+        return refund
 
     def close(self, trade: Trade) -> bool:
         """Ends a trade nobody has paid; whether this was the time it was closed. A paid one stays as it is."""

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from plan.faults import FaultPlan
-from reports.findings import FaultRow, HopRow, Struck
+from reports.findings import FaultRow, HopRow, SignedRow, Struck
 from reports.measure.stuck import Episodes
 from reports.orders import Orders, Texts
 
@@ -87,15 +87,17 @@ class Bad(msgspec.Struct, frozen=True):
     at_t: Floats
 
 
-def tables(strikes: Strikes, faults: tuple[FaultPlan, ...], bad: Bad, load_s: float | None) -> Struck:
-    """What each fault did, and where the orders stopped that it had struck."""
+def tables(
+    strikes: Strikes, faults: tuple[FaultPlan, ...], bad: Bad, load_s: float | None, signed: list[SignedRow]
+) -> Struck:
+    """What each fault did, what the shop made of odd signatures, and where the orders stopped that it had struck."""
     before = struck_before(strikes, bad.at_t)
     known = {fault.id for fault in faults}
     strangers = sorted({str(f) for f in strikes.fault} - known)
     shared = {label for label, n in Counter(fault.label.en for fault in faults).items() if n > 1}
     rows = [_fault_row(f, strikes, bad, load_s, named=f.label.en in shared) for f in faults]
     rows += [_counted(FaultRow(s, s, s, s, "", False, 0.0, None, 0, 0, 0, 0), strikes, bad) for s in strangers]
-    return Struck(rows, _hop_rows([row.id for row in rows], before, bad))
+    return Struck(rows, _hop_rows([row.id for row in rows], before, bad), signed)
 
 
 def _fault_row(fault: FaultPlan, strikes: Strikes, bad: Bad, load_s: float | None, *, named: bool) -> FaultRow:

@@ -1,6 +1,7 @@
 """What became of the planned orders, how orders ended after payment, and what was still to come at the end."""
 
 from collections import Counter
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -8,8 +9,8 @@ import numpy.typing as npt
 from ledger.clock import SECOND_NS
 from ledger.states import State
 from plan.run import Plan
-from reports.findings import Horizon, Intents, Invariant, NoticesDue, Outcomes
-from reports.measure.invariants import Ends, ended_unserved, listed
+from reports.findings import Disputes, Horizon, Intents, Invariant, NoticesDue, Outcomes
+from reports.measure.invariants import KEYS_MAX, Ends, ended_unserved, listed
 from reports.measure.stuck import INDEX, IS_COMPETING
 from reports.measure.survival import aalen_johansen
 from reports.orders import Orders, Texts
@@ -75,6 +76,22 @@ def intents(orders: Orders) -> tuple[Intents, Invariant]:
         refunded_since=int((twice & (kept <= 1)).sum()),
     )
     return found, listed(orders.keys, payments > 0, twice)
+
+
+def disputes(told: dict[str, npt.NDArray[Any]], keys: list[str]) -> Disputes | None:
+    """What came of the complaints at the channel; None where nobody complained."""
+    opened, ended, forced = told["opened"], told["ended"], told["forced"] > 0
+    if not len(opened):
+        return None
+    is_open = ended < opened
+    return Disputes(
+        orders=len(opened),
+        settled=int((~is_open & ~forced).sum()),
+        forced=int(forced.sum()),
+        open=int(is_open.sum()),
+        forced_fen=int(told["forced_fen"].sum()),
+        keys=[keys[int(i)] for i in told["i"][:KEYS_MAX]],
+    )
 
 
 def causes(state: Ints) -> Ints:

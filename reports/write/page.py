@@ -13,6 +13,7 @@ from plan.gates import INVARIANTS, MEASURES, Unit
 from plan.run import Plan
 from plan.units import Quantity
 from reports.findings import Findings
+from reports.measure import signed
 from reports.measure.lasthop import HOP_WORDS
 from reports.write import words
 from reports.write.figures import Drawn
@@ -80,6 +81,7 @@ def write(findings: Findings, plan: Plan, drawn: Drawn, path: Path) -> None:
             measures=MEASURES,
             invariants=INVARIANTS,
             hops=HOP_WORDS,
+            signed=signed,
             faults={fault.id: fault for fault in plan.faults},
             parameters=_parameters,
             whole=whole,

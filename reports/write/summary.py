@@ -49,6 +49,8 @@ def _beside(findings: Findings) -> str:
         "intents.paid_twice": "paid twice for one wish",
     }
     parts = [f"{one.k} {names[name]}" for name, one in findings.counted.items() if one.k]
+    if told := findings.disputes:
+        parts.append(f"{told.orders} disputed at the channel, {told.forced} of them refunded by force")
     share = findings.measures["honesty.false_progress"].value
     if share:
         parts.append(f"{percent(share)} of order-time false progress")

@@ -6,12 +6,13 @@ from typing import Any
 import msgspec
 import pytest
 
-from faults.catalog import FOLDERS, Cause, Fault, catalog
+from faults.catalog import ANY_NOTICE, FOLDERS, NOTICES, Cause, Fault, Part, catalog, is_legal
 from faults.verdict import (
     AmountOff,
     Cancel,
     Capacity,
     ChangeState,
+    Complain,
     Delay,
     DoubleClick,
     Drop,
@@ -53,7 +54,9 @@ from faults.verdict import (
     WeakNet,
     When,
 )
+from ledger.events import ACCEPT, REFUSE
 from ledger.states import Hop, Operation
+from plan.dialects import DIALECTS
 from plan.units import from_text
 
 FAULTS = Path(__file__).parents[2] / "faults"
@@ -105,6 +108,8 @@ LEGAL: list[tuple[str, dict[str, object], Effect]] = [  # drawn effects at a dra
     ("refuse", {"status": 400}, Refuse(400)),
     ("refuse", {"status": 599}, Refuse(599)),
     ("reorders", {}, Reorder(60.0)),
+    ("complains", {}, Complain(86_400.0)),
+    ("complains", {"after": "3 min"}, Complain(180.0)),
     ("reorders", {"after": "3 min"}, Reorder(180.0)),
     ("reset", {}, Reset(When.BEFORE)),
     ("reset", {"when": "after"}, Reset(When.AFTER)),
@@ -113,12 +118,47 @@ LEGAL: list[tuple[str, dict[str, object], Effect]] = [  # drawn effects at a dra
     ("shop_kill", {"restart_after": "0 s", "after_ack": "0 ms..50 ms", "times": 3}, Kill(0.0, 0.025, 3)),
     ("shop_kill", {"after_ack": "20 ms"}, Kill(2.0, 0.02, 1)),
     ("shop_pause", {}, Pause("web")),
+    ("sig.body_reserialized", {}, OtherRule(Variant.BODY_RESERIALIZED)),
     ("sig.case", {}, OtherRule(Variant.CASE)),
+    ("sig.cert_rotated", {}, SignAs(Variant.CERT_ROTATED)),
     ("sig.charset_gbk", {}, OtherRule(Variant.CHARSET_GBK)),
+    ("sig.double_encoded", {}, SignAs(Variant.DOUBLE_ENCODED)),
     ("sig.empty_kept", {}, OtherRule(Variant.EMPTY_KEPT)),
+    ("sig.empty_serial", {}, SignAs(Variant.EMPTY_SERIAL)),
+    ("sig.gcm_bad_tag", {}, SignAs(Variant.GCM_BAD_TAG)),
+    ("sig.json_escaping", {}, OtherRule(Variant.JSON_ESCAPING)),
+    ("sig.key_tail", {}, OtherRule(Variant.KEY_TAIL)),
+    ("sig.merged_sources", {}, OtherRule(Variant.MERGED_SOURCES)),
     ("sig.missing", {}, OtherRule(Variant.MISSING)),
+    ("sig.missing_type_header", {}, SignAs(Variant.MISSING_TYPE_HEADER)),
+    ("sig.number_format", {}, OtherRule(Variant.NUMBER_FORMAT)),
+    ("sig.odd_cert_overlap", {}, SignAs(Variant.CERT_OVERLAP)),
+    ("sig.odd_escaped", {}, SignAs(Variant.ESCAPED)),
+    ("sig.odd_extra_field", {}, SignAs(Variant.EXTRA_FIELD)),
+    ("sig.odd_field_order", {}, SignAs(Variant.FIELD_ORDER)),
+    ("sig.odd_sign_first", {}, SignAs(Variant.SIGN_FIRST)),
+    ("sig.odd_skew", {}, SignAs(Variant.SKEW_4_MIN)),
+    ("sig.odd_spaced", {}, SignAs(Variant.SPACED)),
+    ("sig.partial_cover", {}, SignAs(Variant.PARTIAL_COVER)),
+    ("sig.plus_space", {}, OtherRule(Variant.PLUS_SPACE)),
+    ("sig.probe", {}, SignAs(Variant.PROBE)),
+    ("sig.sort_locale", {}, OtherRule(Variant.SORT_LOCALE)),
+    ("sig.time_zone", {}, OtherRule(Variant.TIME_ZONE)),
+    ("sig.trailing_newline", {}, OtherRule(Variant.TRAILING_NEWLINE)),
+    ("sig.type_confusion", {}, OtherRule(Variant.TYPE_CONFUSION)),
+    ("sig.type_in_string", {}, OtherRule(Variant.TYPE_IN_STRING)),
+    ("sig.unit_skew", {}, OtherRule(Variant.UNIT_SKEW)),
+    ("sig.unknown_serial", {}, SignAs(Variant.UNKNOWN_SERIAL)),
+    ("sig.unsorted", {}, OtherRule(Variant.UNSORTED)),
+    ("sig.urlencoded", {}, OtherRule(Variant.URLENCODED)),
+    ("sig.v3key_changed", {}, SignAs(Variant.V3KEY_CHANGED)),
     ("sig.wrong_key", {}, FailCheck()),
     ("sig.wrong_peer_key", {}, SignAs(Variant.WRONG_KEY)),
+    ("sig.clock_skew", {}, OtherRule(Variant.SKEW_6_MIN)),
+    ("sig.clock_skew", {"by": "11 min"}, OtherRule(Variant.SKEW_11_MIN)),
+    ("sig.clock_skew", {"by": "1 day"}, OtherRule(Variant.SKEW_1_DAY)),
+    ("sig.nonce_replay", {}, Repeat(1, 10.0)),
+    ("sig.nonce_replay", {"after": "2 min"}, Repeat(1, 120.0)),
     ("slow", {"ms": 400}, Delay(0.4)),
     ("slow", {"ms": 0.5}, Delay(0.0005)),
     ("slow", {"ms": 600_000}, Delay(600.0)),
@@ -189,6 +229,7 @@ REFUSED: dict[str, list[dict[str, object]]] = {
     "notice_together": [{"n": 1}, {"n": 1001}, {"n": 2.5}, {"within": "0 s"}, {"within": "11 min"}, {"within": 2}],
     "pays_late": [{"by": "0 s"}, {"by": "25 h"}, {"by": 900}],
     "refuse": [{"status": 399}, {"status": 600}, {"status": 200}, {"status": "503"}],
+    "complains": [{"after": "0 s"}, {"after": "169 h"}, {"after": 60}],
     "reorders": [{"after": "0 s"}, {"after": "25 h"}, {"after": 60}],
     "reset": [{"when": "later"}, {"when": ""}, {"when": 1}],
     "shop_kill": [
@@ -200,8 +241,8 @@ REFUSED: dict[str, list[dict[str, object]]] = {
         {"times": 0},
         {"times": 101},
     ],
-    "sig.wrong_key": [{"key": "x"}],
-    "sig.wrong_peer_key": [{"key": "x"}],
+    "sig.clock_skew": [{"by": "5 min"}, {"by": "6 minutes"}, {"by": 360}, {"by": ""}],
+    "sig.nonce_replay": [{"after": "0 s"}, {"after": "11 min"}, {"after": 10}, {"copies": 2}],
     "slow": [
         {},
         {"ms": 0},
@@ -242,10 +283,42 @@ THAT_HAVE_NOTHING_TO_SET = (
     "notice_early",
     "partial_goods",
     "shop_pause",
+    "sig.body_reserialized",
     "sig.case",
+    "sig.cert_rotated",
     "sig.charset_gbk",
+    "sig.double_encoded",
     "sig.empty_kept",
+    "sig.empty_serial",
+    "sig.gcm_bad_tag",
+    "sig.json_escaping",
+    "sig.key_tail",
+    "sig.merged_sources",
     "sig.missing",
+    "sig.missing_type_header",
+    "sig.number_format",
+    "sig.odd_cert_overlap",
+    "sig.odd_escaped",
+    "sig.odd_extra_field",
+    "sig.odd_field_order",
+    "sig.odd_sign_first",
+    "sig.odd_skew",
+    "sig.odd_spaced",
+    "sig.partial_cover",
+    "sig.plus_space",
+    "sig.probe",
+    "sig.sort_locale",
+    "sig.time_zone",
+    "sig.trailing_newline",
+    "sig.type_confusion",
+    "sig.type_in_string",
+    "sig.unit_skew",
+    "sig.unknown_serial",
+    "sig.unsorted",
+    "sig.urlencoded",
+    "sig.v3key_changed",
+    "sig.wrong_key",
+    "sig.wrong_peer_key",
     "sold_out",
     "stays_processing",
     "ver.cents_vs_yuan",
@@ -336,11 +409,63 @@ def test_a_fault_is_applied_only_where_somebody_of_ours_stands(fault: Fault[Any]
     assert len(set(fault.hops)) == len(fault.hops)
     assert set(fault.hops) <= HOPS_OF[fault.layer]
     assert set(fault.operations) <= set(Operation)
-    notices = {Hop.PAYMENT_SHOP, Hop.SUPPLIER_SHOP, Hop.GAME_SHOP}
-    if set(fault.hops) <= notices:
-        assert fault.operations == (Operation.NOTICE,)
-    if set(fault.operations) == {Operation.NOTICE}:
-        assert set(fault.hops) <= notices
+    if set(fault.hops) <= set(NOTICES):
+        assert Operation.NOTICE in fault.operations
+    if set(fault.operations) <= set(ANY_NOTICE) and fault.operations:
+        assert set(fault.hops) <= set(NOTICES)
+
+
+@pytest.mark.parametrize("fault", catalog().values(), ids=catalog())
+def test_a_fault_of_some_dialects_is_legal_somewhere_in_each(fault: Fault[Any]) -> None:
+    assert set(fault.dialects) <= set(DIALECTS)
+    for dialect in fault.dialects:
+        assert any(is_legal(fault.dialects, dialect, hop) for hop in fault.hops), dialect
+    for hop in fault.hops:
+        assert not fault.dialects or any(is_legal(fault.dialects, dialect, hop) for dialect in fault.dialects), hop
+
+
+@pytest.mark.parametrize("fault", catalog().values(), ids=catalog())
+def test_every_fault_of_a_signature_says_in_which_dialects_it_means_something(fault: Fault[Any]) -> None:
+    if fault.name.startswith("sig."):
+        assert fault.dialects
+
+
+@pytest.mark.parametrize("fault", catalog().values(), ids=catalog())
+def test_twins_name_each_other_and_ask_the_opposite_of_a_shop(fault: Fault[Any]) -> None:
+    assert fault.must in ("", REFUSE, ACCEPT)
+    if fault.name.startswith("sig.odd_"):
+        assert fault.must == ACCEPT
+        assert fault.twin
+    if fault.twin:
+        other = catalog()[fault.twin]
+        assert other.twin == fault.name
+        assert (fault.must == ACCEPT) != (other.must == ACCEPT)
+
+
+@pytest.mark.parametrize(
+    ("dialects", "dialect", "hop", "legal"),
+    [
+        ({}, "epay", Hop.SHOP_PAYMENT, True),
+        ({}, "epay", Hop.PAYMENT_SHOP, True),
+        ({}, "epay", Hop.SHOP_SUPPLIER, False),
+        ({}, "fulu", Hop.SUPPLIER_SHOP, True),
+        ({}, "sharedstore", Hop.SUPPLIER_SHOP, False),
+        ({}, "rcon", Hop.GAME_SHOP, False),
+        ({"epay": Part.REQUESTS}, "epay", Hop.SHOP_PAYMENT, True),
+        ({"epay": Part.REQUESTS}, "epay", Hop.BUYER_PAYMENT, True),
+        ({"epay": Part.REQUESTS}, "epay", Hop.PAYMENT_SHOP, False),
+        ({"epay": Part.REQUESTS}, "alipay", Hop.SHOP_PAYMENT, False),
+        ({"wechat": Part.ALL}, "wechat", Hop.BUYER_PAYMENT, False),
+        ({"wechat": Part.TOLD}, "wechat", Hop.SHOP_PAYMENT, True),
+        ({"alipay": Part.TOLD}, "alipay", Hop.BUYER_PAYMENT, False),
+        ({"wechat": Part.NOTICES}, "wechat", Hop.SHOP_PAYMENT, False),
+        ({"wechat": Part.NOTICES}, "wechat", Hop.PAYMENT_SHOP, True),
+    ],
+)
+def test_a_fault_is_legal_where_its_part_of_the_dialect_is(
+    dialects: dict[str, Part], dialect: str, hop: Hop, legal: bool
+) -> None:
+    assert is_legal(dialects, dialect, hop) is legal
 
 
 @pytest.mark.parametrize("fault", catalog().values(), ids=catalog())
@@ -414,6 +539,7 @@ def test_parameters_that_mean_nothing_at_a_hop_are_said_to_be_misplaced(
     [
         ("pays_late", {"by": "90 s"}, 90.0),
         ("reorders", {}, 60.0),
+        ("complains", {"after": "3 min"}, 180.0),
         ("cancels", {"when": "after", "after": "2 min"}, 120.0),
         ("cancels", {"when": "before", "after": "2 min"}, 0.0),
         ("cancels", {"when": "during", "after": "2 min"}, 0.0),

@@ -38,6 +38,7 @@ FIELDS = {  # every kind of design.md section 4 and its own fields; renaming one
     "trade_closed": "upstream trade_no",
     "booked": "order_no state words amount_fen goods code shop_t",
     "struck": "fault hop operation attempt changed keyed_by",
+    "exchanged": "faults hop operation attempt received sent",
     "health": "child cpu rss_mb lag_ms",
     "phase": "phase l0_t note",
 }

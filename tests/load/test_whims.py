@@ -13,7 +13,7 @@ from faults.catalog import catalog
 from ledger.clock import SECOND_NS
 from ledger.events import CancelAsked, PaidAtCashier, Placed, PollFailed, Requests, Seen, Sent, Struck
 from ledger.states import Code, Operation, State
-from load.acts import UNREAD, Order
+from load.acts import REASON, UNREAD, Order
 from load.buyer import Buyers
 from load.people import person
 from load.whims import enter_wrongly
@@ -196,6 +196,34 @@ async def test_what_a_buyer_would_do_after_the_load_has_ended_is_not_done(load: 
     await load.until(lambda: load.status()["done"])
     await load.collect()
     assert [step for step, _ in shop.log if step in ("place", "cancel")] == ["place"] * 3
+    assert load.struck() == []
+
+
+@slow
+@pytest.mark.parametrize("page", ["recharging", "expired"])
+async def test_a_buyer_who_was_not_served_complains_where_he_paid(load: Load, shop: FakeShop, page: str) -> None:
+    shop.page = lambda key: shop.page_of(page if key in shop.paid else "created")
+    events = await play(load, shop, a_fault("complains", after="300 ms"), ended=0)
+    assert sorted(shop.complaints) == KEYS
+    assert {words for words in shop.complaints.values()} == {REASON}
+    assert sorted(shop.paid) == keys(events, PaidAtCashier) == KEYS
+    assert struck(load) == [(key, "complains", "buyer>payment/epay", "complain", 1) for key in KEYS]
+    assert not [event for event in of(events, PollFailed) if event.operation is Operation.COMPLAIN]
+
+
+@slow
+async def test_a_complaint_that_the_channel_refuses_is_told_as_failed(load: Load, shop: FakeShop) -> None:
+    shop.page = lambda key: shop.page_of("paid")
+    shop.takes_complaints = False
+    events = await play(load, shop, a_fault("complains", after="100 ms"), orders=1, ended=0)
+    failed = [event for event in of(events, PollFailed) if event.operation is Operation.COMPLAIN]
+    assert [(event.o, event.status) for event in failed] == [("b00000000", 425)]
+
+
+@slow
+async def test_a_buyer_who_was_served_does_not_complain(load: Load, shop: FakeShop) -> None:
+    await play(load, shop, a_fault("complains", after="400 ms"))
+    assert shop.complaints == {}
     assert load.struck() == []
 
 

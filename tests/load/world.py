@@ -84,6 +84,8 @@ class FakeShop:
         self.paid: list[str] = []
         self.cancelled: list[str] = []
         self.agrees = True
+        self.complaints: dict[str, str] = {}
+        self.takes_complaints = True
         self.log: list[tuple[str, str]] = []
         self.header_keys: list[str | None] = []
         self.polls: dict[str, int] = {}
@@ -123,11 +125,19 @@ class FakeShop:
         return web.Response(text=f'<form action="/pay" method="post">{field}</form>', content_type="text/html")
 
     async def _pay(self, request: web.Request) -> web.Response:
-        key = str((await request.post())["trade"])
+        form = await request.post()
+        key = str(form["trade"])
+        if "complain" in form:
+            return await self._complain(key, str(form["complain"]))
         self.paid.append(key)
         self.log.append(("pay", key))
         self.header_keys.append(request.headers.get("X-Orderjam-Order"))
         return web.Response(text="success")
+
+    async def _complain(self, key: str, words: str) -> web.Response:
+        self.log.append(("complain", key))
+        self.complaints[key] = words
+        return web.Response(text="taken", status=200 if self.takes_complaints else 425)
 
     async def _cancel(self, request: web.Request) -> web.Response:
         key = request.match_info["number"].removeprefix("N")

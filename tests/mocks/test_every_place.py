@@ -8,10 +8,14 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from faults.catalog import catalog
+from faults.catalog import NOTICES, Fault, catalog, is_legal
+from faults.verdict import OtherRule, SignAs
 from ledger.events import Struck
 from ledger.states import Hop
-from mocks.apply import Reply
+from mocks.apply import Reply, Signs
+from mocks.game.topup import TopUpServer
+from mocks.payment.epay import Epay
+from mocks.supplier.sharedstore import SharedStore
 from plan.faults import FaultPlan
 from tests.mocks.goods import (
     GameWorld,
@@ -42,7 +46,30 @@ BESIDE = {
     )
 }
 """What must happen too, for there to be something to strike."""
-PLACES = [(name, hop) for name, fault in catalog().items() if fault.layer == "application" for hop in fault.hops]
+SPOKEN: dict[str, tuple[str, Signs]] = {
+    "payment": ("epay", Epay.signs),
+    "supplier": ("sharedstore", SharedStore.signs),
+    "game": ("topup", TopUpServer.signs),
+}
+"""What is spoken in the worlds of this test. What other dialects make of the faults is for their own tests."""
+
+
+def is_spoken_of(fault: Fault[Any], hop: Hop) -> bool:
+    """Whether the fault means something in the dialect that is spoken at the hop (test_signs.py: whether it should)."""
+    dialect, signs = next(spoken for role, spoken in SPOKEN.items() if role in hop.split(">"))
+    effect = fault.effect(fault.params()) if fault.effect is not None and fault.name.startswith("sig.") else None
+    known = signs.notices if hop in NOTICES else signs.requests | signs.answers
+    is_known = effect.variant in known if isinstance(effect, SignAs | OtherRule) else True
+    return is_known and is_legal(fault.dialects, dialect, hop)
+
+
+PLACES = [
+    (name, hop)
+    for name, fault in catalog().items()
+    if fault.layer == "application"
+    for hop in fault.hops
+    if is_spoken_of(fault, hop)
+]
 
 
 def at_payment(w: World) -> Said:

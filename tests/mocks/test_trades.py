@@ -5,10 +5,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ledger.clock import ManualClock
-from ledger.events import Captured, Event, Refunded, RefundRequested, TradeClosed, TradeCreated
+from ledger.events import (
+    Captured,
+    Disputed,
+    DisputeEnded,
+    Event,
+    Refunded,
+    RefundRequested,
+    TradeClosed,
+    TradeCreated,
+)
 from ledger.money import Fen
 from mocks.apply import Subject
-from mocks.payment.trades import AmountDiffers, IsClosed, NotPaid, Order, TooMuch, Trade, Trades
+from mocks.payment.trades import AmountDiffers, IsClosed, IsDisputed, NotPaid, Order, TooMuch, Trade, Trades
 
 AMOUNT = 1000
 
@@ -113,7 +122,70 @@ def test_a_number_is_never_given_twice_not_even_after_forgetting(till: Till) -> 
     assert till.make().trade_no != first
 
 
-steps = st.lists(st.one_of(st.just("capture"), st.just("close"), st.integers(-5, AMOUNT + 5)), max_size=12)
+def disputed(till: Till) -> Trade:
+    trade = till.make()
+    till.trades.capture(trade)
+    till.trades.complain(trade, "nothing came")
+    return trade
+
+
+def test_a_forced_end_gives_back_what_the_shop_had_not(till: Till) -> None:
+    trade = disputed(till)
+    till.trades.refund(trade, Fen(300), "R1")
+    refund = till.trades.end_dispute(trade, forced=True)
+    assert refund is not None
+    assert (refund.amount_fen, refund.forced, trade.state) == (700, True, "refunded")
+    assert till.kinds()[-5:] == [Disputed, RefundRequested, Refunded, Refunded, DisputeEnded]
+    assert [e.forced for e in till.events if isinstance(e, DisputeEnded)] == [True]
+    assert [e.amount_fen for e in till.events if isinstance(e, Disputed)] == [AMOUNT]
+
+
+def test_a_shop_that_gives_all_back_ends_the_dispute_itself(till: Till) -> None:
+    ended: list[Trade] = []
+    till.trades.on_dispute_ended = ended.append
+    trade = disputed(till)
+    till.trades.refund(trade, Fen(999))
+    assert trade.dispute is not None
+    assert trade.dispute.is_open
+    till.trades.refund(trade, Fen(1))
+    assert not trade.dispute.is_open
+    assert [e.forced for e in till.events if isinstance(e, DisputeEnded)] == [False]
+    assert till.trades.end_dispute(trade, forced=True) is None
+    assert ended == [trade]
+    assert till.kinds().count(DisputeEnded) == 1
+
+
+def test_a_dispute_that_is_settled_without_force_moves_no_money(till: Till) -> None:
+    trade = disputed(till)
+    assert till.trades.end_dispute(trade, forced=False) is None
+    assert trade.refundable_fen == AMOUNT
+    with pytest.raises(IsDisputed):
+        till.trades.complain(trade, "again")
+
+
+@pytest.mark.parametrize("before", ["created", "closed", "refunded"])
+def test_nobody_complains_about_money_that_the_shop_does_not_hold(till: Till, before: str) -> None:
+    trade = till.make()
+    if before == "closed":
+        till.trades.close(trade)
+    if before == "refunded":
+        till.trades.capture(trade)
+        till.trades.refund(trade, Fen(AMOUNT))
+    with pytest.raises(NotPaid):
+        till.trades.complain(trade, "nothing came")
+    assert Disputed not in till.kinds()
+
+
+def test_an_open_dispute_is_not_opened_again(till: Till) -> None:
+    trade = disputed(till)
+    with pytest.raises(IsDisputed):
+        till.trades.complain(trade, "nothing came")
+    assert till.kinds().count(Disputed) == 1
+
+
+steps = st.lists(
+    st.one_of(st.sampled_from(["capture", "close", "complain", "force"]), st.integers(-5, AMOUNT + 5)), max_size=12
+)
 
 
 @given(steps)
@@ -126,9 +198,13 @@ def test_no_sequence_gives_back_more_than_was_taken(sequence: list[str | int]) -
                 till.trades.capture(trade)
             elif step == "close":
                 till.trades.close(trade)
+            elif step == "complain":
+                till.trades.complain(trade, "")
+            elif step == "force":
+                till.trades.end_dispute(trade, forced=True)
             else:
                 till.trades.refund(trade, Fen(int(step)))
-        except (NotPaid, TooMuch, IsClosed):
+        except (NotPaid, TooMuch, IsClosed, IsDisputed):
             continue
     taken = sum(e.amount_fen for e in till.events if isinstance(e, Captured))
     given_back = sum(e.amount_fen for e in till.events if isinstance(e, Refunded))
@@ -137,3 +213,4 @@ def test_no_sequence_gives_back_more_than_was_taken(sequence: list[str | int]) -
     assert trade.refundable_fen == taken - given_back == till.trades.totals("epay").kept_fen
     assert all(e.amount_fen > 0 for e in till.events if isinstance(e, Refunded))
     assert till.kinds().count(TradeClosed) <= 1
+    assert till.kinds().count(DisputeEnded) <= till.kinds().count(Disputed) <= 1

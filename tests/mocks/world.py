@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from ledger.clock import SECOND_NS, ManualClock
-from ledger.events import Event
+from ledger.events import Event, Exchanged
 from ledger.states import Hop, Phase
 from mocks.apply import Reply
 from mocks.notices import Heard, Letter
@@ -106,6 +106,7 @@ class Around(Generic[M]):
     ) -> None:
         self.clock = ManualClock()
         self.events: list[Event] = []
+        self.kept: list[Exchanged] = []
         self.letters: list[Letter] = []
         self.shop: Answering = lambda letter: Heard(200, "success")
         self.mock = kind(
@@ -113,12 +114,19 @@ class Around(Generic[M]):
             keys or dict.fromkeys(plan.upstreams, Keys(PID, KEY)),
             clock=self.clock,
             wall_ns=WALL_S * SECOND_NS,
-            append=self.events.append,
+            append=self._append,
             send=self._send,
             tasks=tasks,
             token=token,
             by_hand=by_hand,
         )
+
+    def _append(self, event: Event) -> None:
+        """As a voice does: the bytes of struck exchanges apart from all else."""
+        if isinstance(event, Exchanged):
+            self.kept.append(event)
+        else:
+            self.events.append(event)
 
     async def _send(self, letter: Letter) -> Heard:
         """The shop's answer; None never comes."""

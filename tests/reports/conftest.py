@@ -114,6 +114,16 @@ class OrderMaker:
             "payment", facts.Refunded(t=ns(at), o=self.key, upstream="epay", trade_no=f"T{self.n}", amount_fen=fen)
         )
 
+    def disputed(self, at: float, ended: float | None = None, *, forced: bool = False) -> "OrderMaker":
+        """Complained about; ended by the shop, or by force and then with a refund of all."""
+        same: dict[str, Any] = {"o": self.key, "upstream": "epay", "trade_no": f"T{self.n}"}
+        self.put("payment", facts.Disputed(t=ns(at), amount_fen=PRICE_FEN, words="nothing came", **same))
+        if ended is not None:
+            if forced:
+                self.refunded(ended)
+            self.put("payment", facts.DisputeEnded(t=ns(ended), forced=forced, **same))
+        return self
+
     def seen(
         self,
         state: State,

@@ -62,6 +62,30 @@ def test_wishes_paid_twice_are_counted_by_wish_and_those_refunded_since(new_run:
     assert found.gates[0].verdict == "fail"
 
 
+def test_disputes_are_counted_and_one_ended_by_force_is_no_lost_order(new_run: NewRun) -> None:
+    run = new_run(5)
+    for n in range(5):
+        run.order(n).placed(11).seen(State.PAYING, 11.2).captured(12).seen(State.FAILED, 20).booked(State.FAILED)
+    run.order(0).disputed(30, 40, forced=True)
+    run.order(1).refunded(20, 400).refunded(35, 600).disputed(30, 35)
+    run.order(2).disputed(30)
+    run.order(3).refunded(25)
+    found = analysed(run.write()).findings
+    assert found.disputes is not None
+    assert msgspec.structs.asdict(found.disputes) == {
+        "orders": 3, "settled": 1, "forced": 1, "open": 1, "forced_fen": 1000,
+        "keys": ["b00000000", "b00000001", "b00000002"],
+    }  # fmt: skip
+    assert found.invariants["lost_order"].orders == ["b00000002", "b00000004"]
+    assert found.outcomes.money_kept == 2
+
+
+def test_a_run_without_complaints_says_nothing_of_them(new_run: NewRun) -> None:
+    run = new_run(1)
+    run.order(0).happy()
+    assert analysed(run.write()).findings.disputes is None
+
+
 def test_every_number_is_given_by_channel_supplier_product_and_region(new_run: NewRun) -> None:
     mix = msgspec.structs.replace(make_plan().mix, channel={"epay": Share(0.5), "cheap_pay": Share(0.5)})
     run = new_run(60, mix=mix, upstreams=SUPPLIED)
