@@ -1,7 +1,7 @@
 """What is to be done to one exchange, as values. Which of them wins is fixed by their order.
 
 For a request and its answer: capacity, refuse → lose request, reset before, page or moved → check → act (goods, early)
-→ mangle → sign → slow → hang → lose answer, reset after → truncate → reset in mid-answer, slow body.
+→ dress → mangle → sign → slow → hang → lose answer, reset after → truncate → reset in mid-answer, slow body.
 For a notice: late → together → lost → mangle → sign → repeat → send → kill.
 Mangling has an order of its own: values (state, code, money, amount, types) before names (strip, drop, rename).
 """
@@ -191,6 +191,21 @@ class LoseAnswer(msgspec.Struct, frozen=True):
     """Act, then close the connection without a byte."""
 
 
+# --- what only one dialect of game servers does -------------------------------------------------------------------
+class OtherFlavour(msgspec.Struct, frozen=True):
+    """Speak RCON as the other family of servers does, as long as the connection lasts."""
+
+
+class BigAnswer(msgspec.Struct, frozen=True):
+    """Answer with a text of so many bytes: more than one frame holds."""
+
+    bytes: int
+
+
+class Unconfirmed(msgspec.Struct, frozen=True):
+    """The game's side runs the command and ends before it has said so: the command is fetched and run once more."""
+
+
 # --- mangling the fields of an answer or notice before it is signed; a field not named is the dialect's own ---------
 class Rename(msgspec.Struct, frozen=True):
     """Rename a field. No name given: the pair that the dialect's versions disagree on."""
@@ -348,6 +363,7 @@ class LockDatabase(msgspec.Struct, frozen=True):
     every_s: float
 
 
+GameEffect: TypeAlias = OtherFlavour | BigAnswer | Unconfirmed
 BuyerEffect: TypeAlias = (
     DoubleClick | GiveUp | Cancel | Reorder | Complain | PayLate | EnterWrong | WeakNet | NotSubmitted
 )  # fmt: skip
@@ -355,7 +371,7 @@ HouseEffect: TypeAlias = Kill | Pause | LoseJobs | LockDatabase
 Effect: TypeAlias = (
     Capacity | Refuse | LoseRequest | Reset | Page | Moved | FailCheck | OtherRule | Goods | Early | Delay | SlowBody
     | Truncate | Hang | LoseAnswer | Rename | Drop | ChangeState | FlipCode | Retype | ScaleMoney | Strip | AmountOff
-    | SignAs | Lose | Repeat | Together | BuyerEffect | HouseEffect
+    | SignAs | Lose | Repeat | Together | GameEffect | BuyerEffect | HouseEffect
 )  # fmt: skip
 
 

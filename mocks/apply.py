@@ -18,6 +18,7 @@ from faults.verdict import (
     NOTHING,
     UNSURE,
     VALID,
+    BigAnswer,
     Capacity,
     Delay,
     Early,
@@ -28,6 +29,7 @@ from faults.verdict import (
     LoseAnswer,
     LoseRequest,
     Moved,
+    OtherFlavour,
     OtherRule,
     Outcome,
     Page,
@@ -168,8 +170,8 @@ class Call(msgspec.Struct, frozen=True):
     `is_genuine_as` checks the signature by another rule; `tolerated` names the rule (a Variant, or one of the dialect's
     own) by which `is_genuine` was found true where that is not the plain one. `sell` takes the place of `act` where a
     goods fault strikes; None from it means that nothing could be changed, and `act` is done. `tell_early` sends the
-    notice of what was just done and returns when it was answered. `seal` signs an answer, last, by the rule or in the
-    way of a variant.
+    notice of what was just done and returns when it was answered. `dress` does to an answer what only its dialect can
+    do, and says what it changed. `seal` signs an answer, last, by the rule or in the way of a variant.
     """
 
     place: Place
@@ -181,6 +183,7 @@ class Call(msgspec.Struct, frozen=True):
     tolerated: str | None = None
     sell: Callable[[Outcome], Reply | None] | None = None
     tell_early: Callable[[], Awaitable[bool]] | None = None
+    dress: Callable[[Reply, Effect], str] | None = None
     seal: Callable[[Reply, Variant | None], None] | None = None
 
 
@@ -379,6 +382,10 @@ class Injector:
         if page is not None:
             self._note(case, page, "a page in place of the answer")
             return _page(page.effect)
+        if case.call.dress is not None:
+            for strike in verdict.all(OtherFlavour, BigAnswer):
+                if changed := case.call.dress(reply, strike.effect):
+                    self._note(case, strike, changed)
         if reply.fields is not None:
             reply.fields = copy.deepcopy(reply.fields)  # a dialect may keep what it answers a repeat with
             self.mangle(reply.fields, case.call.place, verdict, partial(self._note, case))

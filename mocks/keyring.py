@@ -33,8 +33,6 @@ LIFE = timedelta(days=3650)
 LEFT_MIN = timedelta(days=30)
 """A certificate that ends sooner is made anew."""
 CA = "orderjam local CA"
-CA_FILE = "ca.crt"
-"""In the folder of the keys."""
 CA_NAME = x509.Name(
     [
         x509.NameAttribute(NameOID.COUNTRY_NAME, "CN"),
@@ -44,6 +42,8 @@ CA_NAME = x509.Name(
     ]
 )
 """In full: Alipay's numbers of certificates are made of all four parts of an issuer's name."""
+CA_FILE = "ca.crt"
+"""In the folder of the keys."""
 
 Make = Callable[[], str]
 Check = Callable[[str], bool]

@@ -14,27 +14,28 @@ from urllib.parse import unquote
 import msgspec
 
 from faults.verdict import Outcome, Variant
-from ledger.clock import SECOND_NS, Clock
+from ledger.clock import SECOND_NS
 from ledger.events import TradeRefused
 from ledger.states import Code, Hop, Operation
-from mocks.apply import Append, Call, Fields, Injector, Place, Reply, Schema, Signs, Subject
+from mocks.apply import Call, Fields, Place, Reply, Schema, Signs, Subject
 from mocks.game.accounts import (
     FAILED,
     PROCESSING,
     SUCCEEDED,
-    Accounts,
     Ending,
     NoAccount,
     OtherRegion,
     Request,
     TopUp,
 )
+from mocks.game.desk import Desk, GameServer
+from mocks.game.refusal import Refusal
+from mocks.game.signed_json import ODDLY_WRITTEN, SKEWS_S, as_signed, hmac_hex, written
 from mocks.goods import GoodsError, Repeated, UnknownProduct
 from mocks.loopback import is_loopback
 from mocks.mangle import Mangled
-from mocks.notices import Heard, Letter, Matter, Notices
+from mocks.notices import Heard, Letter, Matter
 from mocks.server import Answer, Asked, NoRoute, readable
-from mocks.upstreams import Keys
 from plan.orders import find_key, key_of_account
 
 PARTNER, TIMESTAMP, SIGNATURE, ONCE = "X-Partner", "X-Timestamp", "X-Signature", "Idempotency-Key"
@@ -66,14 +67,6 @@ TOLD = Schema(
 _REFERENCE = re.compile(r"[A-Za-z0-9._|-]{1,64}", re.ASCII)
 _SECONDS = re.compile(r"[0-9]{1,12}", re.ASCII)
 _ONCE = re.compile(r"[!-~]{1,128}", re.ASCII)
-
-
-class Refusal(Exception):
-    """Why the server refuses: HTTP status, its own code and sentence, and the standard code."""
-
-    def __init__(self, status: int, name: str, words: str, code: Code = Code.UPSTREAM_REFUSED) -> None:
-        super().__init__(words)
-        self.status, self.name, self.words, self.code = status, name, words, code
 
 
 def _bad(words: str) -> Refusal:
@@ -126,55 +119,36 @@ def request_signature(
     method: str, target: str, timestamp: str, body: bytes, key: str, variant: Variant | None = None
 ) -> str:
     """What X-Signature of a request must hold; with a variant: the same, wrong in that way."""
-    digest = hashlib.sha256(_in_charset(body, variant)).hexdigest()
-    return _hmac(f"{method}\n{target}\n{timestamp}\n{digest}".encode("utf-8", "surrogateescape"), key, variant)
+    digest = hashlib.sha256(as_signed(body, variant)).hexdigest()
+    return hmac_hex(f"{method}\n{target}\n{timestamp}\n{digest}".encode("utf-8", "surrogateescape"), key, variant)
 
 
 def notice_signature(timestamp: str, body: bytes, key: str, variant: Variant | None = None) -> str:
     """What X-Signature of a notice must hold; with a variant: the same, wrong in that way."""
-    return _hmac(f"{timestamp}\n".encode() + _in_charset(body, variant), key, variant)
-
-
-def _in_charset(body: bytes, variant: Variant | None) -> bytes:
-    """The body as it is signed. Values are never left out of it, so `empty_kept` is no other rule here."""
-    if variant is not Variant.CHARSET_GBK:
-        return body
-    return body.decode("utf-8", "surrogateescape").encode("gbk", "replace")
-
-
-def _hmac(text: bytes, key: str, variant: Variant | None) -> str:
-    if variant is Variant.WRONG_KEY:
-        key = f"another-key-than-{key}"
-    digest = hmac.new(key.encode(), text, hashlib.sha256).hexdigest()
-    return digest.upper() if variant is Variant.CASE else digest
+    return hmac_hex(f"{timestamp}\n".encode() + as_signed(body, variant), key, variant)
 
 
 # --- the server --------------------------------------------------------------------------------------------------
-VARIANTS = frozenset({Variant.WRONG_KEY, Variant.MISSING, Variant.CHARSET_GBK, Variant.CASE})
+VARIANTS = frozenset(
+    {
+        Variant.WRONG_KEY, Variant.MISSING, Variant.CHARSET_GBK, Variant.CASE, Variant.BODY_RESERIALIZED,
+        Variant.SKEW_6_MIN, Variant.SKEW_11_MIN, Variant.SKEW_1_DAY,
+    }
+)  # fmt: skip
 
 
-class TopUpServer:
+class TopUpServer(GameServer):
     """One instance of the game server, with one partner."""
 
     schema = TOLD
-    signs: ClassVar[Signs] = Signs(requests=VARIANTS, notices=VARIANTS)
+    signs: ClassVar[Signs] = Signs(requests=VARIANTS, notices=VARIANTS | ODDLY_WRITTEN | {Variant.SKEW_4_MIN})
 
-    def __init__(
-        self,
-        name: str,
-        keys: Keys,
-        *,
-        clock: Clock,
-        wall_ns: int,
-        append: Append,
-        injector: Injector,
-        accounts: Accounts,
-        notices: Notices[TopUp],
-    ) -> None:
-        self.name, self._keys = name, keys
-        self._clock, self._wall_ns, self._append, self._injector = clock, wall_ns, append, injector
-        self._accounts, self._notices = accounts, notices
-        self._places = {op: Place(Hop.SHOP_GAME, op, name, schema) for op, schema in SCHEMAS.items()}
+    def __init__(self, desk: Desk) -> None:
+        self.name, self._keys = desk.name, desk.keys
+        self._clock, self._wall_ns, self._append, self._injector = desk.clock, desk.wall_ns, desk.append, desk.injector
+        self._accounts, self._notices = desk.accounts, desk.notices
+        self._notices.serve(self.name, self, desk.ladder)
+        self._places = {op: Place(Hop.SHOP_GAME, op, self.name, schema) for op, schema in SCHEMAS.items()}
 
     def routes(self) -> list[str]:
         return [f"/{self.name}/{path}" for path in (VALIDATE, TOP_UPS, f"{TOP_UPS}/REFERENCE")]
@@ -239,7 +213,8 @@ class TopUpServer:
         timestamp = headers.get(TIMESTAMP, "")
         if variant is Variant.MISSING or headers.get(PARTNER) != self._keys.pid or not _SECONDS.fullmatch(timestamp):
             return False
-        if abs(int(timestamp) - self._wall_s()) > CLOCK_OFF_S:
+        wall_s = self._wall_s() - SKEWS_S.get(variant, 0)
+        if abs(int(timestamp) - wall_s) > CLOCK_OFF_S:
             return False
         target = f"{asked.path}?{asked.query}" if asked.query else asked.path
         own = request_signature(asked.method, target, timestamp, asked.body, self._keys.key, variant)
@@ -346,7 +321,8 @@ class TopUpServer:
         }
 
     def seal(self, top_up: TopUp, matter: Matter, fields: Mangled, variant: Variant | None) -> Letter:
-        body, timestamp = msgspec.json.encode(fields), str(self._wall_s())
+        skew_s = SKEWS_S.get(variant, 0)
+        body, timestamp = written(fields, variant), str(self._wall_s() - skew_s)
         headers = {"Content-Type": "application/json", PARTNER: self._keys.pid, TIMESTAMP: timestamp}
         if variant is not Variant.MISSING:
             headers[SIGNATURE] = notice_signature(timestamp, body, self._keys.key, variant)

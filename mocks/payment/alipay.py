@@ -19,7 +19,7 @@ from ledger.states import Code, Hop, Operation
 from mocks.apply import HTML, Call, Place, Reply, Schema, Signs, Subject
 from mocks.mangle import Mangled
 from mocks.notices import Heard, Letter, Matter
-from mocks.payment.alipay_answers import ENDED_SCHEMA, QUERIED, REFUND_FOUND, REFUNDED, Answers
+from mocks.payment.alipay_answers import COMPLAINED, ENDED_SCHEMA, QUERIED, REFUND_FOUND, REFUNDED, Answers
 from mocks.payment.alipay_asked import (
     BAD_CERT,
     BAD_SIGNATURE,
@@ -94,15 +94,16 @@ class Alipay:
         page = Place(Hop.BUYER_PAYMENT, Operation.CREATE, self.name)
         answers = self._answers
         steps: dict[str, tuple[Operation, Schema, Act]] = {
-            "precreate": (Operation.CREATE, CREATED, self._precreate),
-            "query": (Operation.QUERY, QUERIED, answers.query),
-            "refund": (Operation.REFUND, REFUNDED, answers.refund),
-            "fastpay.refund.query": (Operation.REFUND_QUERY, REFUND_FOUND, answers.refund_query),
-            "close": (Operation.CLOSE, ENDED_SCHEMA, answers.close),
-            "cancel": (Operation.CANCEL, ENDED_SCHEMA, self._cancel),
+            "trade.precreate": (Operation.CREATE, CREATED, self._precreate),
+            "trade.query": (Operation.QUERY, QUERIED, answers.query),
+            "trade.refund": (Operation.REFUND, REFUNDED, answers.refund),
+            "trade.fastpay.refund.query": (Operation.REFUND_QUERY, REFUND_FOUND, answers.refund_query),
+            "trade.close": (Operation.CLOSE, ENDED_SCHEMA, answers.close),
+            "trade.cancel": (Operation.CANCEL, ENDED_SCHEMA, self._cancel),
+            "merchant.tradecomplain.query": (Operation.QUERY, COMPLAINED, answers.complaint),
         }
         return {_PAGE: _Method(page, self._pay, is_page=True), _WAP: _Method(page, self._pay, is_page=True)} | {
-            f"alipay.trade.{name}": _Method(shop(operation=operation, schema=schema), act)
+            f"alipay.{name}": _Method(shop(operation=operation, schema=schema), act)
             for name, (operation, schema, act) in steps.items()
         }
 

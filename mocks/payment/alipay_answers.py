@@ -39,6 +39,9 @@ REFUND_FOUND = Schema(
     pair=("refund_amount", "refund_fee"), missing="refund_status", state="refund_status", code="code",
     money=("refund_amount", "total_amount"),
 )  # fmt: skip
+COMPLAINED = Schema(
+    missing="trade_no", state="status", code="code", money=("trade_amount",), identifiers=("merchant_order_no",)
+)
 ENDED_SCHEMA = Schema(missing="trade_no", code="code")
 
 _NO_MAX, _REASON_MAX = 64, 256
@@ -53,8 +56,10 @@ class Answers:
         self._window_ns = int(desk.plan.wire_s(window) * SECOND_NS)
 
     def found(self, request: Request) -> Trade | None:
-        """The trade that a request names, by its own or else by the shop's number."""
+        """The trade that a request names, by its own or else by the shop's number, or by that of its complaint."""
         biz, name = request.biz, self._desk.name
+        if no := biz.get("complain_event_id"):
+            return next((trade for trade in self._trades if trade.upstream == name and _is_disputed(trade, no)), None)
         return self._trades.find(name, trade_no=biz.get("trade_no", ""), order_no=biz.get("out_trade_no", ""))
 
     def watch_finish(self, trade: Trade) -> None:
@@ -98,6 +103,28 @@ class Answers:
         if trade.captured_t is not None:
             fields["send_pay_date"] = self._telling.time_text(trade.captured_t)
             fields["fund_bill_list"] = [{"amount": total, "fund_channel": "ALIPAYACCOUNT"}]
+        return fields
+
+    def complaint(self, request: Request, _: Subject) -> Mangled:
+        """How a buyer's complaint stands."""
+        trade = self.found(request)
+        if trade is None or (dispute := trade.dispute) is None:
+            raise Refusal("ACQ.INVALID_PARAMETER", "参数无效：complain_event_id", standard=Code.PAY_NOT_SUBMITTED)
+        text_of = self._telling.time_text
+        fields: Mangled = {
+            "complain_event_id": dispute.no,
+            "complain_reason": dispute.words,
+            "content": dispute.words,
+            "gmt_create": text_of(dispute.t),
+            "gmt_modified": text_of(dispute.t if dispute.ended_t is None else dispute.ended_t),
+            "merchant_order_no": trade.order.order_no,
+            "status": "MERCHANT_PROCESSING",
+            "trade_amount": yuan(trade.order.amount_fen),
+            "trade_no": trade.trade_no,
+        }
+        if dispute.ended_t is not None:
+            fields["gmt_finished"] = text_of(dispute.ended_t)
+            fields["status"] = "PLATFORM_FINISH" if dispute.forced else "FINISHED"
         return fields
 
     def refund(self, request: Request, _: Subject) -> Mangled:
@@ -187,6 +214,10 @@ class Answers:
                 raise Refusal("ACQ.TRADE_HAS_FINISHED", "交易已完结")
             self._give_back(trade, Fen(trade.refundable_fen), "", "cancelled")
         return fields | {"action": "refund"}
+
+
+def _is_disputed(trade: Trade, no: str) -> bool:
+    return trade.dispute is not None and trade.dispute.no == no
 
 
 def _must_name(request: Request) -> None:

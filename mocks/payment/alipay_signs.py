@@ -6,11 +6,14 @@ Source: docs/protocols/alipay.md, Signatures.
 import hashlib
 import json
 from base64 import b64decode, b64encode
+from collections.abc import Callable
+from functools import lru_cache
+from typing import TypeVar
 from urllib.parse import quote_plus, urlencode
 
 import msgspec
 from cryptography import x509
-from cryptography.exceptions import InvalidSignature
+from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, RSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256, HashAlgorithm
@@ -21,6 +24,8 @@ from faults.verdict import Variant
 from mocks.apply import Fields, Signs
 from mocks.mangle import Mangled
 from mocks.upstreams import Keys
+
+K = TypeVar("K")
 
 RSA2, RSA = "RSA2", "RSA"
 HASHES: dict[str, HashAlgorithm] = {RSA2: SHA256(), RSA: SHA1()}
@@ -108,18 +113,12 @@ class Seal:
 
     def __init__(self, keys: Keys) -> None:
         """KeysMissing where these are not an Alipay merchant's keys."""
-        own = keys.own
-        try:
-            self._private = _private(own["platform_private_key"])
-            self._other_private = _private(own["other_private_key"])
-            self._shop = _public(own["app_public_key"])
-            self.app_cert_sn, self.root_cert_sn, self.alipay_cert_sn = (
-                cert_sn(own[name]) for name in ("app_cert", "alipay_root_cert", "alipay_cert")
-            )
-        except KeyError as missing:
-            raise KeysMissing(f"own.{missing.args[0]} is missing") from None
-        except (ValueError, TypeError, IndexError) as error:
-            raise KeysMissing(f"a key or certificate cannot be read: {error}") from None
+        self._private = _read(keys, "platform_private_key", _private)
+        self._other_private = _read(keys, "other_private_key", _private)
+        self._shop = _read(keys, "app_public_key", _public)
+        self.app_cert_sn = _read(keys, "app_cert", cert_sn)
+        self.root_cert_sn = _read(keys, "alipay_root_cert", cert_sn)
+        self.alipay_cert_sn = _read(keys, "alipay_cert", cert_sn)
 
     # --- requests -----------------------------------------------------------------------------------------------
     def is_signed(self, fields: Fields, variant: Variant | None = None) -> bool:
@@ -219,6 +218,17 @@ def _spaced(fields: Mangled, charset: str) -> bytes:
     return json.dumps(fields, ensure_ascii=False).encode(charset, "replace")
 
 
+def _read(keys: Keys, name: str, read: Callable[[str], K]) -> K:
+    """What the upstream holds under that name, read."""
+    try:
+        return read(keys.own[name])
+    except KeyError:
+        raise KeysMissing(f"own.{name} is missing") from None
+    except (ValueError, TypeError, IndexError, UnsupportedAlgorithm):
+        raise KeysMissing(f"own.{name} cannot be read: it must be PEM, of RSA") from None
+
+
+@lru_cache(maxsize=16)
 def _private(pem: str) -> RSAPrivateKey:
     key = load_pem_private_key(pem.encode(), None)
     if not isinstance(key, RSAPrivateKey):

@@ -1,7 +1,10 @@
-"""What Alipay tells a shop: of payment, refunds, closing and finishing by notice, and through the buyer who comes back.
+"""What Alipay tells a shop: of payment, refunds, closing, finishing and complaints by notice, and through the buyer who
+comes back.
 
 Source: docs/protocols/alipay.md, Notices.
 """
+
+import msgspec
 
 from ledger.money import Fen, yuan
 from mocks.apply import Schema
@@ -21,6 +24,7 @@ NOTICE = Schema(
     identifiers=("passback_params",),
 )  # fmt: skip
 BUYER_NAME, BUYER_ID = "ord***@orderjam.example", "2088102100000018"
+COMPLAINT_CHANGED = "alipay.merchant.tradecomplain.changed"
 SELLER_NAME = "shop@orderjam.example"
 
 
@@ -44,6 +48,8 @@ class Telling:
                 return self._of_state(trade, matter, GONE, gmt_close=self.time_text(trade.closed_t))
             case About.REFUNDED:
                 return self._of_refund(trade, matter)
+            case About.DISPUTED | About.DISPUTE_ENDED:
+                return self._of_complaint(trade, matter)
         return None
 
     def coming_back(self, trade: Trade, method: str) -> Mangled:
@@ -84,6 +90,19 @@ class Telling:
             )
             return fields | {"gmt_close": self.time_text(refund.t)} if is_all else fields
         return None
+
+    def _of_complaint(self, trade: Trade, matter: Matter) -> Mangled:
+        """A message of the platform, of another kind than notices of trades: it says only that the complaint has
+        changed, and the shop asks how it stands. The real one goes to the application's own address."""
+        return {
+            "charset": "utf-8",
+            "biz_content": msgspec.json.encode({"complain_event_id": matter.no}).decode(),
+            "msg_method": COMPLAINT_CHANGED,
+            "utc_timestamp": str(int(self._desk.wall_s(self._desk.clock.t()) * 1000)),
+            "version": "1.1",
+            "notify_id": notice_id(trade.trade_no, matter),
+            "app_id": self._app_id,
+        }
 
     def _of_state(self, trade: Trade, matter: Matter, status: str, **more: str) -> Mangled:
         order, total = trade.order, yuan(trade.order.amount_fen)

@@ -3,6 +3,7 @@
 Source: docs/protocols/wechat.md.
 """
 
+import re
 from collections.abc import Callable
 from functools import partial
 from hashlib import blake2b
@@ -15,7 +16,7 @@ from faults.verdict import Variant
 from ledger.events import TradeRefused
 from ledger.money import Fen
 from ledger.states import Code, Hop, Operation
-from mocks.apply import JSON, Call, Place, Reply, Schema, Signs, Subject
+from mocks.apply import JSON, Call, Place, Reply, Signs, Subject
 from mocks.loopback import is_loopback
 from mocks.mangle import Mangled
 from mocks.notices import About, Heard, Letter, Matter, notice_id
@@ -25,7 +26,6 @@ from mocks.payment.trades import (
     AmountDiffers,
     NotPaid,
     Order,
-    Refund,
     RefundDiffers,
     TooMuch,
     Trade,
@@ -41,6 +41,19 @@ from mocks.payment.wechat_bodies import (
     param_error,
     read_as,
     read_json,
+    sign_error,
+)
+from mocks.payment.wechat_fields import (
+    ANSWERED_WITH,
+    COMPLAINED,
+    LISTED,
+    ORDERED,
+    REFUNDED,
+    RESOURCES,
+    TRADE,
+    TYPES,
+    Wording,
+    notice_address,
 )
 from mocks.payment.wechat_signs import (
     NO_MATCH,
@@ -53,55 +66,27 @@ from mocks.payment.wechat_signs import (
     read_claim,
     request_text,
     rewritten,
-    rfc3339,
     written,
 )
 from mocks.server import Answer, Asked, NoRoute, readable
 from mocks.upstreams import SetupError
 from plan.orders import find_key
 
-TYPES = {"native": "NATIVE", "jsapi": "JSAPI", "h5": "MWEB", "app": "APP"}
-"""What an order that was made at this path is called in the trade."""
-ANSWERED_WITH = {"native": "code_url", "jsapi": "prepay_id", "h5": "h5_url", "app": "prepay_id"}
-TOLD = {"SUCCESS": "支付成功", "REFUND": "转入退款", "NOTPAY": "订单未支付", "CLOSED": "订单已关闭"}
-EVENTS = {
-    About.DONE: ("TRANSACTION.SUCCESS", "支付成功", "transaction"),
-    About.REFUNDED: ("REFUND.SUCCESS", "退款成功", "refund"),
-}
-"""Event type, summary, and what the resource is, of each notice that is sent."""
-OTHER_EVENT = {"TRANSACTION.SUCCESS": "REFUND.SUCCESS", "REFUND.SUCCESS": "TRANSACTION.SUCCESS"}
 WITH_PREFIX = "path_with_prefix"
 """The rule by which a request is taken whose signature covers the path with the instance's name in front."""
-PUBLIC_KEY = "PUB_KEY_ID_"
-
-STATES: dict[str, object] = {"SUCCESS": "REFUND", "NOTPAY": "USERPAYING", "CLOSED": "REVOKED"}
-TRADE = Schema(
-    pair=("trade_state", "state"), missing="trade_state", state="trade_state", states=STATES, no_state="ACCEPT",
-    money=("amount.total", "amount.payer_total"), in_fen=True, identifiers=("attach",),
-)  # fmt: skip
-REFUNDED = Schema(
-    pair=("status", "refund_status"), missing="status", state="status",
-    states={"SUCCESS": "PROCESSING", "PROCESSING": "ABNORMAL"}, no_state="ACCEPT",
-    money=("amount.refund", "amount.payer_refund"), in_fen=True,
-)  # fmt: skip
-LISTED = Schema(pair=("data", "certificates"), missing="data")
-"""The notice of a refund calls `refund_status` what its answer calls `status`; the code-pay family knows ACCEPT."""
-
 ON_REQUESTS = frozenset(
     {
         Variant.WRONG_KEY, Variant.MISSING, Variant.TRAILING_NEWLINE, Variant.BODY_RESERIALIZED, Variant.TYPE_CONFUSION,
-        Variant.SKEW_4_MIN, Variant.SKEW_6_MIN, Variant.SKEW_11_MIN, Variant.SKEW_1_DAY,
+        Variant.SKEW_6_MIN, Variant.SKEW_11_MIN, Variant.SKEW_1_DAY,
     }
 )  # fmt: skip
 ON_ANSWERS = ON_REQUESTS | {
     Variant.MISSING_TYPE_HEADER, Variant.CERT_ROTATED, Variant.CERT_OVERLAP, Variant.UNKNOWN_SERIAL,
-    Variant.EMPTY_SERIAL, Variant.PROBE, Variant.GCM_BAD_TAG, Variant.V3KEY_CHANGED,
+    Variant.EMPTY_SERIAL, Variant.PROBE, Variant.V3KEY_CHANGED, Variant.SKEW_4_MIN,
     Variant.FIELD_ORDER, Variant.ESCAPED, Variant.SPACED, Variant.EXTRA_FIELD,
 }  # fmt: skip
-
-BODY_SHOWN = 8
-"""So many bytes of a body does the platform show of the text that it has checked."""
-TARGET_SHOWN_MAX = 256
+ON_NOTICES = ON_ANSWERS | {Variant.GCM_BAD_TAG, Variant.PARTIAL_COVER}
+_OURS = re.compile(r"([0-9]+)[DR][0-9]+", re.ASCII)
 
 
 class Heading(msgspec.Struct, frozen=True):
@@ -117,9 +102,7 @@ class WeChat:
     """One instance of the platform, with one merchant."""
 
     schema = TRADE
-    signs: ClassVar[Signs] = Signs(
-        requests=ON_REQUESTS, answers=ON_ANSWERS, notices=ON_ANSWERS | {Variant.PARTIAL_COVER}
-    )
+    signs: ClassVar[Signs] = Signs(requests=ON_REQUESTS, answers=ON_ANSWERS, notices=ON_NOTICES)
 
     def __init__(self, desk: Desk) -> None:
         self.name, self._desk, self._pid = (name := desk.name), desk, desk.keys.pid
@@ -129,6 +112,7 @@ class WeChat:
         except (KeyError, ValueError) as error:
             raise SetupError(f"upstreams.{name}: these are no keys for WeChat Pay: {error}") from None
         self._trades, self._injector = desk.trades, desk.injector
+        self._words = Wording(self._pid, self._appid, desk.wall_s)
         self._cashier = Cashier(desk, back=lambda trade: "")
         self._by = self._platform.by_certificate
         self._count = 0
@@ -136,14 +120,12 @@ class WeChat:
         self._refunds: dict[str, str] = {}
         self._told: tuple[Mangled, int] | None = None
         shop = partial(Place, Hop.SHOP_PAYMENT, upstream=name)
-        self._creates = {
-            way: shop(operation=Operation.CREATE, schema=Schema(missing=field, pair=(field, "url")))
-            for way, field in ANSWERED_WITH.items()
-        }
+        self._creates = {way: shop(operation=Operation.CREATE, schema=schema) for way, schema in ORDERED.items()}
         self._query = shop(operation=Operation.QUERY, schema=TRADE)
         self._closes = shop(operation=Operation.CLOSE)
         self._refund = shop(operation=Operation.REFUND, schema=REFUNDED)
         self._refund_query = shop(operation=Operation.REFUND_QUERY, schema=REFUNDED)
+        self._complaint = shop(operation=Operation.QUERY, schema=COMPLAINED)
         self._certificates = shop(operation=Operation.CERTIFICATES, schema=LISTED)
 
     def routes(self) -> list[str]:
@@ -151,11 +133,12 @@ class WeChat:
         made = [f"{pay}/{way}" for way in TYPES]
         asked = [f"{pay}/out-trade-no/NO", f"{pay}/id/NO", f"{pay}/out-trade-no/NO/close"]
         refunds = f"/{self.name}/v3/refund/domestic/refunds"
-        return [*made, *asked, refunds, f"{refunds}/NO", f"/{self.name}/v3/certificates", f"/{self.name}/cashier"]
+        more = [f"/{self.name}/v3/merchant-service/complaints-v2/NO", f"/{self.name}/v3/certificates"]
+        return [*made, *asked, refunds, f"{refunds}/NO", *more, f"/{self.name}/cashier"]
 
     def forget(self) -> None:
-        places = (self._query, self._closes, self._refund, self._refund_query, self._certificates)
-        for place in (*self._creates.values(), *places):
+        asking = (self._query, self._refund_query, self._complaint, self._certificates)
+        for place in (*self._creates.values(), self._closes, self._refund, *asking):
             place.counts.clear()
         self._payers, self._refunds, self._told = {}, {}, None
         self._cashier.forget()
@@ -178,8 +161,11 @@ class WeChat:
                 return await self._give_back(asked)
             case ["GET", "v3", "refund", "domestic", "refunds", no]:
                 no = unquote(no)
-                trade = self._trade_of_refund(no)
+                trade = self._trade_of(no)
                 return await self._take(asked, self._refund_query, trade, no, lambda: self._show_refund(trade, no))
+            case ["GET", "v3", "merchant-service", "complaints-v2", no]:
+                trade = self._trade_of(no)
+                return await self._take(asked, self._complaint, trade, no, lambda: self._show_complaint(trade, no))
             case ["GET", "v3", "certificates"]:
                 return await self._take(asked, self._certificates, None, "", self._list)
             case [_, "cashier"]:
@@ -199,7 +185,7 @@ class WeChat:
         the `number` that it names does."""
         subject = about.subject if isinstance(about, Trade) else about or _subject_of(place.operation, number)
         heading = self._read_heading(asked)
-        if heading.hand is not None:
+        if heading.hand is not None and heading.target is not None:
             self._by = heading.hand
 
         def do() -> Reply:
@@ -239,24 +225,12 @@ class WeChat:
         return self._merchant.signed_target(claim, asked.method, targets, asked.body, variant)
 
     def _sign_error(self, asked: Asked, heading: Heading) -> Refusal:
-        """401: what is wrong with the signature, and where there is one the text that it should be over."""
-        claim = heading.claim
-        flaw = claim if isinstance(claim, Flaw) else self._merchant.flaw(claim, heading.stamp.wall_s)
-        detail: dict[str, object] = {"field": (flaw or NO_MATCH).field, "location": "authorization"}
-        if flaw is None and isinstance(claim, Claim):
-            target = _targets(asked, self.name)[0][:TARGET_SHOWN_MAX]
-            text = request_text(asked.method, target, claim, asked.body)
-            shown = request_text(asked.method, target, claim, asked.body[:BODY_SHOWN])
-            detail |= {
-                "issue": "sign not match",
-                "sign_information": {
-                    "method": asked.method,
-                    "url": readable(target),
-                    "truncated_sign_message": shown.decode("utf-8", "replace"),
-                    "sign_message_length": len(text),
-                },
-            }
-        return Refusal(401, "SIGN_ERROR", (flaw or NO_MATCH).words, Code.UPSTREAM_BAD_SIGNATURE, detail)
+        claim, target = heading.claim, _targets(asked, self.name)[0]
+        if isinstance(claim, Flaw):
+            return sign_error(claim)
+        if (flaw := self._merchant.flaw(claim, heading.stamp.wall_s)) is not None:
+            return sign_error(flaw)
+        return sign_error(NO_MATCH, asked.method, target, request_text(asked.method, target, claim, asked.body))
 
     def _refused(self, operation: Operation, o: str | None, refusal: Refusal) -> Reply:
         words = f"{refusal.word} {refusal.words}"
@@ -285,8 +259,8 @@ class WeChat:
         attach, number = raw.get("attach"), raw.get("out_trade_no")
         key = find_key(attach) if isinstance(attach, str) else None
         about = Subject(key, "key", key) if key else None
-        place = self._creates[way]
-        return await self._take(asked, place, about, str(number or ""), lambda: self._made(asked, way, raw, about))
+        number = number if isinstance(number, str) else ""
+        return await self._take(asked, self._creates[way], about, number, lambda: self._made(asked, way, raw, about))
 
     def _made(self, asked: Asked, way: str, raw: dict[str, Any], about: Subject | None) -> Reply:
         wanted = read_as(BODIES[way], raw)
@@ -352,28 +326,7 @@ class WeChat:
         state = "CLOSED" if trade.closed else "NOTPAY"
         if trade.is_captured:
             state = "REFUND" if trade.refunds else "SUCCESS"
-        return Reply(fields=self._transaction(trade, state))
-
-    def _transaction(self, trade: Trade, state: str) -> Mangled:
-        order, fen = trade.order, trade.order.amount_fen
-        fields: Mangled = {
-            "appid": self._appid,
-            "mchid": self._pid,
-            "out_trade_no": order.order_no,
-            "trade_state": state,
-            "trade_state_desc": TOLD[state],
-            "attach": order.carried,
-            "amount": {"total": fen, "payer_total": fen, "currency": "CNY", "payer_currency": "CNY"},
-        }
-        if trade.captured_t is None:
-            return fields
-        return fields | {
-            "transaction_id": trade.trade_no,
-            "trade_type": TYPES[order.way],
-            "bank_type": "OTHERS",
-            "success_time": self._time(trade.captured_t),
-            "payer": {"openid": self._payers.get(trade.trade_no) or _openid(trade.trade_no)},
-        }
+        return Reply(fields=self._words.transaction(trade, state, self._payers.get(trade.trade_no, "")))
 
     def _close(self, asked: Asked, trade: Trade | None) -> Reply:
         mchid = read_as(Closing, read_json(asked.body)).mchid
@@ -386,9 +339,6 @@ class WeChat:
         if not self._trades.close(trade):
             raise Refusal(400, "ORDER_CLOSED", "该订单已关闭")
         return Reply(204)
-
-    def _time(self, t: int) -> str:
-        return rfc3339(self._desk.wall_s(t))
 
     # --- refunds ------------------------------------------------------------------------------------------------
     async def _give_back(self, asked: Asked) -> Answer:
@@ -427,52 +377,24 @@ class WeChat:
         if is_new:
             self._refunds[no] = trade.trade_no
             self._desk.notices.begin(trade, Matter(About.REFUNDED, no))
-        return Reply(fields=self._refund_told(trade, refund, "PROCESSING" if is_new else "SUCCESS"))
+        return Reply(fields=self._words.refund(trade, refund, "PROCESSING" if is_new else "SUCCESS"))
 
-    def _trade_of_refund(self, no: str) -> Trade | None:
-        """The trade of a refund's number: the shop's own, or one of ours, which begins with the trade's."""
-        return self._trades.find(self.name, trade_no=self._refunds.get(no) or no.rpartition("R")[0] or "-")
+    def _trade_of(self, no: str) -> Trade | None:
+        """The trade of a refund's number, or a complaint's: one of ours begins with the trade's."""
+        ours = _OURS.fullmatch(no)
+        trade_no = self._refunds.get(no) or (ours[1] if ours else "")
+        return self._trades.find(self.name, trade_no=trade_no) if trade_no else None
 
     def _show_refund(self, trade: Trade | None, no: str) -> Reply:
         refund = trade.refund(no) if trade is not None else None
         if trade is None or refund is None:
             raise Refusal(404, "RESOURCE_NOT_EXISTS", "退款单不存在", Code.UPSTREAM_REFUSED)
-        return Reply(fields=self._refund_told(trade, refund, "SUCCESS"))
+        return Reply(fields=self._words.refund(trade, refund, "SUCCESS"))
 
-    def _refund_told(self, trade: Trade, refund: Refund, status: str) -> Mangled:
-        fields = self._refund_fields(trade, refund) | {
-            "channel": "ORIGINAL",
-            "create_time": self._time(refund.t),
-            "status": status,
-            "funds_account": "AVAILABLE",
-        }
-        if status != "SUCCESS":
-            del fields["success_time"]
-        fields["amount"] |= {
-            "settlement_total": trade.order.amount_fen,
-            "settlement_refund": refund.amount_fen,
-            "discount_refund": 0,
-            "currency": "CNY",
-        }
-        return fields
-
-    def _refund_fields(self, trade: Trade, refund: Refund) -> Mangled:
-        """What answers and notices of a refund have in common."""
-        number = trade.refunds.index(refund) + 1
-        return {
-            "refund_id": f"50{trade.trade_no}{number:03d}",
-            "out_refund_no": refund.no,
-            "transaction_id": trade.trade_no,
-            "out_trade_no": trade.order.order_no,
-            "success_time": self._time(refund.t),
-            "user_received_account": "支付用户零钱",
-            "amount": {
-                "total": trade.order.amount_fen,
-                "refund": refund.amount_fen,
-                "payer_total": trade.order.amount_fen,
-                "payer_refund": refund.amount_fen,
-            },
-        }
+    def _show_complaint(self, trade: Trade | None, no: str) -> Reply:
+        if trade is None or trade.dispute is None or trade.dispute.no != no:
+            raise Refusal(404, "RESOURCE_NOT_EXISTS", "投诉单不存在")
+        return Reply(fields=self._words.complaint(trade, trade.dispute))
 
     def _list(self) -> Reply:
         return Reply(fields={"data": self._platform.certificates()})
@@ -480,45 +402,21 @@ class WeChat:
     # --- notices ------------------------------------------------------------------------------------------------
     def compose(self, trade: Trade, matter: Matter) -> Mangled | None:
         """What the resource of the notice is, before it is encrypted. That a trade was closed is told to nobody."""
-        match matter.about:
-            case About.DONE:
-                return self._transaction(trade, "SUCCESS")
-            case About.REFUNDED:
-                refund = trade.refund(matter.no)
-                if refund is None or not _told_at(trade, refund):
-                    return None
-                return {"mchid": self._pid, "refund_status": "SUCCESS"} | self._refund_fields(trade, refund)
-        return None
+        return self._words.notice(trade, matter, self._payers.get(trade.trade_no, ""))
 
     def seal(self, trade: Trade, matter: Matter, fields: Mangled, variant: Variant | None) -> Letter:
         """The resource encrypted, its envelope signed. Both seals of one attempt have the same time and nonce."""
         if self._told is None or self._told[0] is not fields:
             self._told = (fields, int(self._desk.wall_s(self._desk.clock.t())))
-        event, summary, kind = EVENTS[matter.about]
-        number = notice_id(trade.trade_no, matter)
-        envelope: Mangled = {
-            "id": number,
-            "create_time": self._time(self._happened_t(trade, matter)),
-            "resource_type": "encrypt-resource",
-            "event_type": OTHER_EVENT[event] if variant is Variant.PARTIAL_COVER else event,
-            "summary": summary,
-            "resource": {
-                "original_type": kind,
-                **self._platform.encrypted(msgspec.json.encode(fields), kind, variant),
-            },
-        }
+        wall_s, number = self._told[1], notice_id(trade.trade_no, matter)
+        resource = self._platform.encrypted(msgspec.json.encode(fields), RESOURCES[matter.about], variant)
+        envelope = self._words.envelope(trade, matter, number, resource, belied=variant is Variant.PARTIAL_COVER)
         body = written(envelope, variant)
-        nonce = blake2b(f"{number} {trade.notices} {self._told[1]}".encode(), digest_size=16).hexdigest()
-        headers = self._platform.headers(body, Stamp(self._told[1], nonce), self._by, variant)
+        nonce = blake2b(f"{number} {trade.notices} {wall_s}".encode(), digest_size=16).hexdigest()
+        headers = self._platform.headers(body, Stamp(wall_s, nonce), self._by, variant)
         headers["Content-Type"] = "application/json"
         sent = rewritten(body) if variant is Variant.BODY_RESERIALIZED else body
-        return Letter("POST", _address(trade, matter), sent, headers)
-
-    def _happened_t(self, trade: Trade, matter: Matter) -> int:
-        refund = trade.refund(matter.no)
-        t = refund.t if refund is not None else trade.captured_t
-        assert t is not None, "only what happened is told"
-        return t
+        return Letter("POST", notice_address(trade, matter), sent, headers)
 
     def is_accepted(self, heard: Heard) -> bool:
         """Source: any body with status 200 or 204 is taken."""
@@ -540,19 +438,3 @@ def _subject_of(operation: Operation, number: str) -> Subject:
 
 def _differs() -> Refusal:
     return Refusal(400, "INVALID_REQUEST", "订单金额或退款金额与之前请求不一致，请核实后再试", Code.PAY_AMOUNT_MISMATCH)
-
-
-def _told_at(trade: Trade, refund: Refund) -> str:
-    """Where the shop is told of a refund: at the refund's own address. One that it did not ask for goes where the
-    payment was told, in place of the address in the merchant's console."""
-    return refund.notice_to or (trade.order.notice_to if refund.forced else "")
-
-
-def _address(trade: Trade, matter: Matter) -> str:
-    refund = trade.refund(matter.no)
-    return _told_at(trade, refund) if refund is not None else trade.order.notice_to
-
-
-def _openid(trade_no: str) -> str:
-    """A buyer's openid at this merchant, 28 characters."""
-    return f"o{blake2b(trade_no.encode(), digest_size=16).hexdigest()[:27]}"

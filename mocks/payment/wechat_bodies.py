@@ -13,10 +13,14 @@ from msgspec import Meta, Struct
 
 from ledger.states import Code
 from mocks.apply import Reply
+from mocks.payment.wechat_signs import Flaw
 from mocks.server import readable
 
 _FEN_MAX = 10_000_000_000
 _SHOWN_MAX = 64
+TARGET_SHOWN_MAX = 256
+BODY_SHOWN = 8
+"""So many bytes of a body does the platform show of the text that it has checked."""
 _MISSING = re.compile(r"Object missing required field `(\w+)`")
 
 Text = Annotated[str, Meta(min_length=1)]
@@ -120,6 +124,23 @@ def param_error(field: str, issue: str, value: object = None, location: str = "b
         "location": location,
     }
     return Refusal(400, "PARAM_ERROR", f"输入源“/{location}{field}”校验失败：{issue}", detail=detail)
+
+
+def sign_error(flaw: Flaw, method: str = "", target: str = "", text: bytes = b"") -> Refusal:
+    """The refusal of a signature, with the text that it should be over, where that can be said; little of the body."""
+    detail: dict[str, object] = {"field": flaw.field, "location": "authorization"}
+    if text:
+        shown = b"\n".join(text.split(b"\n", 4)[:4]) + b"\n" + text.split(b"\n", 4)[4][:BODY_SHOWN]
+        detail |= {
+            "issue": "sign not match",
+            "sign_information": {
+                "method": method,
+                "url": readable(target)[:TARGET_SHOWN_MAX],
+                "truncated_sign_message": shown.decode("utf-8", "replace")[: 2 * TARGET_SHOWN_MAX],
+                "sign_message_length": len(text),
+            },
+        }
+    return Refusal(401, "SIGN_ERROR", flaw.words, Code.UPSTREAM_BAD_SIGNATURE, detail)
 
 
 NOT_THERE = partial(Refusal, 404, "ORDER_NOT_EXIST", "订单不存在", Code.PAY_NOT_SUBMITTED)

@@ -8,6 +8,7 @@ import re
 from base64 import b64decode, b64encode
 from binascii import Error as NotBase64
 from datetime import datetime, timedelta, timezone
+from functools import cache
 from hashlib import blake2b
 
 import msgspec
@@ -284,7 +285,9 @@ def _matches(key: RSAPublicKey, signature: bytes, text: bytes, digest: HashAlgor
     return True
 
 
+@cache
 def _private(pem: str) -> RSAPrivateKey:
+    """Kept, for OpenSSL proves its primes anew each time that a key is read: tens of milliseconds."""
     key = load_pem_private_key(pem.encode(), None)
     assert isinstance(key, RSAPrivateKey)
     return key

@@ -9,6 +9,7 @@ import pytest
 from faults.catalog import ANY_NOTICE, FOLDERS, NOTICES, Cause, Fault, Part, catalog, is_legal
 from faults.verdict import (
     AmountOff,
+    BigAnswer,
     Cancel,
     Capacity,
     ChangeState,
@@ -32,6 +33,7 @@ from faults.verdict import (
     LoseRequest,
     Moved,
     NotSubmitted,
+    OtherFlavour,
     OtherRule,
     Outcome,
     Page,
@@ -50,6 +52,7 @@ from faults.verdict import (
     Stripped,
     Together,
     Truncate,
+    Unconfirmed,
     Variant,
     WeakNet,
     When,
@@ -66,6 +69,8 @@ LEGAL: list[tuple[str, dict[str, object], Effect]] = [  # drawn effects at a dra
     ("accept_then_fail", {}, Goods(Outcome.ACCEPT_THEN_FAIL)),
     ("amount_off", {}, AmountOff(-1)),
     ("amount_off", {"fen": 1_000_000}, AmountOff(1_000_000)),
+    ("big_answer", {}, BigAnswer(9000)),
+    ("big_answer", {"bytes": 4097}, BigAnswer(4097)),
     ("business_error", {}, Goods(Outcome.BALANCE)),
     ("cancels", {}, Cancel("before", 5.0)),
     ("cancels", {"when": "after", "after": "2 min"}, Cancel("after", 120.0)),
@@ -111,6 +116,8 @@ LEGAL: list[tuple[str, dict[str, object], Effect]] = [  # drawn effects at a dra
     ("complains", {}, Complain(86_400.0)),
     ("complains", {"after": "3 min"}, Complain(180.0)),
     ("reorders", {"after": "3 min"}, Reorder(180.0)),
+    ("repeats_command", {}, Unconfirmed()),
+    ("repeats_command", {}, Unconfirmed()),
     ("reset", {}, Reset(When.BEFORE)),
     ("reset", {"when": "after"}, Reset(When.AFTER)),
     ("reset", {"when": "mid_answer"}, Reset(When.MID_ANSWER)),
@@ -183,6 +190,7 @@ LEGAL: list[tuple[str, dict[str, object], Effect]] = [  # drawn effects at a dra
     ("ver.num_to_string", {}, Retype()),
     ("ver.path_moved", {}, Moved(404)),
     ("ver.path_moved", {"status": 301}, Moved(301)),
+    ("ver.rcon_flavour", {}, OtherFlavour()),
     ("ver.renamed", {}, Rename(None, None)),
     ("ver.renamed", {"field": "status", "to": "trade_status"}, Rename("status", "trade_status")),
     ("weak_net", {}, WeakNet("place")),
@@ -195,6 +203,7 @@ LEGAL: list[tuple[str, dict[str, object], Effect]] = [  # drawn effects at a dra
 ]
 REFUSED: dict[str, list[dict[str, object]]] = {
     "amount_off": [{"fen": 0}, {"fen": 0.01}, {"fen": "1"}, {"fen": 1_000_001}, {"fen": -1_000_001}],
+    "big_answer": [{"bytes": 4096}, {"bytes": 65_537}, {"bytes": "9000"}, {"length": 9000}],
     "cancels": [{"when": "later"}, {"after": 5}, {"after": "25 h"}],
     "capacity": [
         {},
@@ -282,6 +291,7 @@ THAT_HAVE_NOTHING_TO_SET = (
     "not_submitted",
     "notice_early",
     "partial_goods",
+    "repeats_command",
     "shop_pause",
     "sig.body_reserialized",
     "sig.case",
@@ -326,6 +336,7 @@ THAT_HAVE_NOTHING_TO_SET = (
     "ver.enum_changed",
     "ver.enum_unknown",
     "ver.num_to_string",
+    "ver.rcon_flavour",
     "worker_stop",
     "wrong_account",
     "wrong_denomination",

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from faults.catalog import catalog
-from faults.verdict import BuyerEffect, Effect, HouseEffect, Kill
+from faults.verdict import BuyerEffect, Effect, GameEffect, HouseEffect, Kill
 from ledger.clock import SECOND_NS
 from ledger.events import Captured, Refunded, Struck, TradeCreated, TradeRefused
 from ledger.states import Code, Hop, Operation, Phase
@@ -127,6 +127,7 @@ def test_every_effect_that_a_mock_applies_has_its_row() -> None:
         effect = fault.effect(made) if fault.effect is not None else fault.drawn(made, 0.5) if fault.drawn else None
         rows.add(type(effect))
     others = set(get_args(BuyerEffect)) | set(get_args(HouseEffect))  # Kill is told of in test_notices.py
+    others |= set(get_args(GameEffect))  # in test_rcon.py and test_command_queue.py
     assert rows == set(get_args(Effect)) - others
     assert Kill in others
 

@@ -8,9 +8,9 @@ import pytest
 from faults.catalog import Fault, Part, catalog
 from faults.verdict import OtherRule, SignAs, Variant
 from mocks.apply import SIGNED, Signs, must
-from mocks.game.topup import TopUpServer
+from mocks.game.mock import DIALECTS as GAME
 from mocks.payment.mock import DIALECTS as PAYMENT
-from mocks.supplier.sharedstore import SharedStore
+from mocks.supplier.mock import DIALECTS as SUPPLIER
 from plan.units import from_text
 
 
@@ -18,7 +18,7 @@ class Signing(Protocol):
     signs: Signs
 
 
-SPOKEN: dict[str, Any] = {**PAYMENT, "sharedstore": SharedStore, "topup": TopUpServer}
+SPOKEN: dict[str, Any] = {**PAYMENT, **SUPPLIER, **GAME}
 PARAMS: dict[str, list[dict[str, object]]] = {
     "sig.clock_skew": [{"by": "6 min"}, {"by": "11 min"}, {"by": "1 day"}],
 }
@@ -54,16 +54,6 @@ BEHIND: dict[tuple[str, Part], set[Variant]] = {
     ("epay", Part.NOTICES): {
         Variant.UNSORTED, Variant.SORT_LOCALE, Variant.URLENCODED, Variant.PLUS_SPACE, Variant.TYPE_CONFUSION,
         Variant.KEY_TAIL, Variant.DOUBLE_ENCODED, Variant.NUMBER_FORMAT, Variant.FIELD_ORDER, Variant.EXTRA_FIELD,
-    },
-    ("sharedstore", Part.REQUESTS): {
-        Variant.UNSORTED, Variant.SORT_LOCALE, Variant.URLENCODED, Variant.PLUS_SPACE, Variant.KEY_TAIL,
-    },
-    ("topup", Part.REQUESTS): {
-        Variant.BODY_RESERIALIZED, Variant.SKEW_6_MIN, Variant.SKEW_11_MIN, Variant.SKEW_1_DAY,
-    },
-    ("topup", Part.NOTICES): {
-        Variant.BODY_RESERIALIZED, Variant.SKEW_6_MIN, Variant.SKEW_11_MIN, Variant.SKEW_1_DAY, Variant.SKEW_4_MIN,
-        Variant.FIELD_ORDER, Variant.ESCAPED, Variant.SPACED, Variant.EXTRA_FIELD,
     },
 }  # fmt: skip
 """What a dialect still lacks: exactly this, so that nothing stays here once it is there."""
