@@ -75,11 +75,7 @@ class UpOptions(msgspec.Struct, frozen=True):
 
 class Standing(msgspec.Struct, frozen=True):
     """The mocks as they stand: address and process of each role, who may speak to them, the addresses of those
-<<<<<<< HEAD
-    instances that speak no HTTP, and the TLS proxy, if any: its address, and who plays each host."""
-=======
     instances that speak no HTTP, and the TLS proxy, if any: its address, and that of the instance for each host."""
->>>>>>> main
 
     urls: dict[str, str]
     pids: dict[str, int]

@@ -80,15 +80,12 @@ def mock(
     return Command(argv, {"ORDERJAM_UPSTREAMS": msgspec.json.encode(own).decode(), TOKEN_VARIABLE: ""})
 
 
-<<<<<<< HEAD
-=======
 def own_urls(plan: Plan, url: str, ports: Ports) -> dict[str, str]:
     """The addresses of instances that speak no HTTP, beside their mock's own: rcon://127.0.0.1:41234."""
     host = url.removeprefix("http://").rpartition(":")[0]
     return {name: f"{plan.upstreams[name].dialect}://{host}:{port}" for name, port in ports.own.items()}
 
 
->>>>>>> main
 def tls_routes(plan: Plan, urls: Mapping[str, str], named: Mapping[str, str]) -> dict[str, str]:
     """Who plays which host that clients have built in, by the address of the instance: for each known host the first
     instance of its dialect, and for each host in `named` the instance it names. `urls`: of the mocks, by role."""
@@ -111,15 +108,6 @@ def tls_values(proxy_url: str) -> dict[str, str]:
     return {"tls_proxy": proxy_url, "tls_ca": str(Keyring().folder / CA_FILE)}
 
 
-<<<<<<< HEAD
-def own_urls(plan: Plan, url: str, ports: Ports) -> dict[str, str]:
-    """The addresses of instances that speak no HTTP, beside their mock's own: rcon://127.0.0.1:41234."""
-    host = url.removeprefix("http://").rpartition(":")[0]
-    return {name: f"{plan.upstreams[name].dialect}://{host}:{port}" for name, port in ports.own.items()}
-
-
-=======
->>>>>>> main
 def channels(
     role: str, plan: Plan, keys: Secrets, url: str, own: Mapping[str, str] = MappingProxyType({})
 ) -> dict[str, dict[str, str]]:
