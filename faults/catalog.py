@@ -28,8 +28,8 @@ TO_MOCKS = (Hop.SHOP_PAYMENT, Hop.BUYER_PAYMENT, Hop.SHOP_SUPPLIER, Hop.SHOP_GAM
 NOTICES = (Hop.PAYMENT_SHOP, Hop.SUPPLIER_SHOP, Hop.GAME_SHOP)
 """Where an upstream tells the shop."""
 OF_AN_ORDER = (
-    Operation.CREATE, Operation.QUERY, Operation.REFUND, Operation.REFUND_QUERY, Operation.CLOSE, Operation.VALIDATE,
-    Operation.BUY,
+    Operation.CREATE, Operation.QUERY, Operation.REFUND, Operation.REFUND_QUERY, Operation.CLOSE, Operation.CANCEL,
+    Operation.VALIDATE, Operation.BUY,
 )  # fmt: skip
 """The requests of a shop that belong to one order."""
 ANY_NOTICE = (
@@ -83,6 +83,13 @@ class Part(Flag):
     ALL = REQUESTS | ANSWERS | NOTICES
 
 
+WITH_FIELDS = {dialect: Part.ALL for dialect in DIALECTS if dialect != "rcon"}
+"""Dialects whose answers have fields, headers and a path: all but a line of text."""
+WITH_JSON = {
+    dialect: part & ~Part.NOTICES if dialect in ("epay", "epay_v2", "vmq", "alipay") else part
+    for dialect, part in WITH_FIELDS.items()
+}
+"""The same without notices that are queries or forms, in which all is text."""
 SIGNED_PAGES = frozenset({"epay", "epay_v2", "vmq", "alipay"})
 """Dialects whose buyers carry to the cashier what their shop has signed."""
 
@@ -124,7 +131,7 @@ class Fault(msgspec.Struct, Generic[P], frozen=True, kw_only=True):
 
     `dialects`: those in which it means something, and which part of them (none named: all). `must`: what a good shop
     does with a struck answer or notice, "refuse" or "accept", where that is certain. `twin`: the fault that looks like
-    this one and asks the opposite of a shop.
+    this one and asks the opposite of a shop. `attempts`: which attempts of an operation it can strike at all.
 
     `effect` turns the parameters into what is done to one exchange, `drawn` does so with a number in [0, 1) that is
     drawn for this exchange; each fault has one of the two. `rate`, where there is one, is a share that depends on the
@@ -146,6 +153,7 @@ class Fault(msgspec.Struct, Generic[P], frozen=True, kw_only=True):
     lengthens: Callable[[P], float] | None = None
     by_exposure: bool = False
     rate: Callable[[P, Situation], float] | None = None
+    attempts: Callable[[P, int], bool] | None = None
     cause: Cause
     imitates: str
     source: str

@@ -5,12 +5,12 @@ from typing import Any
 
 import msgspec
 
-from faults.catalog import Fault, catalog, is_legal
+from faults.catalog import TO_MOCKS, Fault, catalog, is_legal
 from ledger.states import Hop
 from plan import document
 from plan.dialects import DIALECTS
 from plan.document import Document, Path_, nearest
-from plan.faults import FaultPlan
+from plan.faults import VERSION, FaultPlan
 from plan.orders import Mix
 from plan.run import Plan
 from plan.units import BusinessTime, Share, ShareRange, Window, WireTime, by_default, to_text
@@ -91,7 +91,7 @@ def read(found: Document, at: Path_, raw: dict[str, Any], around: Around) -> Fau
         if key in raw:
             raise found.error((*at, key), f"{name} at {hop} strikes the shop, whoever buys; legal: window")
     select = {row: [names] if isinstance(names, str) else names for row, names in doc.select.items()}
-    _check_select(found, at, select, around.mix)
+    _check_select(found, at, select, around.mix, hop)
     _check_times(found, at, doc, around.end_s)
     return FaultPlan(
         id=doc.id,
@@ -125,7 +125,7 @@ def read_by_hand(found: Document, at: Path_, raw: Any, around: Around) -> HandFa
             (*at, "fault"), f"{fault.name} is {whose}; by hand: faults of the mocks, a run of a scenario plays the rest"
         )
     for key in NOT_BY_HAND:
-        if key in raw:
+        if key in raw and not (key == "select" and isinstance(raw[key], dict) and raw[key].keys() == {VERSION}):
             legal = f"rate, first, and as its end {LEASE_KEY} (--for)"
             raise found.error((*at, key), f"{key!r} cannot be given by hand; legal: {legal}")
     lease_s = _lease(found, at, raw)
@@ -216,16 +216,28 @@ def _check_dialects(
         )
 
 
-def _check_select(found: Document, at: Path_, select: dict[str, list[str]], mix: Mix) -> None:
-    rows = ("product", "channel", "region", "buyer")
+def _check_select(found: Document, at: Path_, select: dict[str, list[str]], mix: Mix, hop: Hop) -> None:
+    rows = ("product", "channel", "region", "buyer", VERSION)
     for row, names in select.items():
         if row not in rows:
             raise found.error((*at, "select", row), f"unknown key {row!r}{nearest(row, rows)}")
+        if row == VERSION:
+            _check_versions(found, (*at, "select", row), names, hop)
+            continue
         for name in names:
             if name not in getattr(mix, row):
                 raise found.error(
                     (*at, "select", row), f"no {row} {name!r} in the mix{nearest(name, getattr(mix, row))}"
                 )
+
+
+def _check_versions(found: Document, at: Path_, names: list[str], hop: Hop) -> None:
+    if hop not in TO_MOCKS:
+        raise found.error(
+            at, f"only requests say their version, and there is none at {hop}; legal: {', '.join(TO_MOCKS)}"
+        )
+    if not names or not all(names):
+        raise found.error(at, "names no version; legal: the words of docs/faults.md, such as ['1.0']")
 
 
 def _check_times(found: Document, at: Path_, doc: FaultDoc, end_s: float) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from faults.catalog import ANY_NOTICE, NOTICES, OF_AN_ORDER, TO_MOCKS, Fault, Part, catalog
+from faults.catalog import ANY_NOTICE, NOTICES, OF_AN_ORDER, TO_MOCKS, WITH_FIELDS, WITH_JSON, Fault, Part, catalog
 from plan.units import Quantity
 
 PAGE = Path("docs/faults.md")
@@ -28,7 +28,9 @@ def _row(fault: Fault[Any]) -> tuple[str, ...]:
     where = ", ".join(f"`{hop}`" for hop in fault.hops)
     if fault.operations:
         where += f" ({', '.join(_operations(fault))})"
-    if fault.dialects:
+    if fault.dialects in (WITH_FIELDS, WITH_JSON):
+        where += "; where there are fields" if fault.dialects == WITH_FIELDS else "; where there is JSON"
+    elif fault.dialects:
         where += f"; in {', '.join(f'{dialect} ({_parts(part)})' for dialect, part in fault.dialects.items())}"
     shop = "; ".join(filter(None, (fault.must, fault.twin and f"twin `{fault.twin}`")))
     cells = (f"`{fault.name}`", fault.layer, where, _parameters(fault), shop, str(fault.cause), fault.imitates)

@@ -8,7 +8,7 @@ from plan.faults import Label
 WHERE = {
     "epay": Part.REQUESTS | Part.NOTICES,
     "epay_v2": Part.ALL,
-    "alipay": Part.REQUESTS | Part.NOTICES,
+    "alipay": Part.REQUESTS,
     "sharedstore": Part.REQUESTS,
     "kakayun": Part.REQUESTS,
 }

@@ -13,7 +13,7 @@ from urllib.parse import unquote
 
 import msgspec
 
-from faults.verdict import Outcome, Variant
+from faults.verdict import Outcome, Shape, Variant
 from ledger.clock import SECOND_NS
 from ledger.events import TradeRefused
 from ledger.states import Code, Hop, Operation
@@ -40,6 +40,8 @@ from plan.orders import find_key, key_of_account
 
 PARTNER, TIMESTAMP, SIGNATURE, ONCE = "X-Partner", "X-Timestamp", "X-Signature", "Idempotency-Key"
 CLOCK_OFF_S = 300
+VERSION = "v1"
+"""What every request says of its version: its path does."""
 QUANTITY_MAX = 1000
 TEXT_MAX = 256
 REFERENCE_MAX = 64
@@ -47,20 +49,27 @@ REFERENCE_MAX = 64
 VALIDATE, TOP_UPS = "v1/accounts/validate", "v1/topups"
 _STATES: dict[str, object] = {PROCESSING: "pending", SUCCEEDED: "done", FAILED: "error"}
 _CODES: dict[str, object] = {"true": 0, "false": 1}
+_SHAPE, _ENVELOPE = ("data", Shape.FLAT), ("", "result")
 ASKED = Schema(
     pair=("status", "state"), missing="status", state="status", states=_STATES, code="ok", codes=_CODES,
-    identifiers=("reference", "topup_id"),
+    identifiers=("reference", "topup_id"), flaps={"status": (SUCCEEDED, PROCESSING)}, shape=_SHAPE, envelope=_ENVELOPE,
 )  # fmt: skip
 SCHEMAS = {
     Operation.VALIDATE: Schema(
-        pair=("nickname", "name"), missing="region", code="ok", codes=_CODES, identifiers=("account", "region")
+        pair=("nickname", "name"),
+        missing="region",
+        code="ok",
+        codes=_CODES,
+        identifiers=("account", "region"),
+        shape=_SHAPE,
+        envelope=_ENVELOPE,
     ),
     Operation.BUY: ASKED,
     Operation.QUERY: ASKED,
 }
 TOLD = Schema(
     pair=("status", "state"), missing="status", state="status", states=_STATES,
-    identifiers=("reference", "passthrough"),
+    identifiers=("reference", "passthrough"), shape=_SHAPE,
 )  # fmt: skip
 """What another version of such a server would call the same things: the states that fulu and its like answer."""
 
@@ -182,6 +191,9 @@ class TopUpServer(GameServer):
             is_genuine_as=partial(self._is_signed, asked),
             sell=partial(self._sell, case) if is_buy else None,
             tell_early=partial(self._tell_early, case) if is_buy else None,
+            version=VERSION,
+            unknown=_unknown,
+            refuse_repeat=partial(self._refuse_repeat, case) if is_buy else None,
         )
         return await self._injector.answer(call)
 
@@ -265,6 +277,14 @@ class TopUpServer(GameServer):
             return self._refuse(case, Refusal(*REFUSED[outcome]))
         return self._accept(case, request, ending)
 
+    def _refuse_repeat(self, case: Case) -> Reply | None:
+        """The refusal of a request that was answered before; None where it was not."""
+        try:
+            known = self._accounts.known(self._read_request(case))
+        except (Refusal, GoodsError):
+            return None
+        return self._refuse(case, _DUPLICATE) if known is not None else None
+
     def _accept(self, case: Case, request: Request, ending: Ending) -> Reply:
         case.accepted = self._accounts.accept(request, case.subject, ending)
         return _taken(case.accepted)
@@ -333,7 +353,13 @@ class TopUpServer(GameServer):
 
 
 _BAD_SIGNATURE = Refusal(401, "BAD_SIGNATURE", "signature, partner or timestamp is wrong", Code.UPSTREAM_BAD_SIGNATURE)
+_DUPLICATE = Refusal(409, "DUPLICATE", "this Idempotency-Key was seen before")
 _ENDINGS = {Outcome.ACCEPT_THEN_FAIL: Ending.FAILED, Outcome.STAYS_PROCESSING: Ending.NEVER}
+
+
+def _unknown() -> Reply:
+    words = {"code": "RESULT_UNKNOWN", "message": "ask again for what became of it"}
+    return Reply(500, {"ok": False, "error": words})
 
 
 def _about(operation: Operation) -> Subject:
@@ -386,5 +412,5 @@ def _refusal_of(error: GoodsError) -> Refusal:
         case UnknownProduct():
             return Refusal(422, "UNKNOWN_PRODUCT", "no such product is sold here", Code.GOODS_UNKNOWN)
         case Repeated():
-            return Refusal(409, "DUPLICATE", "this Idempotency-Key was seen before")
+            return _DUPLICATE
     raise AssertionError(error)

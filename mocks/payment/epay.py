@@ -13,7 +13,7 @@ from html import escape
 from typing import ClassVar
 from urllib.parse import quote, urlencode
 
-from faults.verdict import Variant
+from faults.verdict import Shape, Variant
 from ledger.clock import SECOND_NS
 from ledger.events import TradeRefused, Unmatched
 from ledger.money import Fen, MoneyError, parse_yuan, yuan
@@ -38,12 +38,16 @@ PAID, WAITING, CLOSED = "TRADE_SUCCESS", "WAIT_BUYER_PAY", "TRADE_CLOSED"
 NAME_BYTES_MAX = 127
 
 _CODES: dict[str, object] = {"1": 0, "-1": 1}
-CREATED = Schema(pair=ANSWER_PAIR, missing="payurl", code="code", codes=_CODES)
+_SHAPE, _ENVELOPE = ("data", Shape.FLAT), ("", "response")
+CREATED = Schema(
+    pair=ANSWER_PAIR, missing="payurl", code="code", codes=_CODES, shape=_SHAPE, envelope=_ENVELOPE
+)  # fmt: skip
 QUERIED = Schema(
     pair=ANSWER_PAIR, missing="status", state="status", states={"0": 1, "1": 2, "2": 3}, no_state="9",
-    code="code", codes=_CODES, money=("money",), identifiers=("param",),
+    code="code", codes=_CODES, money=("money",), identifiers=("param",), dates=("addtime", "endtime"),
+    flaps={"status": ("1", 0), "trade_status": (PAID, WAITING)}, shape=_SHAPE, envelope=_ENVELOPE,
 )  # fmt: skip
-ANSWERED = Schema(missing="code", code="code", codes=_CODES, money=("money",))
+ANSWERED = Schema(missing="code", code="code", codes=_CODES, money=("money",), shape=_SHAPE, envelope=_ENVELOPE)
 NOTICE = Schema(
     pair=NOTICE_PAIR, missing="trade_status", state="trade_status", states={PAID: "TRADE_FINISHED"},
     money=("money",), identifiers=("param",),
@@ -199,7 +203,19 @@ class Epay:
 
         refuse = partial(self._refuse_signature, place.operation, fields, subject.o, style)
         by_rule = partial(self._is_signed, fields)
-        return await self._injector.answer(Call(place, subject, by_rule(), act, refuse, is_genuine_as=by_rule))
+
+        def refuse_repeat() -> Reply | None:
+            if self._trades.find(self.name, order_no=fields.get("out_trade_no", "")) is None:
+                return None
+            refusal = Refusal("订单号已存在！")
+            self._note_refused(place.operation, subject.o, refusal)
+            return style(refusal)
+
+        call = Call(
+            place, subject, by_rule(), act, refuse,
+            is_genuine_as=by_rule, version=_version(fields), refuse_repeat=refuse_repeat,
+        )  # fmt: skip
+        return await self._injector.answer(call)
 
     def _read_order(self, fields: Fields, *, is_page: bool, is_api: bool) -> Order:
         """The order that a signed request asks for; Refusal for the first flaw."""
@@ -277,7 +293,8 @@ class Epay:
         def by_rule(variant: Variant | None = None) -> bool:
             return missing is None and self._is_let_in(fields, variant)
 
-        return await self._injector.answer(Call(place, subject, by_rule(), do, refuse, is_genuine_as=by_rule))
+        call = Call(place, subject, by_rule(), do, refuse, is_genuine_as=by_rule, version=_version(fields))
+        return await self._injector.answer(call)
 
     def _is_let_in(self, fields: Fields, variant: Variant | None) -> bool:
         """By the key in clear, as the protocol has it, or by a signature, as some clients do. No other rule of signing
@@ -424,6 +441,11 @@ def _subject_of(fields: Fields, operation: Operation, buyer: str = "") -> Subjec
     if number := readable(fields.get("out_trade_no") or fields.get("trade_no", ""))[:64]:
         return Subject(number, "order_number", number)
     return Subject(operation.value, "operation", None)
+
+
+def _version(fields: Fields) -> str:
+    """What a request says of its version: the algorithm it signs by, which V1 and V2 differ in."""
+    return readable(fields.get("sign_type", ""))[:16].upper() or "MD5"
 
 
 def _json_refusal(refusal: Refusal) -> Reply:

@@ -40,6 +40,7 @@ class PaymentMock(Upstreams):
         self.notices: Notices[Trade] = Notices(
             self.clock, self.append, self.injector, self.send, self.tasks, self.secrets, signal=self.signal
         )
+        self.trades.on_refund = self.notices.given_back
         self.expiry = Expiry(self.clock, self.trades, self.notices, self.tasks)
         self.disputes = Disputes(self.plan, self.clock, self.trades, self.notices, self.tasks)
 

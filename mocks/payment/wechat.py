@@ -82,10 +82,10 @@ ON_REQUESTS = frozenset(
 )  # fmt: skip
 ON_ANSWERS = ON_REQUESTS | {
     Variant.MISSING_TYPE_HEADER, Variant.CERT_ROTATED, Variant.CERT_OVERLAP, Variant.UNKNOWN_SERIAL,
-    Variant.EMPTY_SERIAL, Variant.PROBE, Variant.V3KEY_CHANGED, Variant.SKEW_4_MIN,
+    Variant.EMPTY_SERIAL, Variant.PROBE, Variant.GCM_BAD_TAG, Variant.V3KEY_CHANGED, Variant.SKEW_4_MIN,
     Variant.FIELD_ORDER, Variant.ESCAPED, Variant.SPACED, Variant.EXTRA_FIELD,
 }  # fmt: skip
-ON_NOTICES = ON_ANSWERS | {Variant.GCM_BAD_TAG, Variant.PARTIAL_COVER}
+ON_NOTICES = ON_ANSWERS | {Variant.PARTIAL_COVER}
 _OURS = re.compile(r"([0-9]+)[DR][0-9]+", re.ASCII)
 
 

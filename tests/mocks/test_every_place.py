@@ -54,11 +54,22 @@ SPOKEN: dict[str, tuple[str, Signs]] = {
 """What is spoken in the worlds of this test. What other dialects make of the faults is for their own tests."""
 
 
+WAITING = {
+    (name, Hop.SHOP_SUPPLIER)
+    for name in (
+        "duplicate_refused", "others_goods", "state_flaps", "ver.envelope", "ver.shape", "ver.sync_to_async",
+    )
+}  # fmt: skip
+"""What the shared store does not say yet."""
+
+
 def is_spoken_of(fault: Fault[Any], hop: Hop) -> bool:
     """Whether the fault means something in the dialect that is spoken at the hop (test_signs.py: whether it should)."""
     dialect, signs = next(spoken for role, spoken in SPOKEN.items() if role in hop.split(">"))
     effect = fault.effect(fault.params()) if fault.effect is not None and fault.name.startswith("sig.") else None
     known = signs.notices if hop in NOTICES else signs.requests | signs.answers
+    if (fault.name, hop) in WAITING:
+        return False
     is_known = effect.variant in known if isinstance(effect, SignAs | OtherRule) else True
     return is_known and is_legal(fault.dialects, dialect, hop)
 
@@ -86,7 +97,7 @@ def at_payment(w: World) -> Said:
         lambda: w.ask("/epay/mapi.php", order),
         lambda: w.ask(first + trade_no()),
         lambda: w.ask(first + trade_no(), {"key": "b00000001"}, accept="application/json"),
-        lambda: w.ask("/epay/api.php?act=order", signed(asked | {"device": ""})),
+        *[lambda: w.ask("/epay/api.php?act=order", signed(asked | {"device": ""}))] * 2,
         lambda: w.ask("/epay/api.php?act=refund", signed(asked | {"money": "1.00"})),
     ]
 
@@ -106,8 +117,8 @@ def utf8(**fields: object) -> bytes:
 def at_the_game(w: GameWorld) -> Said:
     return [
         lambda: w.send("POST", "accounts/validate", utf8(account="甲", region="cn-east", passthrough="b00000001")),
-        lambda: w.send("POST", "topups", utf8(**a_top_up(1, account="甲")), "once"),
-        lambda: w.send("GET", "topups/G000001"),
+        *[lambda: w.send("POST", "topups", utf8(**a_top_up(1, account="甲")), "once")] * 2,
+        *[lambda: w.send("GET", "topups/G000001")] * 2,
     ]
 
 
