@@ -2,8 +2,8 @@
 
 import importlib
 import pkgutil
-from collections.abc import Callable
-from enum import StrEnum
+from collections.abc import Callable, Mapping
+from enum import Flag, StrEnum, auto
 from functools import cache
 from types import NoneType
 from typing import Annotated, Any, Generic, Literal, TypeAlias, TypeVar, get_args, get_origin, get_type_hints
@@ -12,6 +12,7 @@ import msgspec
 
 from faults.verdict import Effect
 from ledger.states import Hop, Operation
+from plan.dialects import DIALECTS
 from plan.faults import Label
 from plan.units import BusinessTime, Duration, Rate, Share, WireSpan
 
@@ -24,10 +25,23 @@ TO_UPSTREAMS = (Hop.SHOP_PAYMENT, Hop.SHOP_SUPPLIER, Hop.SHOP_GAME)
 """Where an upstream answers the shop."""
 TO_MOCKS = (Hop.SHOP_PAYMENT, Hop.BUYER_PAYMENT, Hop.SHOP_SUPPLIER, Hop.SHOP_GAME)
 """Where a mock answers anybody."""
-NOTICES = (Hop.PAYMENT_SHOP, Hop.GAME_SHOP)
+NOTICES = (Hop.PAYMENT_SHOP, Hop.SUPPLIER_SHOP, Hop.GAME_SHOP)
 """Where an upstream tells the shop."""
-OF_AN_ORDER = (Operation.CREATE, Operation.QUERY, Operation.REFUND, Operation.VALIDATE, Operation.BUY)
+OF_AN_ORDER = (
+    Operation.CREATE, Operation.QUERY, Operation.REFUND, Operation.REFUND_QUERY, Operation.CLOSE, Operation.CANCEL,
+    Operation.VALIDATE, Operation.BUY,
+)  # fmt: skip
 """The requests of a shop that belong to one order."""
+ANY_NOTICE = (
+    Operation.NOTICE, Operation.REFUND_NOTICE, Operation.CLOSE_NOTICE, Operation.FINISH_NOTICE,
+    Operation.DISPUTE_NOTICE,
+)  # fmt: skip
+"""Whatever an upstream tells the shop of. What is wrong with its signatures or its version is wrong with all of it;
+other faults of notices strike the one that orders wait for."""
+CHECKED = (*OF_AN_ORDER, Operation.FETCH, Operation.CONFIRM, Operation.LOGIN)
+"""The requests whose signature, password or secret is checked."""
+SIGNED = (*OF_AN_ORDER, Operation.FETCH, Operation.CONFIRM, *ANY_NOTICE)
+"""What is signed, of requests, their answers and notices."""
 
 Ms: TypeAlias = Annotated[float, msgspec.Meta(description="ms, wire time")]
 
@@ -59,6 +73,53 @@ class Cause(StrEnum):
     LATE_PAYMENT = "paid after expiry or cancellation"
 
 
+class Part(Flag):
+    """What of a dialect a fault is legal for: the requests that a mock checks, its answers, the notices it sends."""
+
+    REQUESTS = auto()
+    ANSWERS = auto()
+    NOTICES = auto()
+    TOLD = ANSWERS | NOTICES
+    ALL = REQUESTS | ANSWERS | NOTICES
+
+
+WITH_FIELDS = {dialect: Part.ALL for dialect in DIALECTS if dialect != "rcon"}
+"""Dialects whose answers have fields, headers and a path: all but a line of text."""
+WITH_JSON = {
+    dialect: part & ~Part.NOTICES if dialect in ("epay", "epay_v2", "vmq", "alipay") else part
+    for dialect, part in WITH_FIELDS.items()
+}
+"""The same without notices that are queries or forms, in which all is text."""
+SIGNED_PAGES = frozenset({"epay", "epay_v2", "vmq", "alipay"})
+"""Dialects whose buyers carry to the cashier what their shop has signed."""
+
+
+TELLS = frozenset({"epay", "epay_v2", "vmq", "alipay", "wechat", "fulu", "topup", "fazer"})
+"""Dialects that send notices."""
+
+
+def parts_at(hop: Hop) -> Part:
+    """What may be struck at a hop: there is nothing but pages on the way of a buyer."""
+    if hop in NOTICES:
+        return Part.NOTICES
+    return Part.REQUESTS if hop is Hop.BUYER_PAYMENT else Part.REQUESTS | Part.ANSWERS
+
+
+def hops_of(dialects: Mapping[str, Part]) -> tuple[Hop, ...]:
+    """Where a fault that is legal for these parts of these dialects can be applied."""
+    return tuple(hop for hop in (*TO_MOCKS, *NOTICES) if any(is_legal(dialects, name, hop) for name in dialects))
+
+
+def is_legal(dialects: Mapping[str, Part], dialect: str, hop: Hop) -> bool:
+    """Whether a fault of these dialects (none named: of all) means something in this one at this hop."""
+    if DIALECTS[dialect].role not in hop.split(">") or (hop in NOTICES and dialect not in TELLS):
+        return False
+    if not dialects:
+        return True
+    is_unsigned = hop is Hop.BUYER_PAYMENT and dialect not in SIGNED_PAGES
+    return not is_unsigned and bool(dialects.get(dialect, Part(0)) & parts_at(hop))
+
+
 class Situation(msgspec.Struct, frozen=True):
     """What a fault that looks at load may know: the planned arrival rate (per second) when the order was due."""
 
@@ -67,6 +128,10 @@ class Situation(msgspec.Struct, frozen=True):
 
 class Fault(msgspec.Struct, Generic[P], frozen=True, kw_only=True):
     """A catalogue entry.
+
+    `dialects`: those in which it means something, and which part of them (none named: all). `must`: what a good shop
+    does with a struck answer or notice, "refuse" or "accept", where that is certain. `twin`: the fault that looks like
+    this one and asks the opposite of a shop. `attempts`: which attempts of an operation it can strike at all.
 
     `effect` turns the parameters into what is done to one exchange, `drawn` does so with a number in [0, 1) that is
     drawn for this exchange; each fault has one of the two. `rate`, where there is one, is a share that depends on the
@@ -81,19 +146,22 @@ class Fault(msgspec.Struct, Generic[P], frozen=True, kw_only=True):
     label: Label
     hops: tuple[Hop, ...]
     operations: tuple[Operation, ...] = ()
-    dialects: tuple[str, ...] = ()
+    dialects: Mapping[str, Part] = {}
     params: type[P]
     effect: Callable[[P], Effect] | None = None
     drawn: Callable[[P, float], Effect] | None = None
     lengthens: Callable[[P], float] | None = None
     by_exposure: bool = False
     rate: Callable[[P, Situation], float] | None = None
+    attempts: Callable[[P, int], bool] | None = None
     cause: Cause
     imitates: str
     source: str
     layer: str = "application"
     needs: str = ""
     misplaced: Callable[[P, Hop], str] | None = None
+    must: str = ""
+    twin: str = ""
 
     def __post_init__(self) -> None:
         assert (self.effect is None) != (self.drawn is None), f"{self.name}: one of effect and drawn"

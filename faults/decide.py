@@ -5,7 +5,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from faults.catalog import Fault, Situation, catalog
+from faults.catalog import Fault, Situation, catalog, is_legal
 from faults.verdict import NOTHING, Effect, Strike, Verdict
 from ledger.clock import SECOND_NS
 from ledger.states import Hop, Operation, Phase
@@ -27,7 +27,8 @@ def strikes(*, seed: int, fault_id: str, order_key: str, hop: str, operation: st
 
 
 class Exchange(msgspec.Struct, frozen=True):
-    """One request and its answer, or one attempt of a notice, as the place that decides sees it."""
+    """One request and its answer, or one attempt of a notice, as the place that decides sees it. `version`: what the
+    request says of the version of the interface; it is no part of the hash."""
 
     hop: Hop
     operation: Operation
@@ -35,6 +36,7 @@ class Exchange(msgspec.Struct, frozen=True):
     attempt: int
     upstream: str | None = None
     keyed_by: str = "key"
+    version: str = ""
 
     @property
     def hashed_hop(self) -> str:
@@ -82,7 +84,7 @@ class Decider:
         self._alike: dict[_Meant, _Meant] = {}
         self._at: dict[tuple[Hop, Operation, str | None], list[_Armed]] = {}
         own = [armed.plan for armed in self._armed]
-        self._for_all = frozenset(f.id for f in own if f.orders is None and not f.select)
+        self._for_all = frozenset(f.id for f in own if not f.chooses_orders)
         self._for_some = tuple(f for f in own if f.id not in self._for_all)
         self._rolls = any(fault.rolling is not None for fault in own)
         self._selects = any(fault.select for fault in own)
@@ -140,8 +142,13 @@ class Decider:
         place = (exchange.hop, exchange.operation, exchange.upstream)
         known = self._at.get(place)
         if known is None:
-            known = self._at[place] = [armed for armed in self._armed if _is_at(armed, *place)]
+            known = self._at[place] = [a for a in self._armed if _is_at(a, *place) and self._is_legal(a, exchange)]
         return known
+
+    def _is_legal(self, armed: _Armed, exchange: Exchange) -> bool:
+        """Whether the upstream speaks a dialect in which the fault means something."""
+        upstream = self._plan.upstreams.get(exchange.upstream or "")
+        return upstream is None or is_legal(armed.fault.dialects, upstream.dialect, exchange.hop)
 
     def _effect(self, armed: _Armed, exchange: Exchange) -> Effect:
         fault = armed.fault
@@ -153,8 +160,12 @@ class Decider:
         return fault.drawn(armed.params, u)
 
     def _strikes(self, armed: _Armed, exchange: Exchange) -> bool:
-        first = armed.plan.first
+        first, attempts = armed.plan.first, armed.fault.attempts
         if first is not None and exchange.attempt > first:
+            return False
+        if attempts is not None and not attempts(armed.params, exchange.attempt):
+            return False
+        if not armed.plan.is_for_version(exchange.version):
             return False
         meant, planned_rate, due_s = self._order(exchange.order_key)
         if armed.plan.id not in meant:

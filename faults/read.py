@@ -5,11 +5,12 @@ from typing import Any
 
 import msgspec
 
-from faults.catalog import Fault, catalog
+from faults.catalog import TO_MOCKS, Fault, catalog, is_legal
 from ledger.states import Hop
 from plan import document
+from plan.dialects import DIALECTS
 from plan.document import Document, Path_, nearest
-from plan.faults import FaultPlan
+from plan.faults import VERSION, FaultPlan
 from plan.orders import Mix
 from plan.run import Plan
 from plan.units import BusinessTime, Share, ShareRange, Window, WireTime, by_default, to_text
@@ -42,19 +43,24 @@ OF_ORDERS = ("rate", "orders", "select", "first", "rolling")
 
 
 class Around(msgspec.Struct, frozen=True):
-    """What a fault may speak of: the role of each upstream by name, the mix, when the load ends (wire seconds), and
+    """What a fault may speak of: the dialect of each upstream by name, the mix, when the load ends (wire seconds), and
     what the target offers that a fault may need."""
 
-    roles: Mapping[str, str]
+    dialects: Mapping[str, str]
     mix: Mix
     end_s: float
     offers: tuple[str, ...] = ()
 
+    @property
+    def roles(self) -> dict[str, str]:
+        """The role of each upstream by name."""
+        return {name: DIALECTS[dialect].role for name, dialect in self.dialects.items()}
+
     @classmethod
     def of(cls, plan: Plan) -> "Around":
         """What surrounds a fault that is added to a plan by hand."""
-        roles = {name: upstream.role for name, upstream in plan.upstreams.items()}
-        return cls(roles, plan.mix, float(plan.load.points[-1][0]))
+        dialects = {name: upstream.dialect for name, upstream in plan.upstreams.items()}
+        return cls(dialects, plan.mix, float(plan.load.points[-1][0]))
 
 
 class HandFault(msgspec.Struct, frozen=True):
@@ -78,13 +84,14 @@ def read(found: Document, at: Path_, raw: dict[str, Any], around: Around) -> Fau
         offered = ", ".join(around.offers) or "nothing"
         raise found.error((*at, "fault"), f"{name} needs {fault.needs!r} of the target, which offers {offered}")
     hop, upstream = _hop(found, at, doc.at, fault, around.roles)
+    _check_dialects(found, at, fault, hop, upstream, around)
     if fault.misplaced is not None and (why := fault.misplaced(params, hop)):
         raise found.error((*at, "at"), f"{name} at {hop}: {why}")
     for key in OF_ORDERS if hop in (Hop.SHOP, Hop.SHOP_DB) else ():
         if key in raw:
             raise found.error((*at, key), f"{name} at {hop} strikes the shop, whoever buys; legal: window")
     select = {row: [names] if isinstance(names, str) else names for row, names in doc.select.items()}
-    _check_select(found, at, select, around.mix)
+    _check_select(found, at, select, around.mix, hop)
     _check_times(found, at, doc, around.end_s)
     return FaultPlan(
         id=doc.id,
@@ -118,7 +125,7 @@ def read_by_hand(found: Document, at: Path_, raw: Any, around: Around) -> HandFa
             (*at, "fault"), f"{fault.name} is {whose}; by hand: faults of the mocks, a run of a scenario plays the rest"
         )
     for key in NOT_BY_HAND:
-        if key in raw:
+        if key in raw and not (key == "select" and isinstance(raw[key], dict) and raw[key].keys() == {VERSION}):
             legal = f"rate, first, and as its end {LEASE_KEY} (--for)"
             raise found.error((*at, key), f"{key!r} cannot be given by hand; legal: {legal}")
     lease_s = _lease(found, at, raw)
@@ -193,16 +200,44 @@ def _hop(found: Document, at: Path_, text: str, fault: Fault[Any], roles: Mappin
     return hop, upstream or None
 
 
-def _check_select(found: Document, at: Path_, select: dict[str, list[str]], mix: Mix) -> None:
-    rows = ("product", "channel", "region", "buyer")
+def _check_dialects(
+    found: Document, at: Path_, fault: Fault[Any], hop: Hop, upstream: str | None, around: Around
+) -> None:
+    """Of a fault that means something in some dialects only: whether it does in what the upstream speaks, or, where
+    none is named, in what one of them does. It then strikes those alone."""
+    names = [upstream] if upstream else [name for name, role in around.roles.items() if role in hop.split(">")]
+    spoken = list(dict.fromkeys(around.dialects[name] for name in names))
+    if names and not any(is_legal(fault.dialects, dialect, hop) for dialect in spoken):
+        legal = [dialect for dialect in DIALECTS if is_legal(fault.dialects, dialect, hop)]
+        who = f"{upstream!r} speaks" if upstream else "the upstreams speak"
+        raise found.error(
+            (*at, "at"),
+            f"{fault.name} means nothing at {hop} in {', '.join(spoken)}, which {who}; legal: {', '.join(legal)}",
+        )
+
+
+def _check_select(found: Document, at: Path_, select: dict[str, list[str]], mix: Mix, hop: Hop) -> None:
+    rows = ("product", "channel", "region", "buyer", VERSION)
     for row, names in select.items():
         if row not in rows:
             raise found.error((*at, "select", row), f"unknown key {row!r}{nearest(row, rows)}")
+        if row == VERSION:
+            _check_versions(found, (*at, "select", row), names, hop)
+            continue
         for name in names:
             if name not in getattr(mix, row):
                 raise found.error(
                     (*at, "select", row), f"no {row} {name!r} in the mix{nearest(name, getattr(mix, row))}"
                 )
+
+
+def _check_versions(found: Document, at: Path_, names: list[str], hop: Hop) -> None:
+    if hop not in TO_MOCKS:
+        raise found.error(
+            at, f"only requests say their version, and there is none at {hop}; legal: {', '.join(TO_MOCKS)}"
+        )
+    if not names or not all(names):
+        raise found.error(at, "names no version; legal: the words of docs/faults.md, such as ['1.0']")
 
 
 def _check_times(found: Document, at: Path_, doc: FaultDoc, end_s: float) -> None:

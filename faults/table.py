@@ -5,13 +5,13 @@ from typing import Any
 
 import msgspec
 
-from faults.catalog import Fault, catalog
+from faults.catalog import ANY_NOTICE, NOTICES, OF_AN_ORDER, TO_MOCKS, WITH_FIELDS, WITH_JSON, Fault, Part, catalog
 from plan.units import Quantity
 
 PAGE = Path("docs/faults.md")
 BEGIN = "<!-- made by `python -m faults.table`; a test fails when it differs from the catalogue -->"
 END = "<!-- end of what was made -->"
-_HEAD = ("name", "layer", "where", "parameters", "cause it belongs to", "what it imitates")
+_HEAD = ("name", "layer", "where", "parameters", "a good shop", "cause it belongs to", "what it imitates")
 
 
 class TableError(Exception):
@@ -27,9 +27,28 @@ def markdown() -> str:
 def _row(fault: Fault[Any]) -> tuple[str, ...]:
     where = ", ".join(f"`{hop}`" for hop in fault.hops)
     if fault.operations:
-        where += f" ({', '.join(fault.operations)})"
-    cells = (f"`{fault.name}`", fault.layer, where, _parameters(fault), str(fault.cause), fault.imitates)
+        where += f" ({', '.join(_operations(fault))})"
+    if fault.dialects in (WITH_FIELDS, WITH_JSON):
+        where += "; where there are fields" if fault.dialects == WITH_FIELDS else "; where there is JSON"
+    elif fault.dialects:
+        where += f"; in {', '.join(f'{dialect} ({_parts(part)})' for dialect, part in fault.dialects.items())}"
+    shop = "; ".join(filter(None, (fault.must, fault.twin and f"twin `{fault.twin}`")))
+    cells = (f"`{fault.name}`", fault.layer, where, _parameters(fault), shop, str(fault.cause), fault.imitates)
     return tuple(cell.replace("|", "\\|") for cell in cells)
+
+
+def _operations(fault: Fault[Any]) -> list[str]:
+    """What the fault is about, the two great groups by their names, and only what happens at its hops."""
+    own, words = set(fault.operations), []
+    for group, name, hops in ((OF_AN_ORDER, "all of an order", TO_MOCKS), (ANY_NOTICE, "any notice", NOTICES)):
+        if set(group) <= own:
+            own -= set(group)
+            words += [name] if set(fault.hops) & set(hops) else []
+    return words + [operation for operation in fault.operations if operation in own]
+
+
+def _parts(part: Part) -> str:
+    return ", ".join(str(one.name).lower() for one in part)
 
 
 def _parameters(fault: Fault[Any]) -> str:

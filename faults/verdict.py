@@ -1,15 +1,32 @@
 """What is to be done to one exchange, as values. Which of them wins is fixed by their order.
 
 For a request and its answer: capacity, refuse → lose request, reset before, page or moved → check → act (goods, early)
-→ mangle → sign → slow → hang → lose answer, reset after → truncate → reset in mid-answer, slow body.
+→ dress → mangle → sign → wrap → slow → hang → lose answer, reset after → truncate → reset in mid-answer, slow body.
 For a notice: late → together → lost → mangle → sign → repeat → send → kill.
-Mangling has an order of its own: values (state, code, money, amount, types) before names (strip, drop, rename).
+Mangling has an order of its own: values (state, code, money, amount, dates, types) before names (strip, drop, rename,
+one more), names before shapes (of a field, of the whole).
 """
 
 from enum import StrEnum
 from typing import TypeAlias
 
 import msgspec
+
+from faults.outside import BuyerEffect as BuyerEffect
+from faults.outside import Cancel as Cancel
+from faults.outside import Complain as Complain
+from faults.outside import DoubleClick as DoubleClick
+from faults.outside import EnterWrong as EnterWrong
+from faults.outside import GiveUp as GiveUp
+from faults.outside import HouseEffect as HouseEffect
+from faults.outside import Kill as Kill
+from faults.outside import LockDatabase as LockDatabase
+from faults.outside import LoseJobs as LoseJobs
+from faults.outside import NotSubmitted as NotSubmitted
+from faults.outside import Pause as Pause
+from faults.outside import PayLate as PayLate
+from faults.outside import Reorder as Reorder
+from faults.outside import WeakNet as WeakNet
 
 
 class When(StrEnum):
@@ -78,6 +95,8 @@ VALID = frozenset(
     }
 )
 """Those that a good shop accepts: the answer or notice is signed rightly, and only looks unusual."""
+UNSURE = frozenset({Variant.MISSING_TYPE_HEADER, Variant.PARTIAL_COVER})
+"""Those that a good shop may accept or refuse: what the signature covers is right."""
 
 
 class Stripped(StrEnum):
@@ -99,6 +118,52 @@ class Outcome(StrEnum):
     STAYS_PROCESSING = "stays_processing"
     EMPTY = "empty"
     PARTIAL = "partial"
+    LATER = "later"
+    OTHERS = "others"
+
+
+class Digits(StrEnum):
+    """How else an amount of yuan may be written: 27.9000, 2.79e1, 1,027.90."""
+
+    FOUR = "four"
+    EXPONENT = "exponent"
+    THOUSANDS = "thousands"
+
+
+class DateForm(StrEnum):
+    """How a moment is written: 1790000000, 1790000000000, 2026-09-21T22:13:20+08:00, 2026-09-21 22:13:20."""
+
+    EPOCH_S = "epoch_s"
+    EPOCH_MS = "epoch_ms"
+    RFC3339 = "rfc3339"
+    LOCAL = "local"
+
+
+class Turned(StrEnum):
+    """Which way types are turned."""
+
+    BOTH = "both"
+    TO_TEXT = "to_text"
+    TO_NUMBER = "to_number"
+
+
+class Shape(StrEnum):
+    """What of an object becomes of its field, and back again: a list that holds it, a text with its JSON, or (`flat`)
+    its fields beside those around it."""
+
+    LIST = "list"
+    TEXT = "text"
+    FLAT = "flat"
+
+
+class Wrapping(StrEnum):
+    """How an answer of JSON comes: called HTML or plain text, with a byte order mark in front, or zipped though nobody
+    asked for that."""
+
+    HTML = "html"
+    PLAIN = "plain"
+    BOM = "bom"
+    GZIP = "gzip"
 
 
 # --- a request and its answer ------------------------------------------------------------------------------------
@@ -157,6 +222,18 @@ class Goods(msgspec.Struct, frozen=True):
     outcome: Outcome
 
 
+class RejectVersion(msgspec.Struct, frozen=True):
+    """Refuse the request, in the dialect's own words, for the version that it names; nothing is done."""
+
+
+class AnswerUnknown(msgspec.Struct, frozen=True):
+    """Act, then answer that nobody knows what became of it, as the dialect does; HTTP 500 where it never says so."""
+
+
+class RefuseRepeat(msgspec.Struct, frozen=True):
+    """Refuse the first repeat of what was already done as seen before; the next one is answered as ever."""
+
+
 class Early(msgspec.Struct, frozen=True):
     """Do the work and send the first notice of it before the request is answered. Decided at the hop of the notice."""
 
@@ -189,6 +266,23 @@ class LoseAnswer(msgspec.Struct, frozen=True):
     """Act, then close the connection without a byte."""
 
 
+class Wrap(msgspec.Struct, frozen=True):
+    """The answer's bytes come in another wrapping."""
+
+    wrapping: Wrapping
+
+
+# --- what only a dialect can do to its answer -----------------------------------------------------------------------
+class OtherFlavour(msgspec.Struct, frozen=True):
+    """Speak RCON as the other family of servers does, as long as the connection lasts."""
+
+
+class BigAnswer(msgspec.Struct, frozen=True):
+    """Answer with a text of so many bytes: more than one frame holds."""
+
+    bytes: int
+
+
 # --- mangling the fields of an answer or notice before it is signed; a field not named is the dialect's own ---------
 class Rename(msgspec.Struct, frozen=True):
     """Rename a field. No name given: the pair that the dialect's versions disagree on."""
@@ -209,12 +303,18 @@ class ChangeState(msgspec.Struct, frozen=True):
     unknown: bool
 
 
+class FlapState(msgspec.Struct, frozen=True):
+    """A state that was reached is told as still under way."""
+
+
 class FlipCode(msgspec.Struct, frozen=True):
     """The success code of another version: 0 where 1 is success, and the like."""
 
 
 class Retype(msgspec.Struct, frozen=True):
-    """Numbers as texts, and numeric texts as numbers."""
+    """Numbers as texts, and numeric texts as numbers; or one of the two only."""
+
+    turned: Turned = Turned.BOTH
 
 
 class ScaleMoney(msgspec.Struct, frozen=True):
@@ -222,6 +322,46 @@ class ScaleMoney(msgspec.Struct, frozen=True):
     whole fen do (10 for 1000)."""
 
     factor: float
+
+
+class RewriteMoney(msgspec.Struct, frozen=True):
+    """Amounts of yuan that are texts, written in another way."""
+
+    digits: Digits
+
+
+class Redate(msgspec.Struct, frozen=True):
+    """Moments written in another form."""
+
+    form: DateForm
+
+
+class AddField(msgspec.Struct, frozen=True):
+    """One field more, that no version knows so far."""
+
+    field: str
+    value: str
+
+
+class Reshape(msgspec.Struct, frozen=True):
+    """Another shape of a field; none named: that of the dialect's other version."""
+
+    field: str | None
+    shape: Shape | None
+
+
+class Enwrap(msgspec.Struct, frozen=True):
+    """The whole answer under another name, or under one that it did not have; none named: the dialect's own."""
+
+    name: str | None
+
+
+class Unconfirmed(msgspec.Struct, frozen=True):
+    """The game's side runs the command and ends before it has said so: the command is fetched and run once more."""
+
+
+class CountOtherwise(msgspec.Struct, frozen=True):
+    """A sum over several things told as that of the last one, or the other way round: refund_fee."""
 
 
 class Strip(msgspec.Struct, frozen=True):
@@ -255,6 +395,12 @@ class Repeat(msgspec.Struct, frozen=True):
     gap_s: float
 
 
+class TellAgain(msgspec.Struct, frozen=True):
+    """When a paid trade was given back, its notice of payment is sent once more, so many wire seconds later."""
+
+    after_s: float
+
+
 class Together(msgspec.Struct, frozen=True):
     """Hold first notices until so many of one product are there, or `within_s` wire seconds have passed since the first
     of them; then send all at once."""
@@ -263,97 +409,12 @@ class Together(msgspec.Struct, frozen=True):
     within_s: float
 
 
-# --- the buyer, by the driver -------------------------------------------------------------------------------------
-class DoubleClick(msgspec.Struct, frozen=True):
-    """The order is sent so many more times, `gap_s` wire seconds apart; each that the shop takes is one more order."""
-
-    more: int
-    gap_s: float
-
-
-class GiveUp(msgspec.Struct, frozen=True):
-    """The buyer leaves without paying."""
-
-
-class Cancel(msgspec.Struct, frozen=True):
-    """The buyer asks the shop to cancel: `before` paying, `during` it, or `after` it, so many business seconds."""
-
-    when: str
-    after_s: float
-
-
-class Reorder(msgspec.Struct, frozen=True):
-    """Not done within so many business seconds of paying, the buyer orders and pays the same once more."""
-
-    after_s: float
-
-
-class Complain(msgspec.Struct, frozen=True):
-    """Not done within so many business seconds of paying, the buyer complains at the channel's cashier."""
-
-    after_s: float
-
-
-class PayLate(msgspec.Struct, frozen=True):
-    """The buyer pays so many business seconds later than he would."""
-
-    by_s: float
-
-
-class EnterWrong(msgspec.Struct, frozen=True):
-    """The buyer enters another region, account or denomination than the one he should: `what` says which."""
-
-    what: str
-
-
-class WeakNet(msgspec.Struct, frozen=True):
-    """The request is sent and its answer never read: of the `operation` place or pay, and of no other."""
-
-    operation: str
-
-
-class NotSubmitted(msgspec.Struct, frozen=True):
-    """The payment request never arrives; the buyer believes he has paid."""
-
-
-# --- the shop's house, by the harness -----------------------------------------------------------------------------
-class Kill(msgspec.Struct, frozen=True):
-    """Kill the shop (-9) and start it again after so many wire seconds; with `after_ack_s`, so long after it has
-    acknowledged a struck notice, and at most `times` times."""
-
-    restart_after_s: float
-    after_ack_s: float | None
-    times: int
-
-
-class Pause(msgspec.Struct, frozen=True):
-    """Stop the shop's processes (SIGSTOP) while the window lasts: `processes` names those of the target's house."""
-
-    processes: str
-
-
-class LoseJobs(msgspec.Struct, frozen=True):
-    """Stop the workers, wait until so many jobs are queued or `within_s` is over, and take them out of the queue."""
-
-    jobs: int
-    within_s: float
-
-
-class LockDatabase(msgspec.Struct, frozen=True):
-    """Hold the database's write lock for `held_s` of every `every_s` wire seconds while the window lasts."""
-
-    held_s: float
-    every_s: float
-
-
-BuyerEffect: TypeAlias = (
-    DoubleClick | GiveUp | Cancel | Reorder | Complain | PayLate | EnterWrong | WeakNet | NotSubmitted
-)  # fmt: skip
-HouseEffect: TypeAlias = Kill | Pause | LoseJobs | LockDatabase
 Effect: TypeAlias = (
-    Capacity | Refuse | LoseRequest | Reset | Page | Moved | FailCheck | OtherRule | Goods | Early | Delay | SlowBody
-    | Truncate | Hang | LoseAnswer | Rename | Drop | ChangeState | FlipCode | Retype | ScaleMoney | Strip | AmountOff
-    | SignAs | Lose | Repeat | Together | BuyerEffect | HouseEffect
+    Capacity | Refuse | LoseRequest | Reset | Page | Moved | FailCheck | OtherRule | RejectVersion | RefuseRepeat
+    | Goods | Early | AnswerUnknown | Wrap | Delay | SlowBody | Truncate | Hang | LoseAnswer
+    | OtherFlavour | BigAnswer | Unconfirmed | CountOtherwise | Reshape | Enwrap
+    | ChangeState | FlapState | FlipCode | ScaleMoney | AmountOff | RewriteMoney | Redate | Retype
+    | Strip | Drop | Rename | AddField | SignAs | Lose | Repeat | Together | TellAgain | BuyerEffect | HouseEffect
 )  # fmt: skip
 
 

@@ -22,8 +22,10 @@ from harness.wiring import TOKEN_VARIABLE, roles
 from ledger.rundir import RunDir
 from ledger.states import Hop
 from mocks.loopback import is_loopback_host
+from mocks.tlsproxy import HOSTS, is_host
 from plan import run as plans
 from plan.dialects import DIALECTS, STUB
+from plan.document import nearest
 from plan.run import Plan, UpstreamPlan
 from plan.stubs import read as read_stubs
 from plan.units import WireTime
@@ -33,7 +35,7 @@ from targets.webshop import Target
 
 mocks = typer.Typer(help="The mocks alone, for a shop of your own.", no_args_is_help=True)
 fault = typer.Typer(help="Faults switched by hand while `orderjam mocks up` runs.", no_args_is_help=True)
-PORTS_MAX = 65535 - 2
+PORTS_MAX = 65535 - 3
 LEASE = WireTime(LEASE_BY_HAND_S).text()
 
 T = TypeVar("T")
@@ -59,10 +61,17 @@ def up(
     target: Annotated[str | None, typer.Option(help="Name or file of the target: its products, and its .env.")] = None,
     host: Annotated[str, typer.Option(help=f"Where to listen; off loopback: {TOKEN_VARIABLE} set.")] = "127.0.0.1",
     port_base: Annotated[
-        int | None, typer.Option(min=1, max=PORTS_MAX, help="Payment listens here, supplier and game on the next two.")
+        int | None, typer.Option(min=1, max=PORTS_MAX, help="Payment listens here, supplier, game, proxy on the next.")
     ] = None,
     stubs: Annotated[
         Path | None, typer.Option(help="One more upstream that answers what this YAML file says (docs/mocks_up.md).")
+    ] = None,
+    tls_proxy: Annotated[
+        bool, typer.Option("--tls-proxy", help="A TLS proxy beside them, for clients with an https host built in.")
+    ] = False,
+    tls_host: Annotated[
+        list[str] | None,
+        typer.Option(metavar="HOST=NAME", help="One more host of the proxy, and the upstream that plays it."),
     ] = None,
     env_file: Annotated[Path | None, typer.Option(help="Write the .env of the shop here, for your eyes only.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite --env-file.")] = False,
@@ -73,6 +82,9 @@ def up(
     _check_place(options, env_file, force=force, out=out)
     plan, shop = _plan(scenario, target)
     plan = plan if stubs is None else _with_stubs(plan, stubs)
+    if tls_proxy or tls_host or shop.start.wants_tls_proxy:
+        hosts = _tls_hosts(plan, tls_host or [], is_wanted=tls_proxy)
+        options = msgspec.structs.replace(options, tls=True, tls_hosts=hosts)
     if (port := options.taken(roles(plan))) is not None:
         refuse(f"port {port} cannot be listened on at {host}; legal: free ones of this machine")
     folder = RunDir.create(out, "mocks", plan.seed)
@@ -118,6 +130,24 @@ def _plan(scenario: str | None, target: str | None) -> tuple[Plan, Target]:
     sets = (("target", target),) if target else ()
     plan = resolve(loader.find(scenario), loader.Changes(sets=sets))
     return plan, webshop.load(Path(plan.target.file))
+
+
+def _tls_hosts(plan: Plan, texts: list[str], *, is_wanted: bool) -> dict[str, str]:
+    """Hosts by hand, and who plays each. `is_wanted`: a proxy that plays no host at all would be of no use."""
+    found = {}
+    for text in texts:
+        host, _, name = text.partition("=")
+        if not is_host(host):
+            refuse(f"--tls-host {text}: legal: HOST=NAME, such as openapi.alipay.com=alipay")
+        if name not in plan.upstreams:
+            refuse(f"--tls-host {text}: no upstream {name!r}{nearest(name, plan.upstreams)}")
+        found[host] = name
+    if is_wanted and not found and not any(up.dialect in HOSTS.values() for up in plan.upstreams.values()):
+        refuse(
+            f"--tls-proxy: none of these upstreams is of {', '.join(sorted(set(HOSTS.values())))}; name its host "
+            "with --tls-host HOST=NAME"
+        )
+    return found
 
 
 def _with_stubs(plan: Plan, file: Path) -> Plan:

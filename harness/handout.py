@@ -15,16 +15,22 @@ NOTIFY = "http://127.0.0.1:9000/notify"
 """Where the example's notice goes; whoever tries it out puts a listener there, or an address of his own."""
 
 
+DIRECT = "127.0.0.1,localhost,::1"
+"""Hosts that are not asked for through the TLS proxy."""
+
+
 def page(plan: Plan, target: Target, standing: Standing, run: Path) -> str:
     """The lines that `orderjam mocks up` prints once all mocks answer. Holds keys: for the terminal alone."""
     lines = [f"mocks are up · compress {plan.compress:g} · journals in {run}", ""]
     for role, url in standing.urls.items():
         lines.append(f"{role:<9} process {standing.pids[role]}, {url}/_admin/health  trades  faults")
-        for name, at in wiring.channels(role, plan, standing.secrets, url).items():
+        for name, at in wiring.channels(role, plan, standing.secrets, url, standing.own_urls).items():
             upstream = plan.upstreams[name]
             identity = "" if upstream.stubs else f"  pid {at['pid']}  key {at['key']}"
             lines.append(f"  {name:<12} {upstream.dialect:<12} {at['url']}{identity}")
             lines += [f"    {stub.method} {at['url'].rstrip('/')}{stub.path}" for stub in upstream.stubs]
+    if standing.proxy:
+        lines += [f"TLS proxy {standing.proxy}: plays {', '.join(standing.hosts)}; every other host is refused"]
     lines += ["", *_buying(plan, standing)]
     if faults := [f"{fault.id} ({fault.fault})" for fault in plan.faults if fault.layer == "application"]:
         lines += ["", f"in force from the start, as the scenario says: {', '.join(faults)}"]
@@ -58,10 +64,13 @@ def env(plan: Plan, target: Target, standing: Standing) -> str:
     business time, as a run would set them. Holds keys."""
     lines = ["# made by `orderjam mocks up`; the keys are new each time"]
     for role, url in standing.urls.items():
-        for name, at in wiring.channels(role, plan, standing.secrets, url).items():
+        for name, at in wiring.channels(role, plan, standing.secrets, url, standing.own_urls).items():
             told = {"url": at["url"]} if plan.upstreams[name].stubs else at
             lines += [_line(f"{name}_{field}".upper(), text) for field, text in told.items()]
-    values = wiring.shop_values(plan, standing.secrets, standing.urls)
+    values = wiring.shop_values(plan, standing.secrets, standing.urls, standing.own_urls)
+    if standing.proxy:
+        values |= wiring.tls_values(standing.proxy)
+        lines += _through_proxy(values["tls_proxy"], values["tls_ca"])
     lines.append(f"# as the target {plan.target.name} reads them")
     templates = target.start.env.items()
     lines += [_line(name, filled(text, values)) for name, text in templates if _speaks_of_upstreams(text)]
@@ -73,7 +82,16 @@ def env(plan: Plan, target: Target, standing: Standing) -> str:
 
 def _speaks_of_upstreams(template: str) -> bool:
     fields = {field for _, field, _, _ in Formatter().parse(template) if field}
-    return any(field.startswith(("payment", "supplier", "game")) for field in fields)
+    return any(field.startswith(("payment", "supplier", "game", "tls_")) for field in fields)
+
+
+def _through_proxy(url: str, ca: str) -> list[str]:
+    """What makes a client with an https host built in go through the TLS proxy and trust it."""
+    names = {"HTTPS_PROXY": url, "https_proxy": url, "NO_PROXY": DIRECT, "no_proxy": DIRECT}
+    names |= dict.fromkeys(("REQUESTS_CA_BUNDLE", "SSL_CERT_FILE", "CURL_CA_BUNDLE", "NODE_EXTRA_CA_CERTS"), ca)
+    lines = ["# through the TLS proxy: Python, curl, Go, node (which needs its last line, or an agent of its own)"]
+    lines += [_line(name, text) for name, text in names.items()]
+    return [*lines, "NODE_USE_ENV_PROXY=1", f"# PHP: php -d curl.cainfo={ca} -d openssl.cafile={ca}"]
 
 
 def _line(name: str, text: str) -> str:

@@ -6,7 +6,7 @@ import shutil
 import signal
 import socket
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from enum import IntEnum
 from pathlib import Path
 
@@ -22,6 +22,7 @@ from ledger.clock import SECOND_NS, Epoch, RunClock
 from ledger.journal import JournalError, Voice
 from ledger.rundir import RunDir, RunDirError
 from ledger.states import Phase
+from mocks.ports import Ports
 from plan.arrivals import Schedule
 from plan.run import LOAD_TAIL_S, Plan
 from targets import webshop
@@ -59,6 +60,18 @@ class Ended(msgspec.Struct, frozen=True):
     why: str = ""
 
 
+PROXY = "tls-proxy"
+"""The process of the loopback TLS proxy."""
+
+
+async def start_proxy(children: Children, routes: Mapping[str, str], state: Path, port: int = 0) -> str:
+    """The address of the TLS proxy once it answers. `routes`: the instance that plays each host."""
+    port_file = state / f"{PROXY}.port"
+    made = wiring.tls_proxy(routes, port_file, port)
+    child = await children.start(PROXY, made.argv, made.env)
+    return f"http://127.0.0.1:{int(await wait_for_file(child, port_file, within_s=READY_WITHIN_S))}"
+
+
 class StoppedNow(Exception):
     """The second interrupt: end everything, keep what is recorded."""
 
@@ -87,6 +100,7 @@ class Run:
         self.load_s = self.last_due_s + plan.longest_pay_delay_s + LOAD_TAIL_S
         self._target = webshop.load(Path(plan.target.file))
         self._secrets = wiring.Secrets.fresh(plan)
+        self._proxy = ""
         self._house_faults = house_faults(plan)
         self._stop = asyncio.Event()
         self._stop_now = asyncio.Event()
@@ -181,7 +195,8 @@ class Run:
         return Shop(self._target, timeline.children, timeline.state, command)
 
     def _values(self, timeline: Timeline) -> dict[str, str]:
-        return wiring.shop_values(self.plan, self._secrets, timeline.mocks)
+        values = wiring.shop_values(self.plan, self._secrets, timeline.mocks, timeline.own_urls)
+        return values | wiring.tls_values(self._proxy) if self._proxy else values
 
     async def _start_drivers(self, epoch: Epoch, timeline: Timeline) -> list[Child]:
         """The processes of the load generator, once all of them are ready."""
@@ -216,8 +231,12 @@ class Run:
             if writing is not None:
                 os.close(writing)
         for role, child, port_file in started:
-            port = await wait_for_file(child, port_file, within_s=READY_WITHIN_S)
-            timeline.mocks[role] = f"http://127.0.0.1:{port.strip()}"
+            ports = Ports.read(await wait_for_file(child, port_file, within_s=READY_WITHIN_S))
+            url = timeline.mocks[role] = f"http://127.0.0.1:{ports.http}"
+            timeline.own_urls |= wiring.own_urls(self.plan, url, ports)
+        if self._target.start.wants_tls_proxy:
+            routes = wiring.tls_routes(self.plan, timeline.mocks, {})
+            self._proxy = await start_proxy(timeline.children, routes, timeline.state)
         await timeline.begin(Phase.PREPARE, note="mocks are up")
         return reading
 
@@ -313,7 +332,7 @@ class Run:
                 raise ChildDied(f"{child.name} did not close its journal within {CLOSE_WITHIN_S:g} s") from None
             if child.process.returncode != 0:
                 raise died(child)
-        for name in ("locust-master", "shop", *timeline.mocks):
+        for name in ("locust-master", "shop", PROXY, *timeline.mocks):
             for child in timeline.children.named(name):
                 await timeline.children.stop(child)
                 if name in timeline.mocks and child.process.returncode != 0:

@@ -49,6 +49,7 @@ class Timeline:
         self.phase = Phase.PREPARE
         self.l0_t: int | None = None
         self.mocks: dict[str, str] = {}
+        self.own_urls: dict[str, str] = {}
         self.mock_status: dict[str, MockStatus] = {}
         self._http: aiohttp.ClientSession | None = None
         self._processes: dict[int, psutil.Process] = {}

@@ -12,13 +12,14 @@ import msgspec
 from harness import wiring
 from harness.children import ChildDied, Children, died, wait_for_file
 from harness.hand import Hand, HandError
-from harness.run import READY_WITHIN_S, Ended, Exit
+from harness.run import PROXY, READY_WITHIN_S, Ended, Exit, start_proxy
 from harness.saved import as_scenario
 from harness.timeline import Timeline
 from ledger.clock import Epoch, RunClock
 from ledger.journal import JournalError, Voice
 from ledger.rundir import RunDir, RunDirError, write_atomically
 from ledger.states import Phase
+from mocks.ports import Ports
 from plan.arrivals import Constant, arrivals
 from plan.dialects import DIALECTS
 from plan.ladders import LADDERS
@@ -33,19 +34,26 @@ LADDER_NAMES = {"epay": "epay_public", "topup": "epay_public"}
 """Whose notices are repeated otherwise than plan/dialects.py says: here a shop's own patience is tried, not a run's."""
 AS_IF_RATE, AS_IF_S = 5.0, 60.0
 """The load that a saved scenario has at least: nobody told us another."""
+LISTENERS = (*wiring.ROLES, PROXY)
+"""What listens, in the order of its ports."""
 WILDCARDS = {"0.0.0.0": "127.0.0.1", "::": "::1"}
 
 
 class UpOptions(msgspec.Struct, frozen=True):
-    """Where the mocks listen: ports from `port_base` on, one a role, or free ones. `token` guards /_admin."""
+    """Where the mocks listen: ports from `port_base` on, one a role, or free ones. `token` guards /_admin.
+
+    `tls`: the loopback TLS proxy is wanted; `tls_hosts`: the instance that plays a host there, by the host.
+    """
 
     host: str = "127.0.0.1"
     port_base: int | None = None
     token: str = ""
+    tls: bool = False
+    tls_hosts: dict[str, str] = {}
 
     def port(self, role: str) -> int:
-        """The port of a role's mock, the same whichever other roles are played; 0: a free one."""
-        return self.port_base + wiring.ROLES.index(role) if self.port_base is not None else 0
+        """The port of a role's mock or of the proxy, the same whichever others are played; 0: a free one."""
+        return self.port_base + LISTENERS.index(role) if self.port_base is not None else 0
 
     def url(self, port: int) -> str:
         """Where this machine reaches what listens there."""
@@ -54,7 +62,7 @@ class UpOptions(msgspec.Struct, frozen=True):
 
     def taken(self, roles: list[str]) -> int | None:
         """The first of the ports that cannot be listened on."""
-        for port in (self.port(role) for role in roles):
+        for port in (self.port(role) for role in (*roles, *([PROXY] if self.tls else []))):
             family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
             with socket.socket(family) as probe:
                 probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -66,11 +74,15 @@ class UpOptions(msgspec.Struct, frozen=True):
 
 
 class Standing(msgspec.Struct, frozen=True):
-    """The mocks as they stand: address and process of each role, and who may speak to them."""
+    """The mocks as they stand: address and process of each role, who may speak to them, the addresses of those
+    instances that speak no HTTP, and the TLS proxy, if any: its address, and that of the instance for each host."""
 
     urls: dict[str, str]
     pids: dict[str, int]
     secrets: wiring.Secrets
+    own_urls: dict[str, str] = {}
+    proxy: str = ""
+    hosts: dict[str, str] = {}
 
 
 def plan_of(target: Target, name: str, file: Path) -> Plan:
@@ -147,9 +159,14 @@ class Up:
             try:
                 await timeline.begin(Phase.PREPARE)
                 pids = await self._start(epoch, timeline)
+                proxy, hosts = "", {}
+                if self.options.tls:
+                    hosts = wiring.tls_routes(self.plan, timeline.mocks, self.options.tls_hosts)
+                    proxy = await start_proxy(children, hosts, state, self.options.port(PROXY))
                 await timeline.begin(Phase.LOAD, l0_t=timeline.clock.t())
                 await timeline.renew()  # before anybody is told that the faults are in force
-                await self._stand(timeline, lambda: ready(Standing(timeline.mocks, pids, self._secrets)))
+                standing = Standing(timeline.mocks, pids, self._secrets, timeline.own_urls, proxy, hosts)
+                await self._stand(timeline, lambda: ready(standing))
                 await self._keep(timeline)
                 await timeline.begin(Phase.HEAL, note="ended by hand")
                 for child in children.running():
@@ -170,8 +187,9 @@ class Up:
             env = {**made.env, wiring.TOKEN_VARIABLE: self.options.token}
             started.append((role, await timeline.children.start(role, argv, env), port_file))
         for role, child, port_file in started:
-            port = int(await wait_for_file(child, port_file, within_s=READY_WITHIN_S))
-            timeline.mocks[role] = self.options.url(port)
+            ports = Ports.read(await wait_for_file(child, port_file, within_s=READY_WITHIN_S))
+            url = timeline.mocks[role] = self.options.url(ports.http)
+            timeline.own_urls |= wiring.own_urls(self.plan, url, ports)
         return {role: child.pid for role, child, _ in started}
 
     async def _stand(self, timeline: Timeline, ready: Callable[[], None]) -> None:

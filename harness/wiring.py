@@ -6,6 +6,7 @@ Secrets are random for each run and go only through the environment; plan.yaml h
 import secrets
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import msgspec
 
@@ -13,7 +14,9 @@ from harness.children import PYTHON
 from ledger.clock import Epoch
 from ledger.rundir import RunDir
 from mocks.identities import fresh
-from mocks.keyring import Keyring
+from mocks.keyring import CA_FILE, Keyring
+from mocks.ports import Ports
+from mocks.tlsproxy import HOSTS
 from mocks.upstreams import Keys
 from plan.dialects import STUB
 from plan.run import Plan
@@ -77,11 +80,42 @@ def mock(
     return Command(argv, {"ORDERJAM_UPSTREAMS": msgspec.json.encode(own).decode(), TOKEN_VARIABLE: ""})
 
 
-def channels(role: str, plan: Plan, keys: Secrets, url: str) -> dict[str, dict[str, str]]:
-    """Address, dialect and identity of every instance of a role, as its merchant is told them; `url` is its mock's."""
+def own_urls(plan: Plan, url: str, ports: Ports) -> dict[str, str]:
+    """The addresses of instances that speak no HTTP, beside their mock's own: rcon://127.0.0.1:41234."""
+    host = url.removeprefix("http://").rpartition(":")[0]
+    return {name: f"{plan.upstreams[name].dialect}://{host}:{port}" for name, port in ports.own.items()}
+
+
+def tls_routes(plan: Plan, urls: Mapping[str, str], named: Mapping[str, str]) -> dict[str, str]:
+    """Who plays which host that clients have built in, by the address of the instance: for each known host the first
+    instance of its dialect, and for each host in `named` the instance it names. `urls`: of the mocks, by role."""
+    names = {host: _first_of(plan, dialect) for host, dialect in HOSTS.items()} | dict(named)
+    return {host: f"{urls[plan.upstreams[name].role]}/{name}" for host, name in names.items() if name is not None}
+
+
+def _first_of(plan: Plan, dialect: str) -> str | None:
+    return next((name for name, upstream in plan.upstreams.items() if upstream.dialect == dialect), None)
+
+
+def tls_proxy(routes: Mapping[str, str], port_file: Path, port: int = 0) -> Command:
+    """The process of the loopback TLS proxy."""
+    argv = [*PYTHON, "mocks.tlsproxy", "--port", str(port), "--port-file", str(port_file)]
+    return Command([*argv, *(f"--route={host}={url}" for host, url in routes.items())], {})
+
+
+def tls_values(proxy_url: str) -> dict[str, str]:
+    """What a target file may fill in where the proxy runs: its address, and the CA that its clients must trust."""
+    return {"tls_proxy": proxy_url, "tls_ca": str(Keyring().folder / CA_FILE)}
+
+
+def channels(
+    role: str, plan: Plan, keys: Secrets, url: str, own: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, dict[str, str]]:
+    """Address, dialect and identity of every instance of a role, as its merchant is told them; `url` is its mock's,
+    `own` those of instances that speak no HTTP."""
     return {
         name: {
-            "url": f"{url}/{name}/",
+            "url": own.get(name, f"{url}/{name}/"),
             "dialect": plan.upstreams[name].dialect,
             "pid": merchant.pid,
             "key": merchant.key,
@@ -92,10 +126,12 @@ def channels(role: str, plan: Plan, keys: Secrets, url: str) -> dict[str, dict[s
     }
 
 
-def shop_values(plan: Plan, keys: Secrets, urls: Mapping[str, str]) -> dict[str, str]:
+def shop_values(
+    plan: Plan, keys: Secrets, urls: Mapping[str, str], own: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, str]:
     """What a target file may fill in when it says how its shop is started, beside what `harness.shop` knows. `urls`: of
-    the mocks, by role."""
-    by_role = {role: channels(role, plan, keys, url) for role, url in urls.items()}
+    the mocks, by role; `own`: of instances that speak no HTTP, by name."""
+    by_role = {role: channels(role, plan, keys, url, own) for role, url in urls.items()}
     flat = {
         f"{role}.{name}.{field}": text
         for role, instances in by_role.items()

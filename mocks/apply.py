@@ -5,6 +5,8 @@ The order of a notice is in notices.py, what is done to fields in mangle.py.
 
 import asyncio
 import copy
+import gzip
+from codecs import BOM_UTF8
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractContextManager
 from functools import partial
@@ -16,22 +18,31 @@ import msgspec
 from faults.decide import Decider, Exchange
 from faults.verdict import (
     NOTHING,
+    UNSURE,
     VALID,
+    AnswerUnknown,
+    BigAnswer,
     Capacity,
+    CountOtherwise,
     Delay,
     Early,
     Effect,
+    Enwrap,
     FailCheck,
     Goods,
     Hang,
     LoseAnswer,
     LoseRequest,
     Moved,
+    OtherFlavour,
     OtherRule,
     Outcome,
     Page,
     Refuse,
+    RefuseRepeat,
+    RejectVersion,
     Reset,
+    Reshape,
     SignAs,
     SlowBody,
     Strike,
@@ -39,6 +50,8 @@ from faults.verdict import (
     Variant,
     Verdict,
     When,
+    Wrap,
+    Wrapping,
 )
 from ledger.clock import SECOND_NS, Clock
 from ledger.events import ACCEPT, REFUSE, Checked, Event, Struck
@@ -164,10 +177,14 @@ class Subject(msgspec.Struct, frozen=True):
 class Call(msgspec.Struct, frozen=True):
     """A request as its dialect read it: whether its signature is right, what to do then, and how it is refused.
 
-    `is_genuine_as` checks the signature by another rule; `tolerated` is the rule by which `is_genuine` was found true
-    where that is not the plain one. `sell` takes the place of `act` where a goods fault strikes;
-    None from it means that nothing could be changed, and `act` is done. `tell_early` sends the notice of what was just
-    done and returns when it was answered. `seal` signs an answer, last, by the rule or in the way of a variant.
+    `is_genuine_as` checks the signature by another rule; `tolerated` names the rule (a Variant, or one of the dialect's
+    own) by which `is_genuine` was found true where that is not the plain one. `sell` takes the place of `act` where a
+    goods fault strikes; None from it means that nothing could be changed, and `act` is done. `tell_early` sends the
+    notice of what was just done and returns when it was answered. `dress` does to an answer what only its dialect can
+    do, and says what it changed. `seal` signs an answer, last, by the rule or in the way of a variant.
+    `version`: what the request says of the version it speaks. `refuse_version`, `unknown`: how the dialect refuses a
+    version, and says that it does not know what became of a request, where it has words for that. `refuse_repeat`: the
+    refusal of what was done before as seen before; None where the request is no repeat.
     """
 
     place: Place
@@ -176,20 +193,27 @@ class Call(msgspec.Struct, frozen=True):
     act: Callable[[], Reply]
     refuse: Callable[[], Reply]
     is_genuine_as: Callable[[Variant], bool] | None = None
-    tolerated: Variant | None = None
+    tolerated: str | None = None
     sell: Callable[[Outcome], Reply | None] | None = None
     tell_early: Callable[[], Awaitable[bool]] | None = None
+    dress: Callable[[Reply, Effect], str] | None = None
     seal: Callable[[Reply, Variant | None], None] | None = None
+    version: str = ""
+    refuse_version: Callable[[], Reply] | None = None
+    unknown: Callable[[], Reply] | None = None
+    refuse_repeat: Callable[[], Reply | None] | None = None
 
 
 class _Case(msgspec.Struct):
-    """One request under a verdict. A fault is journalled once for it, whatever it did."""
+    """One request under a verdict. A fault is journalled once for it, whatever it did. `is_unsigned`: what is answered
+    comes from in front of the dialect."""
 
     call: Call
     exchange: Exchange
     verdict: Verdict
     early: Strike | None
     noted: set[str]
+    is_unsigned: bool = False
 
 
 def first(verdict: Verdict, kind: type[E]) -> tuple[Strike, E] | None:
@@ -225,6 +249,7 @@ class Injector:
         self._append = append
         self._waiting = Waits()
         self._rooms: dict[tuple[str, str], Room] = {}
+        self._repeats: set[tuple[str, str, str]] = set()
 
     # --- what the harness tells ---------------------------------------------------------------------------------
     def begin(self, phase: Phase, l0_t: int | None = None) -> None:
@@ -243,7 +268,7 @@ class Injector:
 
     def forget(self) -> None:
         """Drops what was counted and worked out about single orders."""
-        self.struck_by = {}
+        self.struck_by, self._repeats = {}, set()
         self._decider.forget()
 
     def in_force(self) -> list[str]:
@@ -263,8 +288,8 @@ class Injector:
     def decide(self, exchange: Exchange) -> Verdict:
         return self._decider.verdict(exchange, self.clock.t())
 
-    def exchange(self, place: Place, subject: Subject, attempt: int) -> Exchange:
-        return Exchange(place.hop, place.operation, subject.key, attempt, place.upstream, subject.keyed_by)
+    def exchange(self, place: Place, subject: Subject, attempt: int, version: str = "") -> Exchange:
+        return Exchange(place.hop, place.operation, subject.key, attempt, place.upstream, subject.keyed_by, version)
 
     def struck(self, strike: Strike, exchange: Exchange, o: str | None, changed: str, must: str = "") -> None:
         """Journals that the strike truly changed the exchange, and what a good shop must do with it, if that is
@@ -307,7 +332,8 @@ class Injector:
     # --- putting into effect ------------------------------------------------------------------------------------
     async def answer(self, call: Call) -> Reply | None:
         """What to answer; None where the connection is to be closed without a byte."""
-        exchange = self.exchange(call.place, call.subject, call.place.count(call.subject.key))
+        n = call.place.count(call.subject.key)
+        exchange = self.exchange(call.place, call.subject, n, call.version)
         if call.tolerated is not None:
             self._note_tolerated(call)
         verdict = self.decide(exchange)
@@ -377,10 +403,32 @@ class Injector:
         if page is not None:
             self._note(case, page, "a page in place of the answer")
             return _page(page.effect)
+        if case.is_unsigned:
+            return reply
+        verdict = self._dressed(case, reply)
         if reply.fields is not None:
             reply.fields = copy.deepcopy(reply.fields)  # a dialect may keep what it answers a repeat with
             self.mangle(reply.fields, case.call.place, verdict, partial(self._note, case))
-        return self._sealed(case, reply)
+        return self._wrapped(case, self._sealed(case, reply))
+
+    def _dressed(self, case: _Case, reply: Reply) -> Verdict:
+        """Does what only the dialect can do to its answer; the verdict without what has been done so."""
+        if case.call.dress is None:
+            return case.verdict
+        done = []
+        for strike in case.verdict.all(OtherFlavour, BigAnswer, CountOtherwise, Reshape, Enwrap):
+            if changed := case.call.dress(reply, strike.effect):
+                self._note(case, strike, changed)
+                done.append(strike)
+        return Verdict(tuple(s for s in case.verdict.strikes if s not in done)) if done else case.verdict
+
+    def _wrapped(self, case: _Case, reply: Reply) -> Reply:
+        for strike in case.verdict.all(Wrap):
+            assert isinstance(strike.effect, Wrap)
+            if (new := wrapped(reply, strike.effect.wrapping)) is not reply:
+                self._note(case, strike, f"wrapped: {strike.effect.wrapping}")
+                reply = new
+        return reply
 
     def _acted(self, case: _Case) -> Reply:
         """Checked, then acted upon or refused."""
@@ -392,9 +440,36 @@ class Injector:
             by_rule = call.is_genuine_as(other[1].variant)
             judged = other[0] if by_rule is not is_genuine else None
             is_genuine = by_rule
-        reply = self._sold(case) if is_genuine else call.refuse()
+        reply = self._answered(case) if is_genuine else call.refuse()
         if judged is not None:
             self._note(case, judged, "wrong signature taken" if is_genuine else "right signature refused")
+        return reply
+
+    def _answered(self, case: _Case) -> Reply:
+        """What a genuine request comes to."""
+        call, verdict = case.call, case.verdict
+        if (rejecting := verdict.first(RejectVersion)) and call.refuse_version is not None:
+            self._note(case, rejecting, "version refused, nothing done")
+            return call.refuse_version()
+        if (refused := self._refused_repeat(case)) is not None:
+            return refused
+        reply = self._sold(case)
+        if forgetting := verdict.first(AnswerUnknown):
+            self._note(case, forgetting, "done, answered as unknown")
+            case.is_unsigned = call.unknown is None
+            return call.unknown() if call.unknown is not None else Reply(500, body=b"internal error\n")
+        return reply
+
+    def _refused_repeat(self, case: _Case) -> Reply | None:
+        """The refusal of the first repeat, where a fault wants that."""
+        strike, refuse = case.verdict.first(RefuseRepeat), case.call.refuse_repeat
+        if strike is None or refuse is None:
+            return None
+        once = (strike.fault_id, case.call.place.upstream, case.call.subject.key)
+        if once in self._repeats or (reply := refuse()) is None:
+            return None
+        self._repeats.add(once)
+        self._note(case, strike, "repeat refused as seen before")
         return reply
 
     def _sold(self, case: _Case) -> Reply:
@@ -481,6 +556,22 @@ class Injector:
             self.struck(strike, case.exchange, case.call.subject.o, changed, must)
 
 
+def wrapped(reply: Reply, wrapping: Wrapping) -> Reply:
+    """An answer of JSON in another wrapping; any other as it is."""
+    flat = reply.flat()
+    if flat.body[:1] not in (b"{", b"["):
+        return reply
+    match wrapping:
+        case Wrapping.HTML | Wrapping.PLAIN:
+            kind = HTML if wrapping is Wrapping.HTML else TEXT
+            return reply if flat.kind == kind else msgspec.structs.replace(flat, kind=kind)
+        case Wrapping.BOM:
+            return msgspec.structs.replace(flat, body=BOM_UTF8 + flat.body)
+        case Wrapping.GZIP:
+            zipped = gzip.compress(flat.body, mtime=0)
+            return msgspec.structs.replace(flat, body=zipped, headers={**flat.headers, "Content-Encoding": "gzip"})
+
+
 def oddly_signed(verdict: Verdict) -> tuple[Strike, Variant] | None:
     """How an answer or notice is signed otherwise than by the rule, if it is."""
     strike = verdict.first(SignAs, OtherRule)
@@ -491,7 +582,9 @@ def oddly_signed(verdict: Verdict) -> tuple[Strike, Variant] | None:
 
 
 def must(variant: Variant) -> str:
-    """What a good shop does with an answer or notice that is signed in this way."""
+    """What a good shop does with an answer or notice that is signed in this way; empty where that is not certain."""
+    if variant in UNSURE:
+        return ""
     return ACCEPT if variant in VALID else REFUSE
 
 

@@ -8,6 +8,9 @@ from ledger.states import Code
 from mocks.apply import Append
 from plan.run import REPLAY, SELL_AGAIN
 
+NOBODY = "nobody"
+"""Names that begin so belong to no account."""
+
 
 class GoodsError(Exception):
     """What was asked for cannot be: the reason, in words for our own people."""

@@ -33,6 +33,17 @@ LIFE = timedelta(days=3650)
 LEFT_MIN = timedelta(days=30)
 """A certificate that ends sooner is made anew."""
 CA = "orderjam local CA"
+CA_NAME = x509.Name(
+    [
+        x509.NameAttribute(NameOID.COUNTRY_NAME, "CN"),
+        x509.NameAttribute(NameOID.ORGANIZATION_NAME, "orderjam"),
+        x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, "orderjam"),
+        x509.NameAttribute(NameOID.COMMON_NAME, CA),
+    ]
+)
+"""In full: Alipay's numbers of certificates are made of all four parts of an issuer's name."""
+CA_FILE = "ca.crt"
+"""In the folder of the keys."""
 
 Make = Callable[[], str]
 Check = Callable[[str], bool]
@@ -79,7 +90,8 @@ class Keyring:
 
         def make() -> str:
             issuer = x509.load_pem_x509_certificate(ca_pem.encode()).subject
-            return _certificate(_read(private), subject, hosts, issuer, _read(ca_private))
+            name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject)])
+            return _certificate(_read(private), name, hosts, issuer, _read(ca_private))
 
         pem = self._kept(f"{name}.crt", make, is_good=lambda text: _lasts(text) and _is_by(text, ca_pem))
         return Cert(private, pem, f"{x509.load_pem_x509_certificate(pem.encode()).serial_number:X}")
@@ -90,9 +102,9 @@ class Keyring:
 
         def make() -> str:
             own = _read(private)
-            return _certificate(own, CA, (), x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, CA)]), own, is_ca=True)
+            return _certificate(own, CA_NAME, (), CA_NAME, own, is_ca=True)
 
-        return self._kept("ca.crt", make, is_good=lambda text: _lasts(text) and _holds(text, private))
+        return self._kept(CA_FILE, make, is_good=lambda text: _lasts(text) and _holds(text, private))
 
     def _kept(self, file: str, make: Make, *, is_good: Check | None = None) -> str:
         """The text of a file, made at the first time; made again where it cannot be used any more."""
@@ -130,7 +142,7 @@ def _read(pem: str) -> RSAPrivateKey:
 
 def _certificate(
     key: RSAPrivateKey,
-    subject: str,
+    subject: x509.Name,
     hosts: tuple[str, ...],
     issuer: x509.Name,
     signing: RSAPrivateKey,
@@ -140,19 +152,29 @@ def _certificate(
     now = utc_now().replace(microsecond=0)
     made = (
         x509.CertificateBuilder()
-        .subject_name(x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, subject)]))
+        .subject_name(subject)
         .issuer_name(issuer)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
         .not_valid_before(now - timedelta(days=1))
         .not_valid_after(now + LIFE)
         .add_extension(x509.BasicConstraints(ca=is_ca, path_length=None), critical=True)
+        .add_extension(_usage(is_ca), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(signing.public_key()), critical=False)
     )
     if hosts:
         made = made.add_extension(x509.SubjectAlternativeName([_san(host) for host in hosts]), critical=False)
     return made.sign(signing, SHA256()).public_bytes(Encoding.PEM).decode()
+
+
+def _usage(is_ca: bool) -> x509.KeyUsage:
+    """Strict checkers, that of Python 3.13 among them, take no CA that does not say that it is one to sign."""
+    return x509.KeyUsage(
+        digital_signature=not is_ca, key_encipherment=not is_ca, key_cert_sign=is_ca, crl_sign=is_ca,
+        content_commitment=False, data_encipherment=False, key_agreement=False,
+        encipher_only=False, decipher_only=False,
+    )  # fmt: skip
 
 
 def _san(host: str) -> x509.GeneralName:
@@ -189,5 +211,6 @@ def _is_by(text: str, ca_pem: str) -> bool:
 
 
 def _holds(text: str, private: str) -> bool:
-    """Whether the certificate is one of this very key."""
-    return x509.load_pem_x509_certificate(text.encode()).public_key() == _read(private).public_key()
+    """Whether the certificate is our CA's, and of this very key."""
+    cert = x509.load_pem_x509_certificate(text.encode())
+    return cert.subject == CA_NAME and cert.public_key() == _read(private).public_key()

@@ -21,7 +21,7 @@ import msgspec
 from yarl import URL
 
 from faults.decide import Exchange
-from faults.verdict import NOTHING, Kill, Lose, Repeat, Strike, Together, Variant, Verdict
+from faults.verdict import NOTHING, Kill, Lose, Repeat, Strike, TellAgain, Together, Variant, Verdict
 from ledger.clock import SECOND_NS, Clock
 from ledger.events import DONE, NoticeAnswered, NoticeSent
 from ledger.states import Hop, Operation
@@ -201,6 +201,7 @@ class Notices(Generic[T]):
         self._lines: dict[str, _Line[T]] = {}
         self._climbing: dict[tuple[str, Matter], asyncio.Task[None]] = {}
         self._batches: dict[tuple[str, str], _Batch] = {}
+        self._again: set[asyncio.Task[None]] = set()
         self._turns = asyncio.Semaphore(AT_ONCE)
 
     def serve(self, upstream: str, teller: Teller[T], ladder: Ladder) -> None:
@@ -221,6 +222,32 @@ class Notices(Generic[T]):
         if not is_under_way and self._lines[trade.upstream].teller.compose(trade, matter) is not None:
             self._start(trade, matter, asyncio.Event())
 
+    def given_back(self, trade: T) -> None:
+        """Money of a paid trade was given back. A fault may have the notice of payment sent once more after that."""
+        exchange = self._injector.exchange(self._lines[trade.upstream].places[Operation.NOTICE], trade.subject, 1)
+        if found := first(self._injector.decide(exchange), TellAgain):
+            strike, again = found
+            name = f"notice of {trade.trade_no} again"
+            self._again.add(self._tasks.create_task(self._tell_again(trade, strike, again.after_s), name=name))
+
+    async def _tell_again(self, trade: T, strike: Strike, after_s: float) -> None:
+        try:
+            await self._injector.wait_while_live(self._clock.t() + int(after_s * SECOND_NS))
+            line, fields = self._lines[trade.upstream], None
+            if self._injector.is_live:
+                fields = line.teller.compose(trade, PAID)
+            if fields is None:
+                return
+            trade.notices += 1
+            exchange = self._injector.exchange(line.places[Operation.NOTICE], trade.subject, trade.notices)
+            self._injector.struck(strike, exchange, trade.o, "told of payment again, after it was given back")
+            letter = line.teller.seal(trade, PAID, fields, None)
+            await self._deliver(trade, line, letter, _Attempt(PAID, trade.notices))
+        finally:
+            task = asyncio.current_task()
+            assert task is not None
+            self._again.discard(task)
+
     async def tell(self, trade: T) -> bool:
         """Begins, and returns when the first attempt has ended: whether the shop has answered it."""
         first_ended = asyncio.Event()
@@ -236,7 +263,7 @@ class Notices(Generic[T]):
     def forget(self) -> int:
         """Drops every notice that is due or under way; how many there were."""
         climbing, self._climbing, self._batches = self._climbing, {}, {}
-        for task in climbing.values():
+        for task in (*climbing.values(), *self._again):
             task.cancel()
         return len(climbing)
 

@@ -14,6 +14,7 @@ from ledger.journal import JournalError, Voice
 from ledger.rundir import RunDir, write_atomically
 from mocks.loopback import is_loopback_host
 from mocks.notices import postman, sender
+from mocks.ports import Ports, own_first
 from mocks.server import Server, Unmatcher, flush, serve
 from mocks.tripwire import Tripwire
 from mocks.upstreams import SetupError, Upstreams, read_keys
@@ -36,7 +37,7 @@ def _arguments(role: str) -> argparse.Namespace:
     parser.add_argument("--epoch", required=True, type=Epoch.parse, help="where the run's axis begins: MONOTONIC:WALL")
     parser.add_argument("--host", default="127.0.0.1", help="where to listen (default: %(default)s)")
     parser.add_argument("--port", default=0, type=int, help="0 takes a free one (default)")
-    parser.add_argument("--port-file", type=Path, help="gets the port as soon as connections are accepted")
+    parser.add_argument("--port-file", type=Path, help="gets the ports as soon as connections are accepted")
     parser.add_argument("--writer", default=role, help="name of its journals (default: %(default)s)")
     parser.add_argument("--by-hand", action="store_true", help="PUT /_admin/faults may switch faults while it runs")
     parser.add_argument("--signal-fd", type=int, help="pipe that is told of struck notices that were acknowledged")
@@ -48,10 +49,6 @@ async def _run(kind: type[Upstreams], args: argparse.Namespace, plan: Plan, toke
     clock, stop = RunClock(args.epoch), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-
-    def announce(port: int) -> None:
-        if args.port_file is not None:
-            write_atomically(args.port_file, f"{port}\n".encode())
 
     with Voice(RunDir(args.run).events, args.writer) as voice:
         async with postman() as session, asyncio.TaskGroup() as tasks:
@@ -72,6 +69,12 @@ async def _run(kind: type[Upstreams], args: argparse.Namespace, plan: Plan, toke
                 tasks.create_task(flush(voice, clock), name="flush"),
                 tasks.create_task(mock.lag.watch(clock), name="lag"),
             ]
+            own = await mock.listen(args.host, own_first(args.port))
+
+            def announce(port: int) -> None:
+                if args.port_file is not None:
+                    write_atomically(args.port_file, Ports(port, own).written().encode())
+
             await serve(server, args.host, args.port, announce=announce, until=stop, release=mock.injector.release)
             mock.stop()
             for task in owned:

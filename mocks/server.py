@@ -88,6 +88,12 @@ def read_fields(text: bytes) -> Fields:
 
 
 def _unquoted(text: str) -> str:
+    if "\\" not in text and text.isascii():
+        try:  # many times as fast as urllib, where each escape is one
+            escaped = text.replace("%", "\\x").encode()
+            return escaped.decode("unicode_escape").encode("latin-1").decode("utf-8", "surrogateescape")
+        except UnicodeDecodeError:
+            pass
     return unquote_to_bytes(text.encode("utf-8", "surrogateescape")).decode("utf-8", "surrogateescape")
 
 

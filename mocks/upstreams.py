@@ -35,6 +35,11 @@ class Keys(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     own: dict[str, str] = {}
     told: dict[str, str] = {}
 
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """All that must never reach a journal, a log or a report."""
+        return (self.key, *(text for name, text in self.own.items() if name.endswith(("secret", "private_key"))))
+
     def __repr__(self) -> str:
         return f"Keys({self.pid!r}, ***)"
 
@@ -100,7 +105,7 @@ class Upstreams(ABC):
     ) -> None:
         self.plan, self.clock, self.wall_ns = plan, clock, wall_ns
         self.append, self.send, self.tasks, self.signal = append, send, tasks, signal
-        self.secrets = tuple(k.key for k in keys.values()) + ((token,) if token else ())
+        self.secrets = tuple(secret for k in keys.values() for secret in k.secrets) + ((token,) if token else ())
         decider = Decider(plan)
         self.injector = Injector(decider, clock, append)
         self._evidence = self.injector.evidence = Evidence(append, self.secrets)
@@ -148,6 +153,11 @@ class Upstreams(ABC):
     @abstractmethod
     def _forget(self) -> dict[str, object]:
         """Drops what `_open` made and was filled since; how many there were of each."""
+
+    async def listen(self, host: str, port: int) -> dict[str, int]:
+        """Ports of their own for the instances that speak no HTTP, by name: free ones, or with a port those from there
+        on. OSError where one cannot be had."""
+        return {}
 
     @abstractmethod
     def stop(self) -> None:

@@ -6,6 +6,9 @@ from ledger.states import Hop
 from plan.orders import Wish
 from plan.units import BusinessTime, Share, ShareRange, Window
 
+VERSION = "api_version"
+"""The row of `select` that is of requests, not of orders: what a client says of the version that it speaks."""
+
 
 class Label(msgspec.Struct, frozen=True):
     """A few words in both languages of the report."""
@@ -60,7 +63,16 @@ class FaultPlan(msgspec.Struct, frozen=True):
         """Whether order n of so many planned ones is among those the fault is meant for; its rate apart."""
         if self.orders is not None and wish.n / planned not in self.orders:
             return False
-        return all(getattr(wish, dimension) in legal for dimension, legal in self.select.items())
+        return all(getattr(wish, row) in legal for row, legal in self.select.items() if row != VERSION)
+
+    @property
+    def chooses_orders(self) -> bool:
+        """Whether it is meant for some of the planned orders only; its rate apart."""
+        return self.orders is not None or bool(self.select.keys() - {VERSION})
+
+    def is_for_version(self, version: str) -> bool:
+        """Whether a request that says this of its version is one that the fault is meant for."""
+        return VERSION not in self.select or version in self.select[VERSION]
 
     def is_in_window(self, load_s: float) -> bool:
         return self.window is None or load_s in self.window

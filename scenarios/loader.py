@@ -171,8 +171,8 @@ def resolve(path: Path, target_file: Path, words: Vocabulary, changes: Changes) 
         raise found.error(("compress",), f"{doc.compress:g} is not legal here; legal: {legal}")
     upstreams = _upstreams(found, path.parent, doc.upstreams, words)
     mix = _mix(found, doc, words, upstreams)
-    roles = {name: upstream.role for name, upstream in upstreams.items()}
-    around = Around(roles, mix, float(load.points[-1][0]), words.offers)
+    dialects = {name: upstream.dialect for name, upstream in upstreams.items()}
+    around = Around(dialects, mix, float(load.points[-1][0]), words.offers)
     faults = tuple(reading.read(found, ("faults", i), raw, around) for i, raw in enumerate(doc.faults))
     plan = Plan(
         schema=SCHEMA,

@@ -52,7 +52,8 @@ class Take(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Start(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How the harness starts the shop. Braces are filled in: {python} {data} {profile} {port_file} {port} {admin_token}
     {payment_channels} {supplier_channels} {game_servers} (JSON of the upstreams by name: url, pid, key) and
-    {payment.NAME.url|pid|key}, {supplier.NAME.…}, {game.NAME.…}.
+    {payment.NAME.url|pid|key}, {supplier.NAME.…}, {game.NAME.…}. {tls_proxy} and {tls_ca}: address of the loopback TLS
+    proxy, which runs where a target names it, and the file of the CA that its clients must trust.
 
     {port} is a free one; 0 where {port_file} stands beside it and the shop may choose, until it is started again.
     """
@@ -65,6 +66,10 @@ class Start(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def names(self, name: str) -> bool:
         """Whether command or environment are told this."""
         return any(f"{{{name}}}" in text for text in (*self.command, *self.env.values()))
+
+    @property
+    def wants_tls_proxy(self) -> bool:
+        return self.names("tls_proxy") or self.names("tls_ca")
 
 
 class PlaceAsk(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -1,6 +1,6 @@
 """ver.code_polarity: the code for success is another version's."""
 
-from faults.catalog import OF_AN_ORDER, TO_UPSTREAMS, Cause, Fault, NoParams
+from faults.catalog import OF_AN_ORDER, TO_UPSTREAMS, WITH_FIELDS, Cause, Fault, NoParams
 from faults.verdict import FlipCode
 from plan.faults import Label
 
@@ -9,6 +9,7 @@ FAULT = Fault(
     label=Label("success code of another version", "版本不符：成功码改变"),
     hops=TO_UPSTREAMS,
     operations=OF_AN_ORDER,
+    dialects=WITH_FIELDS,
     params=NoParams,
     effect=lambda p: FlipCode(),
     cause=Cause.VERSION,

@@ -2,9 +2,8 @@
 
 import msgspec
 
-from faults.catalog import NOTICES, OF_AN_ORDER, TO_UPSTREAMS, Cause, Fault
+from faults.catalog import ANY_NOTICE, NOTICES, OF_AN_ORDER, TO_UPSTREAMS, WITH_FIELDS, Cause, Fault
 from faults.verdict import Drop
-from ledger.states import Operation
 from plan.faults import Label
 
 
@@ -23,7 +22,8 @@ FAULT = Fault(
     name="ver.missing_field",
     label=Label("field missing in another version", "版本不符：缺字段"),
     hops=(*TO_UPSTREAMS, *NOTICES),
-    operations=(*OF_AN_ORDER, Operation.NOTICE),
+    operations=(*OF_AN_ORDER, *ANY_NOTICE),
+    dialects=WITH_FIELDS,
     params=Params,
     effect=lambda p: Drop(p.field),
     cause=Cause.VERSION,

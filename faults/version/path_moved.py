@@ -4,15 +4,15 @@ from typing import Literal
 
 import msgspec
 
-from faults.catalog import OF_AN_ORDER, TO_UPSTREAMS, Cause, Fault
+from faults.catalog import OF_AN_ORDER, TO_UPSTREAMS, WITH_FIELDS, Cause, Fault
 from faults.verdict import Moved
 from plan.faults import Label
 
 
 class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`status`: 404, or 301 to a place of the new version (which does not take the old request either)."""
+    """`status`: 404, or 301 or 302 to a place of the new version (which does not take the old request either)."""
 
-    status: Literal[404, 301] = 404
+    status: Literal[404, 301, 302] = 404
 
 
 FAULT = Fault(
@@ -20,9 +20,10 @@ FAULT = Fault(
     label=Label("path of another version", "版本不符：接口路径变更"),
     hops=TO_UPSTREAMS,
     operations=OF_AN_ORDER,
+    dialects=WITH_FIELDS,
     params=Params,
     effect=lambda p: Moved(p.status),
     cause=Cause.VERSION,
     imitates="an upgraded server with new paths: not found, or a redirect that turns a POST into a GET",
-    source="schema mismatch modes of the protocols: 404, 301; acg-faka follows no redirect",
+    source="schema mismatch modes of the protocols: 404, 301, 302; acg-faka follows no redirect",
 )

@@ -2,9 +2,8 @@
 
 import msgspec
 
-from faults.catalog import NOTICES, OF_AN_ORDER, TO_UPSTREAMS, Cause, Fault
+from faults.catalog import ANY_NOTICE, NOTICES, OF_AN_ORDER, TO_UPSTREAMS, WITH_FIELDS, Cause, Fault
 from faults.verdict import Rename
-from ledger.states import Operation
 from plan.faults import Label
 
 
@@ -24,7 +23,8 @@ FAULT = Fault(
     name="ver.renamed",
     label=Label("field renamed by another version", "版本不符：字段改名"),
     hops=(*TO_UPSTREAMS, *NOTICES),
-    operations=(*OF_AN_ORDER, Operation.NOTICE),
+    operations=(*OF_AN_ORDER, *ANY_NOTICE),
+    dialects=WITH_FIELDS,
     params=Params,
     effect=lambda p: Rename(p.field, p.to),
     cause=Cause.VERSION,

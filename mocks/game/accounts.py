@@ -13,14 +13,12 @@ from ledger.clock import SECOND_NS, Clock
 from ledger.events import Credited, GoodsAccepted
 from ledger.states import Code
 from mocks.apply import Append, Subject
-from mocks.goods import GoodsError, GoodsFacts, UnknownProduct, replayed
+from mocks.goods import NOBODY, GoodsError, GoodsFacts, UnknownProduct, replayed
 from mocks.register import Register
 from plan.orders import Mix, is_warm_up, key_of_account, wish
 from plan.run import REPLAY
 
 PROCESSING, SUCCEEDED, FAILED = "processing", "succeeded", "failed"
-NOBODY = "nobody"
-"""Names that begin so belong to no account."""
 
 
 class NoAccount(GoodsError):
@@ -40,8 +38,8 @@ class Ending(StrEnum):
 
 
 class Request(msgspec.Struct, frozen=True, gc=False):
-    """What a shop asks for. `request_no` is its own number, `once` what makes a request a repeat of another;
-    `carried` goes back to the shop untouched."""
+    """What a shop asks for. `request_no` is its own number, `once` what makes a request a repeat of another (empty: a
+    server that knows no repeats); `carried` goes back to the shop untouched."""
 
     upstream: str
     request_no: str
@@ -55,7 +53,8 @@ class Request(msgspec.Struct, frozen=True, gc=False):
 
 
 class TopUp(msgspec.Struct, gc=False):
-    """One accepted top-up. `credit` is the unique number of its credit, once there is one; `reason` why it failed."""
+    """One accepted top-up. `credit` is the unique number of its latest credit, once there is one, `credited` how many
+    there were; `reason` why it failed, `ended_t` when it was credited or failed first."""
 
     trade_no: str
     request: Request
@@ -69,6 +68,8 @@ class TopUp(msgspec.Struct, gc=False):
     reason: Code | None = None
     notices: int = 0
     heard: str = ""
+    credited: int = 0
+    ended_t: int = 0
 
     @property
     def subject(self) -> Subject:
@@ -159,21 +160,29 @@ class Accounts(GoodsFacts):
 
     def known(self, request: Request) -> TopUp | None:
         """The top-up that a repeated key replays, None if the request is to be worked on; Repeated if it is refused."""
-        before = self._by_once.get((request.upstream, request.once))
+        before = self._by_once.get((request.upstream, request.once)) if request.once else None
         return replayed(before, request, number=request.once, on_repeat=self._realms[request.upstream].on_repeat)
 
     # --- what is done -------------------------------------------------------------------------------------------
     def accept(self, request: Request, subject: Subject, ending: Ending = Ending.CREDITED) -> TopUp:
         """Takes the request on; it ends by itself after a while. UnknownProduct, NoAccount, OtherRegion."""
+        top_up = self.take(request, subject, ending)
+        if ending is not Ending.NEVER:
+            due_t = top_up.t + self._realms[request.upstream].takes_ns
+            self._working[top_up.trade_no] = self._tasks.create_task(
+                self._work(top_up, due_t), name=f"top-up {top_up.trade_no}"
+            )
+        return top_up
+
+    def take(self, request: Request, subject: Subject, ending: Ending = Ending.CREDITED) -> TopUp:
+        """Takes the request on, and leaves it to the caller to end it. UnknownProduct, NoAccount, OtherRegion."""
         self.check_request(request)
         t, no, o = self._clock.t(), self.top_ups.next_no(), subject.o or request.request_no
         top_up = TopUp(no, request, subject.key, subject.keyed_by, o, t, ending)
         self._append(GoodsAccepted(t=t, o=o, upstream=request.upstream, request_no=request.request_no))
         self.top_ups.add(top_up)
-        self._by_once[request.upstream, request.once] = top_up
-        if ending is not Ending.NEVER:
-            due_t = t + self._realms[request.upstream].takes_ns
-            self._working[no] = self._tasks.create_task(self._work(top_up, due_t), name=f"top-up {no}")
+        if request.once:
+            self._by_once[request.upstream, request.once] = top_up
         return top_up
 
     async def _work(self, top_up: TopUp, due_t: int) -> None:
@@ -188,18 +197,21 @@ class Accounts(GoodsFacts):
             return False
         if task is not asyncio.current_task():
             task.cancel()
+        assert (top_up.state, top_up.credit) == (PROCESSING, ""), f"{top_up.trade_no} would be credited twice"
         if top_up.ending is Ending.CREDITED:
-            self._credit(top_up)
+            self.credit(top_up)
         else:
-            top_up.state, top_up.reason = FAILED, Code.UPSTREAM_REFUSED
+            top_up.state, top_up.reason, top_up.ended_t = FAILED, Code.UPSTREAM_REFUSED, self._clock.t()
             self.note_refused(top_up.upstream, top_up.request_no, top_up.o, top_up.reason, FAILED)
         return True
 
-    def _credit(self, top_up: TopUp) -> None:
-        assert (top_up.state, top_up.credit) == (PROCESSING, ""), f"{top_up.trade_no} would be credited twice"
-        top_up.state, top_up.credit = SUCCEEDED, f"K{top_up.trade_no}"
-        self._credits[top_up.o] = self.credits_of(top_up.o) + 1
+    def credit(self, top_up: TopUp) -> None:
+        """Credits the account now: once more each time it is called, under another number."""
         t, upstream, no = self._clock.t(), top_up.upstream, top_up.request_no
+        top_up.credited += 1
+        top_up.credit = f"K{top_up.trade_no}" + (f".{top_up.credited}" if top_up.credited > 1 else "")
+        top_up.state, top_up.ended_t = SUCCEEDED, top_up.ended_t or t
+        self._credits[top_up.o] = self.credits_of(top_up.o) + 1
         self._append(Credited(t=t, o=top_up.o, upstream=upstream, credit=top_up.credit, request_no=no))
 
     def stop(self) -> None:

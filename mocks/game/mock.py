@@ -1,49 +1,78 @@
 """The game server mock, put together: every game server of a plan in one process, with its accounts and its /_admin."""
 
+from collections.abc import Callable
+
 from ledger.states import Hop
 from mocks.apply import Fields
 from mocks.game.accounts import Accounts, Realm, TopUp
+from mocks.game.command_queue import CommandQueue
+from mocks.game.desk import Desk, GameServer
+from mocks.game.fazer import Fazer
+from mocks.game.rcon import Rcon
 from mocks.game.topup import TopUpServer
 from mocks.notices import Notices
-from mocks.upstreams import Keys, Upstreams
+from mocks.upstreams import Instance, Keys, Upstreams
 from plan.run import Plan, UpstreamPlan
+
+DIALECTS: dict[str, Callable[[Desk], GameServer]] = {
+    "topup": TopUpServer,
+    "fazer": Fazer,
+    "rcon": Rcon,
+    "command_queue": CommandQueue,
+}
 
 
 class GameMock(Upstreams):
     """All game servers of a process."""
 
     role = "game"
-    dialects = ("topup",)
+    dialects = tuple(DIALECTS)
 
     def _open(self) -> None:
         self.notices: Notices[TopUp] = Notices(
             self.clock, self.append, self.injector, self.send, self.tasks, self.secrets, hop=Hop.GAME_SHOP
         )
-        self._servers: dict[str, TopUpServer] = {}
+        self._servers: dict[str, GameServer] = {}
         self.accounts = Accounts(
             self.plan.seed, self.plan.mix, self.clock, self.append, self.tasks,
             tell=lambda top_up: self._servers[top_up.upstream].tell(top_up),
         )  # fmt: skip
 
-    def _instance(self, name: str, upstream: UpstreamPlan, keys: Keys) -> TopUpServer:
-        self.accounts.open(name, Realm.of(products(self.plan), upstream.takes, upstream.on_repeat))
-        server = self._servers[name] = TopUpServer(
-            name,
-            keys,
+    def _instance(self, name: str, upstream: UpstreamPlan, keys: Keys) -> Instance:
+        sold = products(self.plan)
+        self.accounts.open(name, Realm.of(sold, upstream.takes, upstream.on_repeat))
+        desk = Desk(
+            name=name,
+            keys=keys,
+            plan=self.plan,
+            upstream=upstream,
             clock=self.clock,
             wall_ns=self.wall_ns,
             append=self.append,
             injector=self.injector,
             accounts=self.accounts,
             notices=self.notices,
+            tasks=self.tasks,
+            products=sold,
+            ladder=self.ladder(upstream),
         )
-        self.notices.serve(name, server, self.ladder(upstream))
+        server = self._servers[name] = DIALECTS[upstream.dialect](desk)
         return server
+
+    async def listen(self, host: str, port: int) -> dict[str, int]:
+        ports: dict[str, int] = {}
+        for name, server in self._servers.items():
+            got = await server.listen(host, port + len(ports) if port else 0)
+            if got is not None:
+                ports[name] = got
+        return ports
 
     def _forget(self) -> dict[str, object]:
         return {"notices": self.notices.forget(), "trades": self.accounts.forget()}
 
     def stop(self) -> None:
+        for server in self._servers.values():
+            server.stop()
         self.accounts.stop()
         self.notices.forget()
 
@@ -54,8 +83,8 @@ class GameMock(Upstreams):
 
     @property
     def open_notices(self) -> int:
-        """Notices due or under way, those of top-ups that are still worked on among them."""
-        return self.notices.open + self.accounts.working
+        """Notices due or under way, those of top-ups that are still worked on among them, and commands that wait."""
+        return self.notices.open + self.accounts.working + sum(server.open for server in self._servers.values())
 
     def trades_json(self, wanted: Fields, latest: int) -> list[dict[str, object]]:
         return [self._json(top_up) for top_up in self.accounts.top_ups.matching(wanted, latest)]

@@ -13,32 +13,35 @@ from urllib.parse import unquote
 
 import msgspec
 
-from faults.verdict import Outcome, Variant
-from ledger.clock import SECOND_NS, Clock
+from faults.verdict import Outcome, Shape, Variant
+from ledger.clock import SECOND_NS
 from ledger.events import TradeRefused
 from ledger.states import Code, Hop, Operation
-from mocks.apply import Append, Call, Fields, Injector, Place, Reply, Schema, Signs, Subject
+from mocks.apply import Call, Fields, Place, Reply, Schema, Signs, Subject
 from mocks.game.accounts import (
     FAILED,
     PROCESSING,
     SUCCEEDED,
-    Accounts,
     Ending,
     NoAccount,
     OtherRegion,
     Request,
     TopUp,
 )
+from mocks.game.desk import Desk, GameServer
+from mocks.game.refusal import Refusal
+from mocks.game.signed_json import ODDLY_WRITTEN, SKEWS_S, as_signed, hmac_hex, written
 from mocks.goods import GoodsError, Repeated, UnknownProduct
 from mocks.loopback import is_loopback
 from mocks.mangle import Mangled
-from mocks.notices import Heard, Letter, Matter, Notices
+from mocks.notices import Heard, Letter, Matter
 from mocks.server import Answer, Asked, NoRoute, readable
-from mocks.upstreams import Keys
 from plan.orders import find_key, key_of_account
 
 PARTNER, TIMESTAMP, SIGNATURE, ONCE = "X-Partner", "X-Timestamp", "X-Signature", "Idempotency-Key"
 CLOCK_OFF_S = 300
+VERSION = "v1"
+"""What every request says of its version: its path does."""
 QUANTITY_MAX = 1000
 TEXT_MAX = 256
 REFERENCE_MAX = 64
@@ -46,34 +49,33 @@ REFERENCE_MAX = 64
 VALIDATE, TOP_UPS = "v1/accounts/validate", "v1/topups"
 _STATES: dict[str, object] = {PROCESSING: "pending", SUCCEEDED: "done", FAILED: "error"}
 _CODES: dict[str, object] = {"true": 0, "false": 1}
+_SHAPE, _ENVELOPE = ("data", Shape.FLAT), ("", "result")
 ASKED = Schema(
     pair=("status", "state"), missing="status", state="status", states=_STATES, code="ok", codes=_CODES,
-    identifiers=("reference", "topup_id"),
+    identifiers=("reference", "topup_id"), flaps={"status": (SUCCEEDED, PROCESSING)}, shape=_SHAPE, envelope=_ENVELOPE,
 )  # fmt: skip
 SCHEMAS = {
     Operation.VALIDATE: Schema(
-        pair=("nickname", "name"), missing="region", code="ok", codes=_CODES, identifiers=("account", "region")
+        pair=("nickname", "name"),
+        missing="region",
+        code="ok",
+        codes=_CODES,
+        identifiers=("account", "region"),
+        shape=_SHAPE,
+        envelope=_ENVELOPE,
     ),
     Operation.BUY: ASKED,
     Operation.QUERY: ASKED,
 }
 TOLD = Schema(
     pair=("status", "state"), missing="status", state="status", states=_STATES,
-    identifiers=("reference", "passthrough"),
+    identifiers=("reference", "passthrough"), shape=_SHAPE,
 )  # fmt: skip
 """What another version of such a server would call the same things: the states that fulu and its like answer."""
 
 _REFERENCE = re.compile(r"[A-Za-z0-9._|-]{1,64}", re.ASCII)
 _SECONDS = re.compile(r"[0-9]{1,12}", re.ASCII)
 _ONCE = re.compile(r"[!-~]{1,128}", re.ASCII)
-
-
-class Refusal(Exception):
-    """Why the server refuses: HTTP status, its own code and sentence, and the standard code."""
-
-    def __init__(self, status: int, name: str, words: str, code: Code = Code.UPSTREAM_REFUSED) -> None:
-        super().__init__(words)
-        self.status, self.name, self.words, self.code = status, name, words, code
 
 
 def _bad(words: str) -> Refusal:
@@ -126,55 +128,36 @@ def request_signature(
     method: str, target: str, timestamp: str, body: bytes, key: str, variant: Variant | None = None
 ) -> str:
     """What X-Signature of a request must hold; with a variant: the same, wrong in that way."""
-    digest = hashlib.sha256(_in_charset(body, variant)).hexdigest()
-    return _hmac(f"{method}\n{target}\n{timestamp}\n{digest}".encode("utf-8", "surrogateescape"), key, variant)
+    digest = hashlib.sha256(as_signed(body, variant)).hexdigest()
+    return hmac_hex(f"{method}\n{target}\n{timestamp}\n{digest}".encode("utf-8", "surrogateescape"), key, variant)
 
 
 def notice_signature(timestamp: str, body: bytes, key: str, variant: Variant | None = None) -> str:
     """What X-Signature of a notice must hold; with a variant: the same, wrong in that way."""
-    return _hmac(f"{timestamp}\n".encode() + _in_charset(body, variant), key, variant)
-
-
-def _in_charset(body: bytes, variant: Variant | None) -> bytes:
-    """The body as it is signed. Values are never left out of it, so `empty_kept` is no other rule here."""
-    if variant is not Variant.CHARSET_GBK:
-        return body
-    return body.decode("utf-8", "surrogateescape").encode("gbk", "replace")
-
-
-def _hmac(text: bytes, key: str, variant: Variant | None) -> str:
-    if variant is Variant.WRONG_KEY:
-        key = f"another-key-than-{key}"
-    digest = hmac.new(key.encode(), text, hashlib.sha256).hexdigest()
-    return digest.upper() if variant is Variant.CASE else digest
+    return hmac_hex(f"{timestamp}\n".encode() + as_signed(body, variant), key, variant)
 
 
 # --- the server --------------------------------------------------------------------------------------------------
-VARIANTS = frozenset({Variant.WRONG_KEY, Variant.MISSING, Variant.CHARSET_GBK, Variant.CASE})
+VARIANTS = frozenset(
+    {
+        Variant.WRONG_KEY, Variant.MISSING, Variant.CHARSET_GBK, Variant.CASE, Variant.BODY_RESERIALIZED,
+        Variant.SKEW_6_MIN, Variant.SKEW_11_MIN, Variant.SKEW_1_DAY,
+    }
+)  # fmt: skip
 
 
-class TopUpServer:
+class TopUpServer(GameServer):
     """One instance of the game server, with one partner."""
 
     schema = TOLD
-    signs: ClassVar[Signs] = Signs(requests=VARIANTS, notices=VARIANTS)
+    signs: ClassVar[Signs] = Signs(requests=VARIANTS, notices=VARIANTS | ODDLY_WRITTEN | {Variant.SKEW_4_MIN})
 
-    def __init__(
-        self,
-        name: str,
-        keys: Keys,
-        *,
-        clock: Clock,
-        wall_ns: int,
-        append: Append,
-        injector: Injector,
-        accounts: Accounts,
-        notices: Notices[TopUp],
-    ) -> None:
-        self.name, self._keys = name, keys
-        self._clock, self._wall_ns, self._append, self._injector = clock, wall_ns, append, injector
-        self._accounts, self._notices = accounts, notices
-        self._places = {op: Place(Hop.SHOP_GAME, op, name, schema) for op, schema in SCHEMAS.items()}
+    def __init__(self, desk: Desk) -> None:
+        self.name, self._keys = desk.name, desk.keys
+        self._clock, self._wall_ns, self._append, self._injector = desk.clock, desk.wall_ns, desk.append, desk.injector
+        self._accounts, self._notices = desk.accounts, desk.notices
+        self._notices.serve(self.name, self, desk.ladder)
+        self._places = {op: Place(Hop.SHOP_GAME, op, self.name, schema) for op, schema in SCHEMAS.items()}
 
     def routes(self) -> list[str]:
         return [f"/{self.name}/{path}" for path in (VALIDATE, TOP_UPS, f"{TOP_UPS}/REFERENCE")]
@@ -208,6 +191,9 @@ class TopUpServer:
             is_genuine_as=partial(self._is_signed, asked),
             sell=partial(self._sell, case) if is_buy else None,
             tell_early=partial(self._tell_early, case) if is_buy else None,
+            version=VERSION,
+            unknown=_unknown,
+            refuse_repeat=partial(self._refuse_repeat, case) if is_buy else None,
         )
         return await self._injector.answer(call)
 
@@ -239,7 +225,8 @@ class TopUpServer:
         timestamp = headers.get(TIMESTAMP, "")
         if variant is Variant.MISSING or headers.get(PARTNER) != self._keys.pid or not _SECONDS.fullmatch(timestamp):
             return False
-        if abs(int(timestamp) - self._wall_s()) > CLOCK_OFF_S:
+        wall_s = self._wall_s() - SKEWS_S.get(variant, 0)
+        if abs(int(timestamp) - wall_s) > CLOCK_OFF_S:
             return False
         target = f"{asked.path}?{asked.query}" if asked.query else asked.path
         own = request_signature(asked.method, target, timestamp, asked.body, self._keys.key, variant)
@@ -289,6 +276,14 @@ class TopUpServer:
         if ending is None:
             return self._refuse(case, Refusal(*REFUSED[outcome]))
         return self._accept(case, request, ending)
+
+    def _refuse_repeat(self, case: Case) -> Reply | None:
+        """The refusal of a request that was answered before; None where it was not."""
+        try:
+            known = self._accounts.known(self._read_request(case))
+        except (Refusal, GoodsError):
+            return None
+        return self._refuse(case, _DUPLICATE) if known is not None else None
 
     def _accept(self, case: Case, request: Request, ending: Ending) -> Reply:
         case.accepted = self._accounts.accept(request, case.subject, ending)
@@ -346,7 +341,8 @@ class TopUpServer:
         }
 
     def seal(self, top_up: TopUp, matter: Matter, fields: Mangled, variant: Variant | None) -> Letter:
-        body, timestamp = msgspec.json.encode(fields), str(self._wall_s())
+        skew_s = SKEWS_S.get(variant, 0)
+        body, timestamp = written(fields, variant), str(self._wall_s() - skew_s)
         headers = {"Content-Type": "application/json", PARTNER: self._keys.pid, TIMESTAMP: timestamp}
         if variant is not Variant.MISSING:
             headers[SIGNATURE] = notice_signature(timestamp, body, self._keys.key, variant)
@@ -357,7 +353,13 @@ class TopUpServer:
 
 
 _BAD_SIGNATURE = Refusal(401, "BAD_SIGNATURE", "signature, partner or timestamp is wrong", Code.UPSTREAM_BAD_SIGNATURE)
+_DUPLICATE = Refusal(409, "DUPLICATE", "this Idempotency-Key was seen before")
 _ENDINGS = {Outcome.ACCEPT_THEN_FAIL: Ending.FAILED, Outcome.STAYS_PROCESSING: Ending.NEVER}
+
+
+def _unknown() -> Reply:
+    words = {"code": "RESULT_UNKNOWN", "message": "ask again for what became of it"}
+    return Reply(500, {"ok": False, "error": words})
 
 
 def _about(operation: Operation) -> Subject:
@@ -410,5 +412,5 @@ def _refusal_of(error: GoodsError) -> Refusal:
         case UnknownProduct():
             return Refusal(422, "UNKNOWN_PRODUCT", "no such product is sold here", Code.GOODS_UNKNOWN)
         case Repeated():
-            return Refusal(409, "DUPLICATE", "this Idempotency-Key was seen before")
+            return _DUPLICATE
     raise AssertionError(error)

@@ -43,16 +43,19 @@ _WAYS = {
 
 Back = Callable[[Trade], str]
 """Where the shop wants its buyer after paying, with all that the dialect puts into that address; empty for nowhere."""
+Paid = Callable[[Trade], None]
+"""What a dialect does beside the notice once the money is taken."""
 
 
 class Cashier:
     """The cashier of one upstream."""
 
-    def __init__(self, desk: Desk, *, back: Back) -> None:
+    def __init__(self, desk: Desk, *, back: Back, paid: Paid = lambda _: None) -> None:
         self._upstream = upstream = desk.name
         self._clock, self._append, self._injector = desk.clock, desk.append, desk.injector
         self._trades, self._notices, self._back = desk.trades, desk.notices, back
         self._disputes, self._wall_s = desk.disputes, desk.wall_s
+        self._paid = paid
         self._shows = Place(Hop.BUYER_PAYMENT, Operation.CASHIER, upstream)
         self._pays = Place(Hop.BUYER_PAYMENT, Operation.PAY, upstream)
         self._complains = Place(Hop.BUYER_PAYMENT, Operation.COMPLAIN, upstream)
@@ -101,6 +104,7 @@ class Cashier:
         try:
             if self._trades.capture(trade):
                 self._notices.begin(trade)
+                self._paid(trade)
         except IsClosed:
             return self._refused(asked, trade, trade.o, lang, 409, CLOSED)
         if JSON.partition(";")[0] in asked.accept:

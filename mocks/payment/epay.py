@@ -9,16 +9,16 @@ from functools import partial
 from typing import ClassVar
 from urllib.parse import quote
 
-from faults.verdict import Variant
+from faults.verdict import Shape, Variant
 from ledger.events import Unmatched
 from ledger.money import Fen, MoneyError, parse_yuan, yuan
 from ledger.states import Code, Operation
 from mocks.apply import Call, Fields, Place, Reply, Schema, Signs
 from mocks.payment.desk import Desk
-from mocks.payment.epay_family import Family, Needs, Refusal, jump, page_refusal, source
+from mocks.payment.epay_family import PAID, WAITING, Family, Needs, Refusal, jump, page_refusal, source
 from mocks.payment.epay_signing import is_signature, signature
 from mocks.payment.trades import AmountDiffers, NotPaid, TooMuch, Trade
-from mocks.server import Answer, Asked, NoRoute
+from mocks.server import Answer, Asked, NoRoute, readable
 
 FILES = ("submit.php", "mapi.php", "api.php", "cashier.php")
 ACTS = ("order", "query", "orders", "settle", "refund")
@@ -31,12 +31,16 @@ PENDING_PAID = {"created": 1, "captured": 2, "refunded": 3, "closed": 4}
 """The numbers of another gateway's `status`, by the state of a trade (option `status: pending_paid`)."""
 
 _CODES: dict[str, object] = {"1": 0, "-1": 1}
-CREATED = Schema(pair=ANSWER_PAIR, missing="payurl", code="code", codes=_CODES)
+_SHAPE, _ENVELOPE = ("data", Shape.FLAT), ("", "response")
+CREATED = Schema(
+    pair=ANSWER_PAIR, missing="payurl", code="code", codes=_CODES, shape=_SHAPE, envelope=_ENVELOPE
+)  # fmt: skip
 QUERIED = Schema(
     pair=ANSWER_PAIR, missing="status", state="status", states={"0": 1, "1": 2, "2": 3}, no_state="9",
-    code="code", codes=_CODES, money=("money",), identifiers=("param",),
+    code="code", codes=_CODES, money=("money",), identifiers=("param",), dates=("addtime", "endtime"),
+    flaps={"status": ("1", 0), "trade_status": (PAID, WAITING)}, shape=_SHAPE, envelope=_ENVELOPE,
 )  # fmt: skip
-ANSWERED = Schema(missing="code", code="code", codes=_CODES, money=("money",))
+ANSWERED = Schema(missing="code", code="code", codes=_CODES, money=("money",), shape=_SHAPE, envelope=_ENVELOPE)
 """What other gateways and versions call the same things. Sources: docs/protocols/epay.md, What other gateways do
 differently; V2 of the protocol says 0 for done and 1 for a refusal."""
 
@@ -46,12 +50,12 @@ BAD_SIGNATURE = "签名校验失败，请返回重试！"
 OF_BOTH = frozenset(
     {
         Variant.WRONG_KEY, Variant.MISSING, Variant.CHARSET_GBK, Variant.EMPTY_KEPT, Variant.CASE, Variant.UNSORTED,
-        Variant.URLENCODED, Variant.DOUBLE_ENCODED, Variant.PLUS_SPACE, Variant.TYPE_CONFUSION, Variant.KEY_TAIL,
+        Variant.URLENCODED, Variant.PLUS_SPACE, Variant.TYPE_CONFUSION, Variant.KEY_TAIL,
         Variant.NUMBER_FORMAT,
     }
 )  # fmt: skip
 REQUESTS = OF_BOTH | {Variant.SORT_LOCALE, Variant.MERGED_SOURCES}
-NOTICES = OF_BOTH | {Variant.FIELD_ORDER, Variant.EXTRA_FIELD}
+NOTICES = OF_BOTH | {Variant.DOUBLE_ENCODED, Variant.FIELD_ORDER, Variant.EXTRA_FIELD}
 """A notice has no name with a capital letter, so that another order of letters could not differ."""
 
 Style = Callable[[Refusal], Reply]
@@ -144,7 +148,15 @@ class Epay(Family):
             return self._is_signed(_all(asked) if variant is Variant.MERGED_SOURCES else fields, variant)
 
         refuse = partial(self._refuse_signature, place.operation, fields, subject.o, style)
-        return await self._injector.answer(Call(place, subject, by_rule(), act, refuse, is_genuine_as=by_rule))
+
+        def refuse_repeat() -> Reply | None:
+            return self._refused_repeat(fields, place.operation, subject, style)
+
+        call = Call(
+            place, subject, by_rule(), act, refuse,
+            is_genuine_as=by_rule, version=_version(fields), refuse_repeat=refuse_repeat,
+        )  # fmt: skip
+        return await self._injector.answer(call)
 
     def _made_json(self, asked: Asked, trade: Trade) -> Reply:
         """One of payurl, qrcode and urlscheme, by the buyer's device where the instance heeds that."""
@@ -201,7 +213,8 @@ class Epay(Family):
             read = _all(asked) if variant is Variant.MERGED_SOURCES else fields
             return missing is None and self._is_let_in(read, variant)
 
-        return await self._injector.answer(Call(place, subject, by_rule(), do, refuse, is_genuine_as=by_rule))
+        call = Call(place, subject, by_rule(), do, refuse, is_genuine_as=by_rule, version=_version(fields))
+        return await self._injector.answer(call)
 
     def _is_let_in(self, fields: Fields, variant: Variant | None) -> bool:
         """By the key in clear, as the protocol has it, or by a signature, as some clients do. No other rule of signing
@@ -266,6 +279,11 @@ _SCHEMES = {
 def _all(asked: Asked) -> Fields:
     """Query and body taken together, as a server that merges them reads."""
     return asked.query_fields() | asked.body_fields()
+
+
+def _version(fields: Fields) -> str:
+    """What a request says of its version: the algorithm it signs by, which V1 and V2 differ in."""
+    return readable(fields.get("sign_type", ""))[:16].upper() or "MD5"
 
 
 def _missing(fields: Fields, act: str) -> Refusal | None:

@@ -5,6 +5,7 @@ from typing import ClassVar, Protocol
 
 from mocks.apply import Fields, Signs
 from mocks.notices import Notices, Teller
+from mocks.payment.alipay import Alipay
 from mocks.payment.desk import Desk
 from mocks.payment.disputes import Disputes
 from mocks.payment.epay import Epay
@@ -12,6 +13,7 @@ from mocks.payment.epay_v2 import EpayV2
 from mocks.payment.expiry import Expiry
 from mocks.payment.trades import Trade, Trades
 from mocks.payment.vmq import Vmq
+from mocks.payment.wechat import WeChat
 from mocks.upstreams import Instance, Keys, Upstreams
 from plan.run import UpstreamPlan
 
@@ -22,7 +24,13 @@ class Channel(Instance, Teller[Trade], Protocol):
     signs: ClassVar[Signs]
 
 
-DIALECTS: dict[str, Callable[[Desk], Channel]] = {"epay": Epay, "epay_v2": EpayV2, "vmq": Vmq}
+DIALECTS: dict[str, Callable[[Desk], Channel]] = {
+    "epay": Epay,
+    "epay_v2": EpayV2,
+    "vmq": Vmq,
+    "alipay": Alipay,
+    "wechat": WeChat,
+}
 
 
 class PaymentMock(Upstreams):
@@ -36,6 +44,7 @@ class PaymentMock(Upstreams):
         self.notices: Notices[Trade] = Notices(
             self.clock, self.append, self.injector, self.send, self.tasks, self.secrets, signal=self.signal
         )
+        self.trades.on_refund = self.notices.given_back
         self.expiry = Expiry(self.clock, self.trades, self.notices, self.tasks)
         self.disputes = Disputes(self.plan, self.clock, self.trades, self.notices, self.tasks)
 

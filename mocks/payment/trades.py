@@ -157,6 +157,8 @@ class Trades:
         self._clock, self._append = clock, append
         self.on_dispute_ended: Callable[[Trade], None] = lambda trade: None
         """Called when a complaint has ended, however it did."""
+        self.on_refund: Callable[[Trade], None] = lambda trade: None
+        """Called when money was given back, by whoever's wish."""
         self._stamp = utc_now().strftime("%Y%m%d%H%M%S")
         self._count = 0  # goes on after `forget`: a number is never given twice
         self._by_no: dict[str, Trade] = {}
@@ -278,6 +280,7 @@ class Trades:
             t=refund.t, o=trade.o, upstream=order.upstream, trade_no=trade.trade_no, amount_fen=refund.amount_fen
         )
         self._append(event)
+        self.on_refund(trade)
         return refund
 
     def complain(self, trade: Trade, words: str) -> Dispute:

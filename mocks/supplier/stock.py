@@ -8,7 +8,7 @@ from hashlib import blake2b
 import msgspec
 
 from ledger.clock import Clock
-from ledger.events import GoodsAccepted, GoodsSold, goods_hash
+from ledger.events import Credited, GoodsAccepted, GoodsSold, goods_hash
 from ledger.money import Fen
 from ledger.states import Code
 from mocks.apply import Append, Subject
@@ -18,10 +18,21 @@ from plan.run import REPLAY
 
 ENDLESS = 999_999
 """What is said to be left of a product whose stock the plan does not set."""
+OFFERED = 100
+"""So many cards of a product can be chosen from at a time."""
 CREDIT_FEN = 10_000_000
 """What a shop has at a supplier before it buys anything; the balance never refuses, only the fault does."""
 
 DELIVERED, PROCESSING, FAILED = "delivered", "processing", "failed"
+
+
+_CARD, _BETWEEN = "卡号 ", " 卡密 "
+
+
+def card_parts(card: str) -> tuple[str, str]:
+    """Number and password of a card's text; a part that was cut off is empty."""
+    number, _, password = card.removeprefix(_CARD).partition(_BETWEEN)
+    return number, password
 
 
 class SoldOut(GoodsError):
@@ -29,16 +40,22 @@ class SoldOut(GoodsError):
 
 
 class Request(msgspec.Struct, frozen=True, gc=False):
-    """What a shop asks for, under its own number."""
+    """What a shop asks for, under its own number: cards, or that the supplier itself tops up an `account`. `way`: by
+    which of its dialect's calls, where there are several; `pick`: the number of the card that was chosen, 0 for any."""
 
     upstream: str
     request_no: str
     product: str
     quantity: int
+    account: str = ""
+    way: str = ""
+    pick: int = 0
 
 
 class Purchase(msgspec.Struct, gc=False):
-    """What became of a request. `cards` is what the shop is given, `sold` how many cards were truly sold for it."""
+    """What became of a request. `cards` is what the shop is given, `sold` how many cards were truly sold for it;
+    `receipt` is the unique number of a top-up, once it was done. `held`: so many are taken from the shelf for it.
+    `reason`: why it failed; `ended_t`: when it came to an end, if not at once."""
 
     trade_no: str
     request: Request
@@ -50,6 +67,12 @@ class Purchase(msgspec.Struct, gc=False):
     state: str
     cards: tuple[str, ...] = ()
     sold: int = 0
+    receipt: str = ""
+    held: int = 0
+    reason: Code | None = None
+    ended_t: int = 0
+    notices: int = 0
+    heard: str = ""
 
     @property
     def subject(self) -> Subject:
@@ -63,15 +86,20 @@ class Purchase(msgspec.Struct, gc=False):
     def request_no(self) -> str:
         return self.request.request_no
 
+    @property
+    def product(self) -> str:
+        return self.request.product
+
 
 class Shelf(msgspec.Struct):
-    """What one upstream sells, at which prices, how much of it is left (what is not named never ends), and what was
-    spent there so far."""
+    """What one upstream sells: cards at `prices`, and what it tops up itself at those of `top_ups`; how much of it is
+    left (what is not named never ends), and what was spent there so far."""
 
     prices: dict[str, Fen]
     left: dict[str, int]
     on_repeat: str = REPLAY
     spent_fen: Fen = Fen(0)
+    top_ups: dict[str, Fen] = {}
 
 
 class Stock(GoodsFacts):
@@ -83,6 +111,7 @@ class Stock(GoodsFacts):
         self._shelves: dict[str, Shelf] = {}
         self._filled: dict[str, dict[str, int]] = {}
         self._made: dict[str, int] = {}  # goes on after `forget`: a card is never sold twice
+        self._picked: dict[str, set[int]] = {}  # those sold out of turn, beyond the last that was made
         self.purchases: Register[Purchase] = Register()
 
     def fill(self, upstream: str, shelf: Shelf) -> None:
@@ -93,17 +122,36 @@ class Stock(GoodsFacts):
     def products(self, upstream: str) -> list[str]:
         return list(self._shelves[upstream].prices)
 
-    def price_fen(self, upstream: str, product: str) -> Fen:
-        """What one costs; UnknownProduct."""
-        price = self._shelves[upstream].prices.get(product)
+    def all_goods(self, upstream: str) -> list[str]:
+        """Everything that the upstream sells, sorted."""
+        shelf = self._shelves[upstream]
+        return sorted({*shelf.prices, *shelf.top_ups})
+
+    def is_card(self, upstream: str, product: str) -> bool:
+        return product in self._shelves[upstream].prices
+
+    def price_fen(self, upstream: str, product: str, *, is_top_up: bool = False) -> Fen:
+        """What one costs, as cards or as a top-up; UnknownProduct."""
+        shelf = self._shelves[upstream]
+        price = (shelf.top_ups if is_top_up else shelf.prices).get(product)
         if price is None:
             raise UnknownProduct(f"{upstream} sells no {product!r}")
         return price
 
-    def left(self, upstream: str, product: str) -> int:
+    def left(self, upstream: str, product: str, *, is_top_up: bool = False) -> int:
         """How many can be bought; UnknownProduct."""
-        self.price_fen(upstream, product)
+        self.price_fen(upstream, product, is_top_up=is_top_up)
         return self._shelves[upstream].left.get(product, ENDLESS)
+
+    def on_offer(self, upstream: str, product: str, most: int) -> list[int]:
+        """The numbers of the next cards, at most so many: those that a buyer may choose from; UnknownProduct."""
+        picked, n = self._picked.get(product, ()), self._made.get(product, 0)
+        found: list[int] = []
+        while len(found) < min(most, self.left(upstream, product)):
+            n += 1
+            if n not in picked:
+                found.append(n)
+        return found
 
     def balance_fen(self, upstream: str) -> Fen:
         return Fen(CREDIT_FEN - self._shelves[upstream].spent_fen)
@@ -127,8 +175,7 @@ class Stock(GoodsFacts):
         UnknownProduct, SoldOut."""
         self.check(request)
         purchase = self._begin(request, subject, DELIVERED)
-        cards = tuple(self._sell_card(purchase) for _ in range(max(1, request.quantity - 1)))
-        purchase.cards = cards if request.quantity > 1 else (cards[0][: len(cards[0]) // 2],)
+        purchase.cards = self._part_of_cards(purchase)
         return purchase
 
     def sell_nothing(self, request: Request, subject: Subject) -> Purchase:
@@ -144,10 +191,39 @@ class Stock(GoodsFacts):
         self._append(GoodsAccepted(t=t, o=purchase.o, upstream=upstream, request_no=no))
         return purchase
 
+    def take_on(self, request: Request, subject: Subject) -> Purchase:
+        """Takes the request on and sets aside what it asks for, to be delivered later; UnknownProduct, SoldOut."""
+        purchase = self.accept(request, subject)
+        left = self._shelves[request.upstream].left
+        if request.product in left:
+            left[request.product] -= request.quantity
+            purchase.held = request.quantity
+        return purchase
+
+    def deliver(self, purchase: Purchase) -> None:
+        """Ends a purchase that was taken on: its cards are sold, or its top-up is done."""
+        self._end(purchase, DELIVERED)
+        if purchase.request.account:
+            self._credit(purchase)
+        else:
+            purchase.cards = tuple(self._sell_card(purchase) for _ in range(purchase.request.quantity))
+
+    def deliver_partly(self, purchase: Purchase) -> None:
+        """Ends a purchase of cards that was taken on, as `sell_partly` does."""
+        self._end(purchase, DELIVERED)
+        purchase.cards = self._part_of_cards(purchase)
+        self._put_back(purchase)
+
+    def deliver_nothing(self, purchase: Purchase) -> None:
+        """Ends a purchase that was taken on as delivered, without any goods."""
+        self._end(purchase, DELIVERED)
+        self._put_back(purchase)
+
     def fail(self, purchase: Purchase, code: Code, words: str) -> None:
         """Ends a purchase that was accepted without goods."""
-        assert purchase.state == PROCESSING, purchase.state
-        purchase.state = FAILED
+        self._end(purchase, FAILED)
+        purchase.reason = code
+        self._put_back(purchase)
         self.note_refused(purchase.upstream, purchase.request_no, purchase.o, code, words)
 
     def forget(self) -> int:
@@ -157,9 +233,11 @@ class Stock(GoodsFacts):
         return self.purchases.forget()
 
     def check(self, request: Request) -> None:
-        """Whether so many can be bought; UnknownProduct, SoldOut."""
-        if (left := self.left(request.upstream, request.product)) < request.quantity:
+        """Whether so many can be bought, and the card that was chosen; UnknownProduct, SoldOut."""
+        if (left := self.left(request.upstream, request.product, is_top_up=bool(request.account))) < request.quantity:
             raise SoldOut(f"{request.upstream}: {left} of {request.product} left, {request.quantity} asked for")
+        if request.pick and request.pick not in self.on_offer(request.upstream, request.product, OFFERED):
+            raise SoldOut(f"{request.upstream}: card {request.pick} of {request.product} is not on offer")
 
     def _begin(self, request: Request, subject: Subject, state: str) -> Purchase:
         purchase = Purchase(
@@ -169,25 +247,66 @@ class Stock(GoodsFacts):
             subject.keyed_by,
             subject.o or request.request_no,
             self._clock.t(),
-            Fen(self.price_fen(request.upstream, request.product) * request.quantity),
+            Fen(self._price_fen(request) * request.quantity),
             state,
         )
         self.purchases.add(purchase)
         return purchase
 
+    def _price_fen(self, request: Request) -> Fen:
+        return self.price_fen(request.upstream, request.product, is_top_up=bool(request.account))
+
+    def _end(self, purchase: Purchase, state: str) -> None:
+        assert purchase.state == PROCESSING, f"{purchase.trade_no} has ended as {purchase.state} already"
+        purchase.state, purchase.ended_t = state, self._clock.t()
+
+    def _put_back(self, purchase: Purchase) -> None:
+        """What was set aside for a purchase and not sold is for others again."""
+        if purchase.held:
+            self._shelves[purchase.upstream].left[purchase.request.product] += purchase.held
+            purchase.held = 0
+
+    def _credit(self, purchase: Purchase) -> None:
+        assert not purchase.receipt, f"{purchase.trade_no} would be topped up twice"
+        purchase.receipt, purchase.held = f"R{purchase.trade_no}", 0
+        shelf = self._shelves[purchase.upstream]
+        shelf.spent_fen = Fen(shelf.spent_fen + purchase.amount_fen)
+        t, upstream, no = self._clock.t(), purchase.upstream, purchase.request_no
+        self._append(Credited(t=t, o=purchase.o, upstream=upstream, credit=purchase.receipt, request_no=no))
+
+    def _next_number(self, product: str, pick: int) -> int:
+        """The number of the card to be sold now, which is then no more on offer."""
+        picked = self._picked.setdefault(product, set())
+        if pick:
+            picked.add(pick)
+            return pick
+        n = self._made.get(product, 0) + 1
+        while n in picked:
+            picked.remove(n)
+            n += 1
+        self._made[product] = n
+        return n
+
+    def _part_of_cards(self, purchase: Purchase) -> tuple[str, ...]:
+        wanted = purchase.request.quantity
+        cards = tuple(self._sell_card(purchase) for _ in range(max(1, wanted - 1)))
+        return cards if wanted > 1 else (cards[0][: len(cards[0]) // 2],)
+
     def _sell_card(self, purchase: Purchase) -> str:
         """The text of a card that nobody had before."""
         product, shelf = purchase.request.product, self._shelves[purchase.upstream]
-        n = self._made[product] = self._made.get(product, 0) + 1
+        n = self._next_number(product, purchase.request.pick)
         secret = blake2b(f"{product}\x1f{n}".encode(), digest_size=8, key=self._salt).hexdigest().upper()
-        card = f"卡号 {product}-{n:07d} 卡密 {secret}"
-        if product in shelf.left:
+        card = f"{_CARD}{product}-{n:07d}{_BETWEEN}{secret}"
+        if purchase.held:
+            purchase.held -= 1
+        elif product in shelf.left:
             shelf.left[product] -= 1
         shelf.spent_fen = Fen(shelf.spent_fen + shelf.prices[product])
         purchase.sold += 1
         self._append(
             GoodsSold(
-                t=purchase.t,
+                t=purchase.ended_t or purchase.t,
                 o=purchase.o,
                 upstream=purchase.upstream,
                 goods=goods_hash(card),

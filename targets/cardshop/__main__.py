@@ -13,8 +13,9 @@ from pathlib import Path
 import uvloop
 
 from targets.cardshop import serving
+from targets.cardshop.peers import SettingsError
 from targets.cardshop.profiles import Profile, ProfileError, read_profile
-from targets.cardshop.settings import VARIABLES, Settings, SettingsError, read_settings
+from targets.cardshop.settings import VARIABLES, Settings, read_settings
 from targets.cardshop.workers import Workers, fork_workers
 
 WRONG_USE = 2

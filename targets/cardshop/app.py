@@ -10,7 +10,7 @@ from targets.cardshop import cancelling, crediting
 from targets.cardshop.cancelling import Answer
 from targets.cardshop.database import DATABASE_AWAY
 from targets.cardshop.delivering import LOG
-from targets.cardshop.gateway import GatewayError
+from targets.cardshop.gateway import GatewayError, Notice
 from targets.cardshop.ordering import BadWish, place, read_wish
 from targets.cardshop.pages import LANGUAGES, Pages, View, books_json, order_json, page_json
 from targets.cardshop.products import on_sale
@@ -42,9 +42,9 @@ def build_app(shop: Shop) -> web.Application:
             web.get("/orders/{order_no:[A-Za-z0-9]+}", _order),
             web.post("/orders/{order_no:[A-Za-z0-9]+}/cancel", _cancel),
             web.get("/lookup", _lookup),
-            web.get("/notify/epay/{channel}", _notice),
-            web.post("/notify/epay/{channel}", _notice),
             web.post("/notify/topup/{server}", _topup_notice),
+            web.get("/notify/{dialect}/{channel}", _notice),
+            web.post("/notify/{dialect}/{channel}", _notice),
             web.get("/admin/orders.json", _books),
             web.get("/admin/orders", _admin),
             web.get("/healthz", _health),
@@ -127,16 +127,16 @@ async def _lookup(request: web.Request) -> web.Response:
 
 # --- being told --------------------------------------------------------------------------------------------------
 async def _notice(request: web.Request) -> web.Response:
-    """Epay puts a notice into the query, or into the body, never into both."""
     shop, channel = request.app[SHOP], request.match_info["channel"]
-    if channel not in shop.gateways:
+    gateway = shop.gateways.get(channel)
+    if gateway is None or gateway.channel.dialect != request.match_info["dialect"]:
         return web.Response(status=404, text="fail")
-    is_in_query = "pid" in request.query or request.method == "GET"
-    params = dict(request.query) if is_in_query else await _form(request)
-    reply = await receive(shop, channel, params)
+    body = await request.read()
+    reply = await receive(shop, channel, Notice(request.headers, request.query, await _form(request), body))
     if reply.deliver_after is not None:
         shop.spawn(deliver_behind(shop, *reply.deliver_after))
-    return web.Response(text=reply.text)
+    told = gateway.told(is_taken=reply.is_taken)
+    return web.Response(status=told.status, text=told.text, content_type=told.kind)
 
 
 async def _topup_notice(request: web.Request) -> web.Response:

@@ -13,7 +13,7 @@ from urllib.parse import quote, urlsplit
 
 import aiohttp
 
-from targets.cardshop.settings import Peer
+from targets.cardshop.peers import Peer
 from targets.cardshop.states import Code
 from targets.cardshop.upstreams import Accepted, Answer, Delivered, Nothing, Outcome, Refused, Unknown, Wanted, exchange
 

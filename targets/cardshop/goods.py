@@ -6,7 +6,8 @@ from targets.cardshop.upstreams import Wanted
 
 
 def told_to_channel(contact: str, product: str, region: str) -> str:
-    """Epay's `param`, which comes back in the notice: the contact, and what a careless shop reads from there."""
+    """What goes through the channel and comes back in the notice (Epay's `param`, Alipay's `passback_params`, WeChat's
+    `attach`, 128 characters at most): the contact, and what a careless shop reads from there."""
     return f"{contact};product={product};region={region}"
 
 

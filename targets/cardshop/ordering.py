@@ -5,7 +5,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from targets.cardshop.gateway import GatewayError, Trade
+from targets.cardshop.gateway import GatewayError, Trade, Wanted
 from targets.cardshop.goods import told_to_channel
 from targets.cardshop.products import PRODUCTS, Kind, Product
 from targets.cardshop.shop import Shop
@@ -77,13 +77,15 @@ async def place(shop: Shop, wish: Wish, *, client_ip: str) -> tuple[str, Trade]:
     await shop.store.insert(row, at=now)
     try:
         trade = await shop.gateways[wish.channel].create(
-            order_no=order_no,
-            name=product.zh,
-            fen=product.price_fen,
-            param=told_to_channel(wish.contact, wish.product, wish.region),
-            notify_url=f"{shop.public_url}/notify/epay/{wish.channel}",
-            return_url=f"{shop.public_url}/orders/{order_no}",
-            client_ip=client_ip,
+            Wanted(
+                order_no=order_no,
+                name=product.zh,
+                fen=product.price_fen,
+                told=told_to_channel(wish.contact, wish.product, wish.region),
+                notify_url=shop.notify_url(shop.gateways[wish.channel].channel),
+                return_url=f"{shop.public_url}/orders/{order_no}",
+                client_ip=client_ip,
+            )
         )
     except GatewayError as error:
         error.order_no = order_no

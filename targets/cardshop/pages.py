@@ -10,8 +10,8 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from targets.cardshop.cancelling import may_cancel
 from targets.cardshop.money import yuan
 from targets.cardshop.nodes import next_of, node_of, reason_of, receipt_of
+from targets.cardshop.peers import Peer
 from targets.cardshop.products import PRODUCTS, Product
-from targets.cardshop.settings import Channel
 from targets.cardshop.states import ENDS, PROGRESS, REACHED, UNPAID, WORDS, Known, State
 from targets.cardshop.tables import Order
 
@@ -124,7 +124,7 @@ def books_json(orders: list[Order], *, limit: int) -> dict[str, Any]:
 class Pages:
     """The templates, compiled once."""
 
-    def __init__(self, channels: Mapping[str, Channel]) -> None:
+    def __init__(self, channels: Mapping[str, Peer]) -> None:
         self._channels = channels
         self._templates = Environment(
             loader=PackageLoader("targets.cardshop"),
@@ -169,8 +169,8 @@ class Pages:
         return self._templates.get_template(template).render(lang=lang, say=say, **values)
 
 
-def _method(channel: Channel, lang: str, count: int) -> str:
-    names = _METHODS.get(channel.type)
+def _method(channel: Peer, lang: str, count: int) -> str:
+    names = _METHODS.get(channel.way)
     if names is None:
         return channel.name
     name = names[LANGUAGES.index(lang)]

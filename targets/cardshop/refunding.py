@@ -16,7 +16,7 @@ async def refund(shop: Shop, order: Order) -> bool:
         await _hand_over(shop, order, order.code or Code.REFUSED)
         return True
     try:
-        is_done = await _ask(gateway, order, order.paid_fen)
+        is_done = await _ask(gateway, order, order.paid_fen, shop.notify_url(gateway.channel))
     except GatewayError as error:
         # No answer: it may have been given back. The gateway is asked about the trade before it is told again.
         waiting = replace(order, tries=order.tries + 1)
@@ -31,12 +31,12 @@ async def refund(shop: Shop, order: Order) -> bool:
     return True
 
 
-async def _ask(gateway: Gateway, order: Order, fen: int) -> bool:
+async def _ask(gateway: Gateway, order: Order, fen: int, notify_url: str) -> bool:
     """Whether the money is given back; False where the gateway has refused. GatewayError where nobody can tell."""
     if order.tries and await gateway.is_refunded(order.order_no):
         return True
     try:
-        await gateway.refund(order.order_no, trade_no=order.trade_no, fen=fen)
+        await gateway.refund(order.order_no, trade_no=order.trade_no, fen=fen, notify_url=notify_url)
     except RefundRefused:
         return await gateway.is_refunded(order.order_no)
     return True

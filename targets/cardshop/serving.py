@@ -16,9 +16,9 @@ from aiohttp import web
 
 from targets.cardshop.app import build_app
 from targets.cardshop.database import Database
+from targets.cardshop.epay import Epay
 from targets.cardshop.expiring import keep_expiring
 from targets.cardshop.game import TopUps
-from targets.cardshop.gateway import Gateway
 from targets.cardshop.jobs import Jobs
 from targets.cardshop.lookups import Lookups
 from targets.cardshop.products import CARDS
@@ -148,7 +148,7 @@ def assemble(
         store=store,
         jobs=Jobs(database),
         lookups=Lookups(store),
-        gateways={n: Gateway(peer, session, is_tolerant=is_tolerant) for n, peer in settings.channels.items()},
+        gateways={n: Epay(peer, session, is_tolerant=is_tolerant) for n, peer in settings.channels.items()},
         suppliers={n: SharedStore(peer, session, is_tolerant=is_tolerant) for n, peer in settings.suppliers.items()},
         games={
             n: TopUps(peer, session, is_tolerant=is_tolerant, notify_url=f"{url}/notify/topup/{n}", now=now)

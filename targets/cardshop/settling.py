@@ -1,12 +1,11 @@
 """The gateway says that an order is paid, by a notice or when asked: what follows from it."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import Enum, auto
 
 from targets.cardshop import delivering
 from targets.cardshop.database import DATABASE_AWAY
-from targets.cardshop.gateway import NoticeFault, Payment
+from targets.cardshop.gateway import GatewayError, Notice, NoticeFault, Payment
 from targets.cardshop.profiles import Profile
 from targets.cardshop.shop import Shop
 from targets.cardshop.states import ENDED_UNPAID, REFUND_ODD, UNPAID, Code, State
@@ -26,13 +25,13 @@ class Outcome(Enum):
 
 @dataclass(frozen=True)
 class Reply:
-    """The answer to a notice, and what to deliver once it is on its way."""
+    """Whether a notice is answered as taken, and what to deliver once the answer is on its way."""
 
-    text: str
+    is_taken: bool
     deliver_after: tuple[Order, Payment] | None = None
 
 
-SUCCESS, FAIL = Reply("success"), Reply("fail")
+SUCCESS, FAIL = Reply(True), Reply(False)
 
 
 def judge(order: Order | None, payment: Payment, *, channel: str, profile: Profile) -> Outcome:
@@ -55,12 +54,20 @@ def in_yuan(order: Order | None, payment: Payment, profile: Profile) -> Payment:
     return replace(payment, fen=order.price_fen) if is_in_fen and order is not None else payment
 
 
-async def receive(shop: Shop, channel: str, params: Mapping[str, str]) -> Reply:
+async def receive(shop: Shop, channel: str, notice: Notice) -> Reply:
     """The answer to a notice; raises one of DATABASE_AWAY where the order could not be read or delivered in time."""
-    match shop.gateways[channel].read_notice(params):
+    try:
+        read = await shop.gateways[channel].read_notice(notice)
+    except GatewayError as error:
+        delivering.LOG.warning("notice of %s: not read (%s)", channel, error.code)
+        return FAIL
+    match read:
         case NoticeFault.BAD_SIGNATURE:
-            await shop.store.note(params.get("out_trade_no", ""), Code.BAD_NOTICE_SIGNATURE, at=shop.now())
+            number = notice.query.get("out_trade_no") or notice.form.get("out_trade_no", "")
+            await shop.store.note(number, Code.BAD_NOTICE_SIGNATURE, at=shop.now())
             return FAIL
+        case NoticeFault.NO_PAYMENT:
+            return SUCCESS
         case NoticeFault.WRONG_MERCHANT | NoticeFault.NOT_PAID:
             return FAIL
         case Payment() as payment:
@@ -86,7 +93,7 @@ async def _answer(shop: Shop, channel: str, payment: Payment) -> Reply:
         case Outcome.DELIVER:
             assert order is not None
             if not shop.profile.ack_after_commit:
-                return Reply("success", deliver_after=(order, payment))
+                return Reply(True, deliver_after=(order, payment))
             return SUCCESS if await delivering.deliver(shop, order, payment) else FAIL
 
 

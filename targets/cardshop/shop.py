@@ -9,6 +9,7 @@ from targets.cardshop.game import TopUps
 from targets.cardshop.gateway import Gateway
 from targets.cardshop.jobs import Jobs
 from targets.cardshop.lookups import Lookups
+from targets.cardshop.peers import Peer
 from targets.cardshop.products import PRODUCTS, Kind
 from targets.cardshop.profiles import Profile
 from targets.cardshop.settings import Settings
@@ -46,6 +47,10 @@ class Shop:
         if product in PRODUCTS and PRODUCTS[product].kind is Kind.TOPUP:
             found = self.games
         return found
+
+    def notify_url(self, peer: Peer) -> str:
+        """Where a peer sends its notices."""
+        return f"{self.public_url}/notify/{peer.dialect}/{peer.name}"
 
     @property
     def lease_s(self) -> float:

@@ -10,7 +10,7 @@ from urllib.parse import unquote_plus, urlencode
 
 import aiohttp
 
-from targets.cardshop.settings import Peer
+from targets.cardshop.peers import Peer
 from targets.cardshop.states import Code
 from targets.cardshop.upstreams import Accepted, Answer, Delivered, Nothing, Outcome, Refused, Unknown, Wanted, exchange
 

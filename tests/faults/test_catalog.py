@@ -6,20 +6,28 @@ from typing import Any
 import msgspec
 import pytest
 
-from faults.catalog import FOLDERS, Cause, Fault, catalog
+from faults.catalog import ANY_NOTICE, FOLDERS, NOTICES, Cause, Fault, Part, catalog, is_legal
 from faults.verdict import (
+    AddField,
     AmountOff,
+    AnswerUnknown,
+    BigAnswer,
     Cancel,
     Capacity,
     ChangeState,
     Complain,
+    CountOtherwise,
+    DateForm,
     Delay,
+    Digits,
     DoubleClick,
     Drop,
     Early,
     Effect,
     EnterWrong,
+    Enwrap,
     FailCheck,
+    FlapState,
     FlipCode,
     GiveUp,
     Goods,
@@ -32,29 +40,43 @@ from faults.verdict import (
     LoseRequest,
     Moved,
     NotSubmitted,
+    OtherFlavour,
     OtherRule,
     Outcome,
     Page,
     Pause,
     PayLate,
+    Redate,
     Refuse,
+    RefuseRepeat,
+    RejectVersion,
     Rename,
     Reorder,
     Repeat,
     Reset,
+    Reshape,
     Retype,
+    RewriteMoney,
     ScaleMoney,
+    Shape,
     SignAs,
     SlowBody,
     Strip,
     Stripped,
+    TellAgain,
     Together,
     Truncate,
+    Turned,
+    Unconfirmed,
     Variant,
     WeakNet,
     When,
+    Wrap,
+    Wrapping,
 )
+from ledger.events import ACCEPT, REFUSE
 from ledger.states import Hop, Operation
+from plan.dialects import DIALECTS
 from plan.units import from_text
 
 FAULTS = Path(__file__).parents[2] / "faults"
@@ -64,6 +86,9 @@ LEGAL: list[tuple[str, dict[str, object], Effect]] = [  # drawn effects at a dra
     ("accept_then_fail", {}, Goods(Outcome.ACCEPT_THEN_FAIL)),
     ("amount_off", {}, AmountOff(-1)),
     ("amount_off", {"fen": 1_000_000}, AmountOff(1_000_000)),
+    ("answer_unknown", {}, AnswerUnknown()),
+    ("big_answer", {}, BigAnswer(9000)),
+    ("big_answer", {"bytes": 4097}, BigAnswer(4097)),
     ("business_error", {}, Goods(Outcome.BALANCE)),
     ("cancels", {}, Cancel("before", 5.0)),
     ("cancels", {"when": "after", "after": "2 min"}, Cancel("after", 120.0)),
@@ -76,6 +101,7 @@ LEGAL: list[tuple[str, dict[str, object], Effect]] = [  # drawn effects at a dra
     ("db_slow", {"held": "50 ms", "every": "1 s"}, LockDatabase(0.05, 1.0)),
     ("double_click", {}, DoubleClick(1, 0.15)),
     ("double_click", {"more": 3, "gap": "0 s"}, DoubleClick(3, 0.0)),
+    ("duplicate_refused", {}, RefuseRepeat()),
     ("empty_goods", {}, Goods(Outcome.EMPTY)),
     ("gives_up", {}, GiveUp()),
     ("hang", {}, Hang(60.0)),
@@ -90,6 +116,8 @@ LEGAL: list[tuple[str, dict[str, object], Effect]] = [  # drawn effects at a dra
     ("loss_with_load", {"curve": [["300/min", 0.5]]}, LoseRequest()),
     ("maintenance", {}, Goods(Outcome.MAINTENANCE)),
     ("not_submitted", {}, NotSubmitted()),
+    ("notice_after_refund", {}, TellAgain(1.0)),
+    ("notice_after_refund", {"after": "0 s"}, TellAgain(0.0)),
     ("notice_early", {}, Early()),
     ("notice_late", {"by": "3 s"}, Delay(3.0)),
     ("notice_lost", {}, Lose()),
@@ -99,6 +127,7 @@ LEGAL: list[tuple[str, dict[str, object], Effect]] = [  # drawn effects at a dra
     ("notice_stripped", {"fields": ["param", "name"], "how": "emptied"}, Strip(("param", "name"), Stripped.EMPTIED)),
     ("notice_together", {}, Together(2, 2.0)),
     ("notice_together", {"n": 10, "within": "500 ms"}, Together(10, 0.5)),
+    ("others_goods", {}, Goods(Outcome.OTHERS)),
     ("partial_goods", {}, Goods(Outcome.PARTIAL)),
     ("pays_late", {}, PayLate(900.0)),
     ("pays_late", {"by": "90 s"}, PayLate(90.0)),
@@ -109,6 +138,8 @@ LEGAL: list[tuple[str, dict[str, object], Effect]] = [  # drawn effects at a dra
     ("complains", {}, Complain(86_400.0)),
     ("complains", {"after": "3 min"}, Complain(180.0)),
     ("reorders", {"after": "3 min"}, Reorder(180.0)),
+    ("repeats_command", {}, Unconfirmed()),
+    ("repeats_command", {}, Unconfirmed()),
     ("reset", {}, Reset(When.BEFORE)),
     ("reset", {"when": "after"}, Reset(When.AFTER)),
     ("reset", {"when": "mid_answer"}, Reset(When.MID_ANSWER)),
@@ -116,12 +147,47 @@ LEGAL: list[tuple[str, dict[str, object], Effect]] = [  # drawn effects at a dra
     ("shop_kill", {"restart_after": "0 s", "after_ack": "0 ms..50 ms", "times": 3}, Kill(0.0, 0.025, 3)),
     ("shop_kill", {"after_ack": "20 ms"}, Kill(2.0, 0.02, 1)),
     ("shop_pause", {}, Pause("web")),
+    ("sig.body_reserialized", {}, OtherRule(Variant.BODY_RESERIALIZED)),
     ("sig.case", {}, OtherRule(Variant.CASE)),
+    ("sig.cert_rotated", {}, SignAs(Variant.CERT_ROTATED)),
     ("sig.charset_gbk", {}, OtherRule(Variant.CHARSET_GBK)),
+    ("sig.double_encoded", {}, SignAs(Variant.DOUBLE_ENCODED)),
     ("sig.empty_kept", {}, OtherRule(Variant.EMPTY_KEPT)),
+    ("sig.empty_serial", {}, SignAs(Variant.EMPTY_SERIAL)),
+    ("sig.gcm_bad_tag", {}, SignAs(Variant.GCM_BAD_TAG)),
+    ("sig.json_escaping", {}, OtherRule(Variant.JSON_ESCAPING)),
+    ("sig.key_tail", {}, OtherRule(Variant.KEY_TAIL)),
+    ("sig.merged_sources", {}, OtherRule(Variant.MERGED_SOURCES)),
     ("sig.missing", {}, OtherRule(Variant.MISSING)),
+    ("sig.missing_type_header", {}, SignAs(Variant.MISSING_TYPE_HEADER)),
+    ("sig.number_format", {}, OtherRule(Variant.NUMBER_FORMAT)),
+    ("sig.odd_cert_overlap", {}, SignAs(Variant.CERT_OVERLAP)),
+    ("sig.odd_escaped", {}, SignAs(Variant.ESCAPED)),
+    ("sig.odd_extra_field", {}, SignAs(Variant.EXTRA_FIELD)),
+    ("sig.odd_field_order", {}, SignAs(Variant.FIELD_ORDER)),
+    ("sig.odd_sign_first", {}, SignAs(Variant.SIGN_FIRST)),
+    ("sig.odd_skew", {}, SignAs(Variant.SKEW_4_MIN)),
+    ("sig.odd_spaced", {}, SignAs(Variant.SPACED)),
+    ("sig.partial_cover", {}, SignAs(Variant.PARTIAL_COVER)),
+    ("sig.plus_space", {}, OtherRule(Variant.PLUS_SPACE)),
+    ("sig.probe", {}, SignAs(Variant.PROBE)),
+    ("sig.sort_locale", {}, OtherRule(Variant.SORT_LOCALE)),
+    ("sig.time_zone", {}, OtherRule(Variant.TIME_ZONE)),
+    ("sig.trailing_newline", {}, OtherRule(Variant.TRAILING_NEWLINE)),
+    ("sig.type_confusion", {}, OtherRule(Variant.TYPE_CONFUSION)),
+    ("sig.type_in_string", {}, OtherRule(Variant.TYPE_IN_STRING)),
+    ("sig.unit_skew", {}, OtherRule(Variant.UNIT_SKEW)),
+    ("sig.unknown_serial", {}, SignAs(Variant.UNKNOWN_SERIAL)),
+    ("sig.unsorted", {}, OtherRule(Variant.UNSORTED)),
+    ("sig.urlencoded", {}, OtherRule(Variant.URLENCODED)),
+    ("sig.v3key_changed", {}, SignAs(Variant.V3KEY_CHANGED)),
     ("sig.wrong_key", {}, FailCheck()),
     ("sig.wrong_peer_key", {}, SignAs(Variant.WRONG_KEY)),
+    ("sig.clock_skew", {}, OtherRule(Variant.SKEW_6_MIN)),
+    ("sig.clock_skew", {"by": "11 min"}, OtherRule(Variant.SKEW_11_MIN)),
+    ("sig.clock_skew", {"by": "1 day"}, OtherRule(Variant.SKEW_1_DAY)),
+    ("sig.nonce_replay", {}, Repeat(1, 10.0)),
+    ("sig.nonce_replay", {"after": "2 min"}, Repeat(1, 120.0)),
     ("slow", {"ms": 400}, Delay(0.4)),
     ("slow", {"ms": 0.5}, Delay(0.0005)),
     ("slow", {"ms": 600_000}, Delay(600.0)),
@@ -132,22 +198,43 @@ LEGAL: list[tuple[str, dict[str, object], Effect]] = [  # drawn effects at a dra
     ("slow", {"pareto": {"min": 100, "alpha": 1, "max": 150}}, Delay(0.15)),
     ("slow_body", {"over": "3 s"}, SlowBody(3.0)),
     ("sold_out", {}, Goods(Outcome.SOLD_OUT)),
+    ("state_flaps", {}, FlapState()),
+    ("state_flaps", {"every": 100}, FlapState()),
     ("stays_processing", {}, Goods(Outcome.STAYS_PROCESSING)),
     ("truncate", {}, Truncate(0.5)),
     ("truncate", {"share": "0%"}, Truncate(0.0)),
     ("ver.cents_vs_yuan", {}, ScaleMoney(100.0)),
     ("ver.code_polarity", {}, FlipCode()),
+    ("ver.content_type", {}, Wrap(Wrapping.HTML)),
+    ("ver.content_type", {"kind": "gzip"}, Wrap(Wrapping.GZIP)),
+    ("ver.date_format", {}, Redate(DateForm.EPOCH_MS)),
+    ("ver.date_format", {"form": "rfc3339"}, Redate(DateForm.RFC3339)),
+    ("ver.decimals", {}, RewriteMoney(Digits.FOUR)),
+    ("ver.decimals", {"digits": "exponent"}, RewriteMoney(Digits.EXPONENT)),
+    ("ver.envelope", {}, Enwrap(None)),
+    ("ver.envelope", {"name": "error_response"}, Enwrap("error_response")),
     ("ver.enum_changed", {}, ChangeState(unknown=False)),
     ("ver.enum_unknown", {}, ChangeState(unknown=True)),
+    ("ver.explicit", {}, RejectVersion()),
+    ("ver.extra_field", {}, AddField("ext_info", "v2")),
+    ("ver.extra_field", {"field": "x", "value": "1"}, AddField("x", "1")),
     ("ver.html_instead", {}, Page(200, False)),
     ("ver.html_instead", {"status": 404}, Page(404, False)),
     ("ver.missing_field", {}, Drop(None)),
     ("ver.missing_field", {"field": "data.secret"}, Drop("data.secret")),
     ("ver.num_to_string", {}, Retype()),
+    ("ver.num_to_string", {"turned": "to_text"}, Retype(Turned.TO_TEXT)),
     ("ver.path_moved", {}, Moved(404)),
     ("ver.path_moved", {"status": 301}, Moved(301)),
+    ("ver.rcon_flavour", {}, OtherFlavour()),
+    ("ver.path_moved", {"status": 302}, Moved(302)),
+    ("ver.refund_fee", {}, CountOtherwise()),
     ("ver.renamed", {}, Rename(None, None)),
     ("ver.renamed", {"field": "status", "to": "trade_status"}, Rename("status", "trade_status")),
+    ("ver.shape", {}, Reshape(None, None)),
+    ("ver.shape", {"field": "data"}, Reshape("data", None)),
+    ("ver.shape", {"field": "data", "into": "text"}, Reshape("data", Shape.TEXT)),
+    ("ver.sync_to_async", {}, Goods(Outcome.LATER)),
     ("weak_net", {}, WeakNet("place")),
     ("weak_net", {"operation": "pay"}, WeakNet("pay")),
     ("worker_stop", {}, Pause("worker")),
@@ -158,6 +245,7 @@ LEGAL: list[tuple[str, dict[str, object], Effect]] = [  # drawn effects at a dra
 ]
 REFUSED: dict[str, list[dict[str, object]]] = {
     "amount_off": [{"fen": 0}, {"fen": 0.01}, {"fen": "1"}, {"fen": 1_000_001}, {"fen": -1_000_001}],
+    "big_answer": [{"bytes": 4096}, {"bytes": 65_537}, {"bytes": "9000"}, {"length": 9000}],
     "cancels": [{"when": "later"}, {"after": 5}, {"after": "25 h"}],
     "capacity": [
         {},
@@ -185,6 +273,7 @@ REFUSED: dict[str, list[dict[str, object]]] = {
         {"curve": [["5/s", "10%"], ["5/s", "20%"]]},
         {"curve": [["9/s", "10%"], ["5/s", "20%"]]},
     ],
+    "notice_after_refund": [{"after": 1}, {"after": "11 min"}, {"by": "1 s"}],
     "notice_late": [{}, {"by": 3}, {"by": "soon"}],
     "notice_lost": [{"copies": 1}],
     "notice_repeat": [{"copies": 0}, {"copies": 101}, {"copies": 1.5}, {"copies": "2"}, {"gap": 1}],
@@ -204,8 +293,8 @@ REFUSED: dict[str, list[dict[str, object]]] = {
         {"times": 0},
         {"times": 101},
     ],
-    "sig.wrong_key": [{"key": "x"}],
-    "sig.wrong_peer_key": [{"key": "x"}],
+    "sig.clock_skew": [{"by": "5 min"}, {"by": "6 minutes"}, {"by": 360}, {"by": ""}],
+    "sig.nonce_replay": [{"after": "0 s"}, {"after": "11 min"}, {"after": 10}, {"copies": 2}],
     "slow": [
         {},
         {"ms": 0},
@@ -228,35 +317,82 @@ REFUSED: dict[str, list[dict[str, object]]] = {
         {"pareto": {"min": 100, "alpha": 1, "max": 200, "mode": 1}},
     ],
     "slow_body": [{}, {"over": "0 s"}, {"over": 3}, {"over": "11 min"}],
+    "state_flaps": [{"every": 1}, {"every": 101}, {"every": "2"}],
     "truncate": [{"share": "100%"}, {"share": -0.1}, {"share": "half"}],
+    "ver.content_type": [{"kind": "xml"}, {"kind": ""}, {"status": 200}],
+    "ver.date_format": [{"form": "epoch"}, {"form": 1}],
+    "ver.decimals": [{"digits": "two"}, {"digits": 4}],
+    "ver.envelope": [{"name": ""}, {"name": 1}],
+    "ver.extra_field": [{"field": ""}, {"value": ""}, {"value": 1}],
     "ver.html_instead": [{"status": 199}, {"status": 304}, {"acted": True}],
     "ver.missing_field": [{"field": ""}, {"field": 1}, {"fields": ["a"]}],
-    "ver.path_moved": [{"status": 302}, {"status": 200}, {"status": "404"}],
+    "ver.num_to_string": [{"turned": "round"}, {"direction": "to_text"}],
+    "ver.path_moved": [{"status": 303}, {"status": 200}, {"status": "404"}],
     "ver.renamed": [{"field": "status"}, {"to": "trade_status"}, {"field": 1, "to": "x"}],
+    "ver.shape": [{"field": ""}, {"into": "list"}, {"field": "data", "into": "tree"}],
     "weak_net": [{"operation": "poll"}, {"operation": ""}],
 }
 THAT_HAVE_NOTHING_TO_SET = (
     "accept_then_fail",
+    "answer_unknown",
     "business_error",
+    "duplicate_refused",
     "empty_goods",
     "gives_up",
     "lose_request",
     "maintenance",
     "not_submitted",
     "notice_early",
+    "others_goods",
     "partial_goods",
+    "repeats_command",
     "shop_pause",
+    "sig.body_reserialized",
     "sig.case",
+    "sig.cert_rotated",
     "sig.charset_gbk",
+    "sig.double_encoded",
     "sig.empty_kept",
+    "sig.empty_serial",
+    "sig.gcm_bad_tag",
+    "sig.json_escaping",
+    "sig.key_tail",
+    "sig.merged_sources",
     "sig.missing",
+    "sig.missing_type_header",
+    "sig.number_format",
+    "sig.odd_cert_overlap",
+    "sig.odd_escaped",
+    "sig.odd_extra_field",
+    "sig.odd_field_order",
+    "sig.odd_sign_first",
+    "sig.odd_skew",
+    "sig.odd_spaced",
+    "sig.partial_cover",
+    "sig.plus_space",
+    "sig.probe",
+    "sig.sort_locale",
+    "sig.time_zone",
+    "sig.trailing_newline",
+    "sig.type_confusion",
+    "sig.type_in_string",
+    "sig.unit_skew",
+    "sig.unknown_serial",
+    "sig.unsorted",
+    "sig.urlencoded",
+    "sig.v3key_changed",
+    "sig.wrong_key",
+    "sig.wrong_peer_key",
     "sold_out",
     "stays_processing",
     "ver.cents_vs_yuan",
     "ver.code_polarity",
     "ver.enum_changed",
     "ver.enum_unknown",
-    "ver.num_to_string",
+    "ver.explicit",
+    "ver.rcon_flavour",
+    "ver.refund_fee",
+    "ver.sync_to_async",
     "worker_stop",
     "wrong_account",
     "wrong_denomination",
@@ -340,11 +476,63 @@ def test_a_fault_is_applied_only_where_somebody_of_ours_stands(fault: Fault[Any]
     assert len(set(fault.hops)) == len(fault.hops)
     assert set(fault.hops) <= HOPS_OF[fault.layer]
     assert set(fault.operations) <= set(Operation)
-    notices = {Hop.PAYMENT_SHOP, Hop.SUPPLIER_SHOP, Hop.GAME_SHOP}
-    if set(fault.hops) <= notices:
-        assert fault.operations == (Operation.NOTICE,)
-    if set(fault.operations) == {Operation.NOTICE}:
-        assert set(fault.hops) <= notices
+    if set(fault.hops) <= set(NOTICES):
+        assert Operation.NOTICE in fault.operations
+    if set(fault.operations) <= set(ANY_NOTICE) and fault.operations:
+        assert set(fault.hops) <= set(NOTICES)
+
+
+@pytest.mark.parametrize("fault", catalog().values(), ids=catalog())
+def test_a_fault_of_some_dialects_is_legal_somewhere_in_each(fault: Fault[Any]) -> None:
+    assert set(fault.dialects) <= set(DIALECTS)
+    for dialect in fault.dialects:
+        assert any(is_legal(fault.dialects, dialect, hop) for hop in fault.hops), dialect
+    for hop in fault.hops:
+        assert not fault.dialects or any(is_legal(fault.dialects, dialect, hop) for dialect in fault.dialects), hop
+
+
+@pytest.mark.parametrize("fault", catalog().values(), ids=catalog())
+def test_every_fault_of_a_signature_says_in_which_dialects_it_means_something(fault: Fault[Any]) -> None:
+    if fault.name.startswith("sig."):
+        assert fault.dialects
+
+
+@pytest.mark.parametrize("fault", catalog().values(), ids=catalog())
+def test_twins_name_each_other_and_ask_the_opposite_of_a_shop(fault: Fault[Any]) -> None:
+    assert fault.must in ("", REFUSE, ACCEPT)
+    if fault.name.startswith("sig.odd_"):
+        assert fault.must == ACCEPT
+        assert fault.twin
+    if fault.twin:
+        other = catalog()[fault.twin]
+        assert other.twin == fault.name
+        assert (fault.must == ACCEPT) != (other.must == ACCEPT)
+
+
+@pytest.mark.parametrize(
+    ("dialects", "dialect", "hop", "legal"),
+    [
+        ({}, "epay", Hop.SHOP_PAYMENT, True),
+        ({}, "epay", Hop.PAYMENT_SHOP, True),
+        ({}, "epay", Hop.SHOP_SUPPLIER, False),
+        ({}, "fulu", Hop.SUPPLIER_SHOP, True),
+        ({}, "sharedstore", Hop.SUPPLIER_SHOP, False),
+        ({}, "rcon", Hop.GAME_SHOP, False),
+        ({"epay": Part.REQUESTS}, "epay", Hop.SHOP_PAYMENT, True),
+        ({"epay": Part.REQUESTS}, "epay", Hop.BUYER_PAYMENT, True),
+        ({"epay": Part.REQUESTS}, "epay", Hop.PAYMENT_SHOP, False),
+        ({"epay": Part.REQUESTS}, "alipay", Hop.SHOP_PAYMENT, False),
+        ({"wechat": Part.ALL}, "wechat", Hop.BUYER_PAYMENT, False),
+        ({"wechat": Part.TOLD}, "wechat", Hop.SHOP_PAYMENT, True),
+        ({"alipay": Part.TOLD}, "alipay", Hop.BUYER_PAYMENT, False),
+        ({"wechat": Part.NOTICES}, "wechat", Hop.SHOP_PAYMENT, False),
+        ({"wechat": Part.NOTICES}, "wechat", Hop.PAYMENT_SHOP, True),
+    ],
+)
+def test_a_fault_is_legal_where_its_part_of_the_dialect_is(
+    dialects: dict[str, Part], dialect: str, hop: Hop, legal: bool
+) -> None:
+    assert is_legal(dialects, dialect, hop) is legal
 
 
 @pytest.mark.parametrize("fault", catalog().values(), ids=catalog())
@@ -369,7 +557,7 @@ def test_every_parameter_has_a_unit_and_unknown_ones_are_forbidden(fault: Fault[
         ("shop_kill", {"restart_after": "wire time", "after_ack": "wire time, or from..to", "times": "whole number"}),
         ("pays_late", {"by": "business time"}),
         ("reset", {"when": "before or after or mid_answer"}),
-        ("ver.path_moved", {"status": "404 or 301"}),
+        ("ver.path_moved", {"status": "404 or 301 or 302"}),
         ("html_page", {"status": "whole number", "acted": "yes or no"}),
         ("notice_stripped", {"fields": "list of text", "how": "removed or emptied or renamed"}),
         ("hang", {"lasts": "wire time"}),
@@ -411,6 +599,15 @@ def test_parameters_that_mean_nothing_at_a_hop_are_said_to_be_misplaced(
     found = misplaced(parameters(name, plain), hop)
     assert why in found
     assert bool(found) == bool(why)
+
+
+def test_a_state_flaps_in_every_second_query_unless_told_otherwise() -> None:
+    attempts = catalog()["state_flaps"].attempts
+    assert attempts is not None
+    cases: list[tuple[dict[str, object], list[int]]] = [({}, [2, 4, 6]), ({"every": 3}, [3, 6])]
+    for plain, struck in cases:
+        params = parameters("state_flaps", plain)
+        assert [n for n in range(1, 7) if attempts(params, n)] == struck
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ MIX = Mix(
     region={"cn": Share(1.0)},
     pay_delay=Delay(constant=BusinessTime(8)),
 )
-AROUND = Around({"epay": "payment", "cheap": "payment", "store": "supplier"}, MIX, 60.0)
+AROUND = Around({"epay": "epay", "cheap": "epay_v2", "wx": "wechat", "store": "sharedstore"}, MIX, 60.0)
 SLOW = {"id": "x", "fault": "slow", "at": "shop>payment", "ms": 400}
 
 
@@ -40,6 +40,36 @@ def test_a_fault_is_written_as_it_is_read(raw: dict[str, Any]) -> None:
     fault = read(found, (), raw, AROUND)
     assert written(fault) == raw
     assert read(found, (), written(fault), AROUND) == fault
+
+
+@pytest.mark.parametrize(
+    ("fault", "at", "says"),
+    [
+        ("sig.unsorted", "shop>payment", ""),  # strikes the two that sort, and not WeChat
+        ("sig.unsorted", "shop>payment/cheap", ""),
+        ("sig.unsorted", "payment>shop/epay", ""),
+        ("sig.unsorted", "shop>payment/wx", "sig.unsorted means nothing at shop>payment in wechat, which 'wx' speaks; "
+         "legal: epay, epay_v2, alipay"),
+        ("sig.gcm_bad_tag", "payment>shop/wx", ""),
+        ("sig.gcm_bad_tag", "payment>shop", ""),
+        ("sig.gcm_bad_tag", "payment>shop/epay", "in epay, which 'epay' speaks; legal: wechat"),
+        ("sig.json_escaping", "shop>payment", "in epay, epay_v2, wechat, which the upstreams speak; legal: alipay"),
+        ("sig.json_escaping", "shop>supplier/store", "legal: fulu"),
+        ("sig.wrong_key", "buyer>payment/wx", "legal: epay, epay_v2, vmq, alipay"),
+        ("sig.merged_sources", "payment>shop", "is not legal at payment>shop; legal: shop>payment, buyer>payment"),
+        ("notice_lost", "supplier>shop/store", "notice_lost means nothing at supplier>shop in sharedstore, which "
+         "'store' speaks; legal: fulu"),
+    ],
+)  # fmt: skip
+def test_a_fault_is_refused_where_the_dialect_knows_no_such_thing(fault: str, at: str, says: str) -> None:
+    raw = {"id": "it", "fault": fault, "at": at}
+    if not says:
+        assert read(Document("faults.yaml", raw, {}), (), raw, AROUND).fault == fault
+        return
+    with pytest.raises(DocumentError) as refused:
+        read(Document("faults.yaml", raw, {}), (), raw, AROUND)
+    assert says in str(refused.value)
+    assert "\n" not in str(refused.value)
 
 
 HOUSE = msgspec.structs.replace(AROUND, offers=("kill", "web", "worker", "lock", "queue"))

@@ -18,7 +18,7 @@ def test_every_fault_has_one_row_with_its_parameters(name: str) -> None:
     rows = [row for row in markdown().splitlines() if row.startswith(f"| `{name}` |")]
     assert len(rows) == 1
     assert all(f"`{parameter}`: " in rows[0] for parameter in catalog()[name].units())
-    assert rows[0].replace("\\|", "").count("|") == 7
+    assert rows[0].replace("\\|", "").count("|") == 8
 
 
 def test_a_page_is_rewritten_only_between_its_marks(tmp_path: Path) -> None:

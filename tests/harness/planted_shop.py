@@ -34,6 +34,7 @@ BUGS = {
 CHANNEL = json.loads(os.environ.get("CHANNELS", "{}")).get("epay", {})
 STORE = json.loads(os.environ.get("SUPPLIERS", "{}")).get("store", {})
 TOKEN = os.environ.get("TOKEN", "")
+PROXY = os.environ.get("PROXY")
 
 
 class Orders:
@@ -141,7 +142,9 @@ def routes(orders: Orders, http: aiohttp.ClientSession) -> list[web.RouteDef]:
         return web.json_response({"orders": [row for row in orders.rows.values() if row["bug"] != "orphan"]})
 
     async def ready(_: web.Request) -> web.Response:
-        return web.Response(text="ready")
+        """Not before the TLS proxy has kept it from going outside."""
+        async with http.get("http://outside.example/", proxy=PROXY) as answer:
+            return web.Response(status=200 if answer.status == 403 else 500)
 
     return [
         web.post("/orders", place),

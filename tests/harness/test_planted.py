@@ -40,7 +40,12 @@ TARGET = {
     "start": {
         "command": ["{python}", str(SHOP), "{port_file}"],
         "ready": "/",
-        "env": {"CHANNELS": "{payment_channels}", "SUPPLIERS": "{supplier_channels}", "TOKEN": "{admin_token}"},
+        "env": {
+            "CHANNELS": "{payment_channels}",
+            "SUPPLIERS": "{supplier_channels}",
+            "TOKEN": "{admin_token}",
+            "PROXY": "{tls_proxy}",
+        },
     },
     "compressible": True,
     "sells": {"products": {"card_10": 1000}, "dialects": ["epay", "sharedstore"]},
@@ -128,3 +133,8 @@ def test_the_channel_gives_the_money_back_once_however_often_the_shop_asks(playe
     key = order_key(NUMBER["refunds"])
     asked, given = ([e.o for e in played.events(kind)].count(key) for kind in ("refund_requested", "refunded"))
     assert (asked, given) == (2, 1)
+
+
+def test_a_target_that_names_the_tls_proxy_has_it_beside_the_mocks(played: Played) -> None:
+    refused = (played.folder.logs / "tls-proxy.log").read_text()
+    assert refused.startswith("403: no mock plays outside.example, and nothing goes outside"), played.said

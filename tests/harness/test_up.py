@@ -19,6 +19,7 @@ from urllib.request import Request, urlopen
 
 import psutil
 import pytest
+import requests
 
 from harness import cli
 from harness.run import Exit
@@ -130,13 +131,13 @@ def up(folder: Path, *words: str, **env: str) -> Iterator[Up]:
 
 
 def free_ports() -> int:
-    """A port that is free, as are the two behind it, below those that the kernel gives to whoever asks for any."""
+    """A port that is free, as are the three behind it, below those that the kernel gives to whoever asks for any."""
     for base in range(20000 + os.getpid() % 12000, 32700, 7):
         with ExitStack() as taken, suppress(OSError):
-            for port in range(base, base + 3):
+            for port in range(base, base + 4):
                 taken.enter_context(socket.create_server(("127.0.0.1", port)))
             return base
-    raise AssertionError("no three ports are free")
+    raise AssertionError("no four ports are free")
 
 
 def wait_until(what: str, is_so: Any) -> None:
@@ -259,6 +260,32 @@ def test_every_role_has_its_process_and_a_fault_goes_to_the_one_at_its_hop(tmp_p
         assert here.fault("remove", "refuse").returncode == 0
         assert list(here.listed()) == ["refuse", "notice_lost"]
         assert here.end()[0] == 0
+
+
+def test_a_client_with_an_https_host_built_in_buys_through_the_tls_proxy_which_ends_with_the_rest(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    base = free_ports()
+    words = ("--tls-proxy", "--tls-host", "pay.example.com=epay", "--port-base", str(base), "--env-file", ".env")
+    with up(tmp_path, *words) as here:
+        env = here.env()
+        assert env["HTTPS_PROXY"] == f"http://127.0.0.1:{base + 3}"
+        assert env["SSL_CERT_FILE"] == env["NODE_EXTRA_CA_CERTS"] == env["REQUESTS_CA_BUNDLE"]
+        for name in ("HTTPS_PROXY", "https_proxy", "NO_PROXY", "no_proxy", "REQUESTS_CA_BUNDLE"):
+            monkeypatch.setenv(name, env[name])
+        order = {"pid": env["EPAY_PID"], "out_trade_no": "T1", "name": "card", "money": "1.00", "type": "alipay"}
+        fields = signed(order | {"notify_url": "http://127.0.0.1:9/n"}, env["EPAY_KEY"])
+        made = requests.post("https://pay.example.com/mapi.php", fields, timeout=WITHIN_S).json()
+        assert made["payurl"].startswith(f"http://127.0.0.1:{base}/epay/"), "a browser needs no proxy to pay"
+        with pytest.raises(requests.exceptions.ProxyError, match="403 no mock plays"):
+            requests.get("https://pay.example.org/", timeout=WITHIN_S)
+        left = {*children_of(here.process.pid).values(), here.process.pid}
+        here.process.kill()
+        here.process.wait()
+        wait_until("all have gone", lambda: not any(psutil.pid_exists(pid) for pid in left))
+        log = (here.run.logs / "tls-proxy.log").read_text()
+        assert "no mock plays pay.example.org" in log
+        assert env["EPAY_KEY"] not in log
 
 
 def test_killed_with_9_it_leaves_no_process_and_the_next_one_starts(tmp_path: Path) -> None:
@@ -392,6 +419,8 @@ def test_wrong_use_of_fault_is_one_line_and_exit_code_2_and_changes_nothing(
         (["--scenario", "calm_day", "--target", "cardshp"], "did you mean 'cardshop'?"),
         (["--stubs", "nowhere.yaml"], "nowhere.yaml: no such file"),
         (["--stubs", "bad.yaml"], "bad.yaml:2 stubs[0].pth: unknown key 'pth'; did you mean 'path'?"),
+        (["--tls-host", "Pay.example=epay"], "--tls-host Pay.example=epay: legal: HOST=NAME"),
+        (["--tls-host", "pay.example=epai"], "no upstream 'epai'; did you mean 'epay'?"),
         (["--host", "192.0.2.1"], "--host 192.0.2.1 can be reached from outside"),
         (["--env-file", "bad.yaml"], "--env-file bad.yaml: exists already; --force overwrites it"),
         (["--env-file", "no/such/.env"], "--env-file no/such/.env: its folder does not exist"),

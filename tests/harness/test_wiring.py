@@ -8,6 +8,7 @@ from harness.up import Standing, UpOptions, plan_of
 from harness.wiring import Secrets
 from ledger.clock import Epoch
 from ledger.rundir import RunDir
+from mocks.ports import Ports
 from plan.run import Plan, UpstreamPlan
 from plan.stubs import Stub
 from targets import webshop
@@ -47,6 +48,14 @@ def test_a_shop_is_told_of_a_stub_by_its_name_and_never_as_a_supplier(plan: Plan
     values = wiring.shop_values(plan, Secrets.fresh(plan), URLS)
     assert msgspec.json.decode(values["supplier_channels"]).keys() == {"store"}
     assert values["supplier.extra.url"] == "http://127.0.0.1:2/extra/"
+
+
+def test_a_shop_is_told_the_own_port_of_a_server_that_speaks_no_http(plan: Plan) -> None:
+    made = msgspec.structs.replace(plan, upstreams={**plan.upstreams, "city": UpstreamPlan("game", "rcon")})
+    own = wiring.own_urls(made, URLS["game"], Ports(3, {"city": 41234}))
+    values = wiring.shop_values(made, Secrets.fresh(made), URLS, own)
+    assert values["game.city.url"] == "rcon://127.0.0.1:41234"
+    assert values["game.game.url"] == "http://127.0.0.1:3/game/"
 
 
 @pytest.mark.parametrize("role", wiring.ROLES)

@@ -30,18 +30,24 @@ async def body_of(reply: Reply | None) -> bytes:
     return b"".join([piece async for piece in flat.pieces()]) if flat.pieces is not None else flat.body
 
 
-def a_purchase(w: World, hop: Hop = Hop.SHOP_SUPPLIER, n: int = 1, **more: Any) -> Awaitable[Reply | None]:
+def a_purchase(
+    w: World, hop: Hop = Hop.SHOP_SUPPLIER, n: int = 1, operation: Operation = Operation.BUY, **more: Any
+) -> Awaitable[Reply | None]:
     """A request for goods as a dialect of such an upstream reads it."""
 
     async def tell_early() -> bool:
         return True
 
-    place = Place(hop, Operation.BUY, "goods")
+    place = Place(hop, operation, "goods")
     done: dict[str, Any] = {
         "act": lambda: Reply(fields={"cards": 1}),
         "refuse": lambda: Reply(401),
         "sell": lambda outcome: Reply(fields={"cards": str(outcome)}),
         "tell_early": tell_early if hop is Hop.SHOP_GAME else None,
+        "unknown": lambda: Reply(500, {"code": "SYSTEM_ERROR"}),
+        "refuse_version": lambda: Reply(fields={"code": "invalid-version"}),
+        "refuse_repeat": lambda: Reply(fields={"code": "duplicate"}),
+        "dress": lambda reply, effect: f"dressed: {type(effect).__name__}",
     }
     key = order_key(n)
     call = Call(place, Subject(key, "key", key), is_genuine=True, **(done | more))

@@ -13,6 +13,7 @@ from mocks.apply import Call, Reply
 from mocks.game.mock import GameMock
 from mocks.server import Asked
 from mocks.supplier.mock import SupplierMock
+from mocks.upstreams import Keys
 from plan.faults import FaultPlan
 from plan.orders import order_key
 from plan.run import Plan, TargetPlan, UpstreamPlan
@@ -26,9 +27,12 @@ PRODUCTS = {"card_10": Share(0.5), "topup_10": Share(0.5)}
 REGIONS = {"cn-east": Share(0.5), "cn-south": Share(0.5)}
 
 
-def a_store_plan(*faults: FaultPlan, stock: dict[str, int] | None = None, on_repeat: str = "replay") -> Plan:
+def a_store_plan(
+    *faults: FaultPlan, stock: dict[str, int] | None = None, on_repeat: str = "replay", drafts: str = "off"
+) -> Plan:
     """A plan with two suppliers, cheap and good; the stock is that of each."""
-    store = UpstreamPlan("supplier", "sharedstore", stock=stock or {}, on_repeat=on_repeat)
+    options = {"drafts": drafts}
+    store = UpstreamPlan("supplier", "sharedstore", stock=stock or {}, on_repeat=on_repeat, options=options)
     return a_plan(*faults, upstreams={"cheap": store, "good": store}, target=TARGET, product=PRODUCTS, region=REGIONS)
 
 
@@ -149,7 +153,7 @@ class GameWorld(Around[GameMock]):
         return [json.loads(letter.body or b"") for letter in self.letters]
 
 
-async def call_of(world: StoreWorld | GameWorld, sending: Awaitable[Reply | None]) -> Call:
+async def call_of(world: Around[Any], sending: Awaitable[Reply | None]) -> Call:
     """What the dialect makes of a request, before anything is decided or done."""
     seen: list[Call] = []
 
@@ -158,7 +162,7 @@ async def call_of(world: StoreWorld | GameWorld, sending: Awaitable[Reply | None
         return None
 
     injector = world.mock.injector
-    injector.answer = answer  # type: ignore[method-assign]
+    injector.answer = answer
     try:
         await sending
     finally:
@@ -168,10 +172,11 @@ async def call_of(world: StoreWorld | GameWorld, sending: Awaitable[Reply | None
 
 
 @asynccontextmanager
-async def a_store(*faults: FaultPlan, **plan: Any) -> AsyncIterator[StoreWorld]:
+async def a_store(*faults: FaultPlan, keys: Keys | None = None, **plan: Any) -> AsyncIterator[StoreWorld]:
     """A supplier in load, in which faults strike."""
+    merchants = dict.fromkeys(("cheap", "good"), keys) if keys is not None else None
     async with asyncio.TaskGroup() as tasks:
-        made = StoreWorld(SupplierMock, a_store_plan(*faults, **plan), tasks)
+        made = StoreWorld(SupplierMock, a_store_plan(*faults, **plan), tasks, keys=merchants)
         made.begin_load()
         yield made
         made.mock.injector.release()

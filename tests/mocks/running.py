@@ -23,6 +23,7 @@ from ledger.events import Event
 from ledger.rundir import RunDir
 from mocks.identities import fresh
 from mocks.keyring import Keyring
+from mocks.ports import Ports
 from mocks.upstreams import Keys
 from plan import run as plans
 from plan.run import Plan
@@ -65,6 +66,7 @@ class Running:
     def __init__(self, run: RunDir, process: "subprocess.Popen[str]") -> None:
         self.run, self.process = run, process
         self.url = ""
+        self.ports = Ports(0)
 
     def wait_until_up(self) -> None:
         port, until = self.run.path / "port", time.monotonic() + WITHIN_S
@@ -72,7 +74,8 @@ class Running:
             assert self.process.poll() is None, self.process.communicate()
             assert time.monotonic() < until
             time.sleep(0.01)
-        self.url = f"http://127.0.0.1:{int(port.read_text())}"
+        self.ports = Ports.read(port.read_text())
+        self.url = f"http://127.0.0.1:{self.ports.http}"
 
     def ask(self, path: str, fields: dict[str, str] | None = None, **headers: str) -> bytes:
         body = urlencode(fields).encode() if fields is not None else None

@@ -83,6 +83,7 @@ async def test_a_trade_is_found_by_each_of_its_names(world: MakeWorld) -> None:
                 "created_t": 0,
                 "captured_t": 0,
                 "refunded_fen": 0,
+                "dispute": None,
                 "notices": 1,
                 "last_notice": "accepted",
             }

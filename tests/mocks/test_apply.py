@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from faults.catalog import catalog
-from faults.verdict import BuyerEffect, Effect, HouseEffect, Kill
+from faults.verdict import BuyerEffect, Effect, FlapState, HouseEffect, Kill, TellAgain, Unconfirmed
 from ledger.clock import SECOND_NS
 from ledger.events import Captured, Refunded, Struck, TradeCreated, TradeRefused
 from ledger.states import Code, Hop, Operation, Phase
@@ -18,6 +18,7 @@ from tests.mocks.world import KEY, PID, MakeWorld, World, a_fault, an_order, sig
 
 # --- every effect that a mock applies, once ----------------------------------------------------------------------
 MAPI_ASKED, QUERIED, BOUGHT, TOLD = "create", "query", "buy", "notice"
+LOGGED_IN, REFUNDED = "login", "refund"
 STRUCK: list[tuple[str, dict[str, Any], str, str]] = [
     ("capacity", {"at_once": 1, "takes": "100 ms"}, MAPI_ASKED, "0 ms in line, 100 ms at work"),
     ("refuse", {}, MAPI_ASKED, "answered HTTP 503"),
@@ -41,6 +42,18 @@ STRUCK: list[tuple[str, dict[str, Any], str, str]] = [
     ("truncate", {"share": "0%"}, MAPI_ASKED, "0 of 156 bytes sent"),
     ("hang", {}, MAPI_ASKED, "answer withheld"),
     ("lose_answer", {}, MAPI_ASKED, "answer lost"),
+    ("answer_unknown", {}, MAPI_ASKED, "done, answered as unknown"),
+    ("duplicate_refused", {}, BOUGHT, "repeat refused as seen before"),
+    ("ver.explicit", {}, BOUGHT, "version refused, nothing done"),
+    ("ver.rcon_flavour", {}, LOGGED_IN, "dressed: OtherFlavour"),
+    ("big_answer", {}, BOUGHT, "dressed: BigAnswer"),
+    ("ver.refund_fee", {}, REFUNDED, "dressed: CountOtherwise"),
+    ("ver.content_type", {"kind": "gzip"}, MAPI_ASKED, "wrapped: gzip"),
+    ("ver.decimals", {}, QUERIED, "money 10.00 told as 10.0000"),
+    ("ver.extra_field", {}, MAPI_ASKED, "one more: ext_info"),
+    ("ver.shape", {}, MAPI_ASKED, "another shape: data"),
+    ("ver.envelope", {}, MAPI_ASKED, "another envelope: response"),
+    ("ver.date_format", {}, QUERIED, "addtime 2026-09-21 22:13:20 told as 1790000000000"),
     ("ver.renamed", {"field": "payurl", "to": "qrcode"}, MAPI_ASKED, "payurl renamed qrcode"),
     ("ver.missing_field", {}, MAPI_ASKED, "left out: payurl"),
     ("ver.enum_changed", {}, QUERIED, "status 0 told as 1"),
@@ -65,6 +78,11 @@ STRUCK: list[tuple[str, dict[str, Any], str, str]] = [
     ("ver.cents_vs_yuan", {}, TOLD, "money 10.00 told as 1000"),
 ]
 HOPS = {
+    ("duplicate_refused", BOUGHT): Hop.SHOP_SUPPLIER,
+    ("ver.explicit", BOUGHT): Hop.SHOP_SUPPLIER,
+    ("big_answer", BOUGHT): Hop.SHOP_GAME,
+    ("ver.rcon_flavour", LOGGED_IN): Hop.SHOP_GAME,
+    ("ver.refund_fee", REFUNDED): Hop.SHOP_PAYMENT,
     ("notice_early", BOUGHT): Hop.GAME_SHOP,
     ("sold_out", BOUGHT): Hop.SHOP_SUPPLIER,
 }
@@ -75,10 +93,10 @@ async def exchanged(w: World, what: str, fault: str) -> None:
     if what == QUERIED:
         await w.created()
         call: asyncio.Future[Any] = asyncio.ensure_future(w.load().ask(QUERY))
-    elif what == BOUGHT:
-        call = asyncio.ensure_future(
-            a_purchase(w.load(), Hop.SHOP_GAME if fault == "notice_early" else Hop.SHOP_SUPPLIER)
-        )
+    elif what in (BOUGHT, LOGGED_IN, REFUNDED):
+        at_game = fault == "notice_early" or HOPS[fault, what] is Hop.SHOP_GAME
+        hop = Hop.SHOP_GAME if at_game else HOPS[fault, what]
+        call = asyncio.ensure_future(a_purchase(w.load(), hop, operation=Operation(what)))
     else:
         call = asyncio.ensure_future(w.load().paid()) if what == TOLD else create(w.load())
     for s in range(1, 9):
@@ -102,7 +120,7 @@ async def test_a_struck_exchange_is_journalled_once_with_what_was_changed(
     hop = HOPS.get((fault, what), default)
     async with world(a_fault("it", fault, hop, params=params)) as w:
         await exchanged(w, what, fault)
-        upstream = "goods" if what == BOUGHT else "epay"
+        upstream = "goods" if what in (BOUGHT, LOGGED_IN, REFUNDED) else "epay"
         assert [(s.changed, s.hop, s.o) for s in w.found(Struck)] == [(changed, f"{hop}/{upstream}", "b00000001")]
         assert w.mock.injector.struck_by == {"it": 1}
 
@@ -127,6 +145,7 @@ def test_every_effect_that_a_mock_applies_has_its_row() -> None:
         effect = fault.effect(made) if fault.effect is not None else fault.drawn(made, 0.5) if fault.drawn else None
         rows.add(type(effect))
     others = set(get_args(BuyerEffect)) | set(get_args(HouseEffect))  # Kill is told of in test_notices.py
+    others |= {FlapState, TellAgain, Unconfirmed}  # in test_apply_versions.py and test_command_queue.py
     assert rows == set(get_args(Effect)) - others
     assert Kill in others
 

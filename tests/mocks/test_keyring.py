@@ -1,5 +1,6 @@
 """This machine's keys: made once, the same for everyone, made anew where they cannot be used."""
 
+import ssl
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 from cryptography import x509
 
 from mocks.identities import MAKERS, fresh
-from mocks.keyring import Keyring
+from mocks.keyring import CA_FILE, Keyring
 
 pytestmark = pytest.mark.slow
 
@@ -42,6 +43,30 @@ def test_a_certificate_is_signed_by_the_ca_of_this_machine_also_after_that_was_d
         assert f"{leaf.serial_number:X}" == cert.serial
         (tmp_path / "ca.key").unlink()
         (tmp_path / "ca.crt").unlink()
+
+
+def test_a_strict_client_takes_the_certificate_of_a_host_and_of_no_other(tmp_path: Path) -> None:
+    Keyring(tmp_path).certificate("leaf", subject="leaf", hosts=("api.example",))
+    serving = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    serving.load_cert_chain(tmp_path / "leaf.crt", tmp_path / "leaf.key")
+    asking = ssl.create_default_context(cafile=str(tmp_path / CA_FILE))
+    asking.verify_flags |= ssl.VERIFY_X509_STRICT  # as Python 3.13 does by itself
+    shaken_hands(asking, serving, "api.example")
+    with pytest.raises(ssl.SSLCertVerificationError, match="Hostname mismatch"):
+        shaken_hands(asking, serving, "other.example")
+
+
+def shaken_hands(asking: ssl.SSLContext, serving: ssl.SSLContext, host: str) -> None:
+    to_server, to_client = ssl.MemoryBIO(), ssl.MemoryBIO()
+    client = asking.wrap_bio(to_client, to_server, server_hostname=host)
+    server = serving.wrap_bio(to_server, to_client, server_side=True)
+    left = [client, server]
+    while left:
+        side = left.pop(0)
+        try:
+            side.do_handshake()
+        except ssl.SSLWantReadError:
+            left.append(side)
 
 
 @pytest.mark.parametrize("dialect", [*MAKERS, "epay"])

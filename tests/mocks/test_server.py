@@ -4,14 +4,17 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable, Coroutine, Iterable
 from contextlib import suppress
 from typing import Any
+from urllib.parse import unquote_to_bytes
 
 import pytest
 import uvloop
+from hypothesis import given
+from hypothesis import strategies as st
 
 from ledger.clock import ManualClock
 from ledger.events import Event
 from mocks.apply import JSON, Reply
-from mocks.server import Answer, Asked, NoRoute, Server, Unmatcher
+from mocks.server import Answer, Asked, NoRoute, Server, Unmatcher, read_fields
 
 RUNS: list[Callable[[Coroutine[Any, Any, None]], None]] = [asyncio.run, uvloop.run]
 BODY = b'{"code":1,"msg":"' + b"x" * 4096 + b'"}'
@@ -188,3 +191,10 @@ def test_a_truncated_body_looks_whole_to_its_reader(run: Callable[..., None]) ->
         await caller.head()
 
     run(served(lambda: Reply(body=BODY[:5], kind=JSON), see))
+
+
+@given(st.text(alphabet="aF0%\\xuN{}é+ \n\udcff中", max_size=30))
+def test_escapes_are_read_as_urllib_reads_them(value: str) -> None:
+    sent = value.encode("utf-8", "surrogateescape")
+    expected = unquote_to_bytes(sent.replace(b"+", b" ")).decode("utf-8", "surrogateescape")
+    assert read_fields(b"n=" + sent) == {"n": expected}

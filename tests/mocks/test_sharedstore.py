@@ -20,7 +20,7 @@ from ledger.events import (
 from ledger.states import Code, Hop, Operation
 from mocks.server import Asked, NoRoute
 from mocks.supplier.mock import SupplierMock, prices
-from mocks.supplier.sharedstore import nest, signature, signed_text
+from mocks.supplier.sharedstore_signs import nest, signature, signed_text
 from plan.orders import order_key
 from plan.run import TargetPlan
 from tests.mocks.goods import PRODUCTS, StoreWorld, a_store, a_store_plan, a_trade, call_of, store_signed
@@ -71,6 +71,8 @@ def test_the_key_is_url_decoded_too() -> None:
         ({"sku[a]": ""}, "sku[a]="),
         ({"s[a][x]": "1", "s[b]": "2", "s[a][y]": "3"}, "s[a][x]=1&s[a][y]=3&s[b]=2"),
         ({"s[]": "1", "t": "2"}, "s[0]=1&t=2"),
+        ({"10": "a", "9": "b", "-1": "c", "a": "d", "01": "e"}, "-1=c&01=e&9=b&10=a&a=d"),
+        ({"B": "1", "a": "2", "_": "3"}, "B=1&_=3&a=2"),
         ({"[a]": "1"}, "[a]=1"),
         ({"a[": "1"}, "a[=1"),
         ({"sku[区]": "一 区&=+"}, "sku[区]=一 区&=+"),
@@ -397,10 +399,18 @@ async def test_attempts_are_counted_again_after_a_reset() -> None:
 
 @pytest.mark.parametrize(
     ("method", "path"),
-    [("GET", "/cheap/shared/commodity/trade"), ("PUT", "/cheap/shared/commodity/trade"), ("POST", "/cheap"),
-     ("POST", "/cheap/"), ("POST", "/cheap/shared/commodity/"), ("POST", "/other/shared/commodity/trade"),
-     ("POST", "/cheap/shared/commodity/trade/"), ("POST", "/cheap/plugin/SharedStock/api/connect")],
-)  # fmt: skip
+    [
+        ("GET", "/cheap/shared/commodity/trade"),
+        ("PUT", "/cheap/shared/commodity/trade"),
+        ("POST", "/cheap"),
+        ("POST", "/cheap/"),
+        ("POST", "/cheap/shared/commodity/"),
+        ("POST", "/other/shared/commodity/trade"),
+        ("POST", "/cheap/shared/commodity/trade/"),
+        ("POST", "/cheap/plugin/SharedStock/api/nope"),
+        ("GET", "/cheap/plugin/open-api/items"),
+    ],
+)
 async def test_other_paths_and_methods_are_nobodys(method: str, path: str) -> None:
     async with a_store() as w:
         with pytest.raises(NoRoute):

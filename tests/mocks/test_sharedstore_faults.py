@@ -14,7 +14,7 @@ from ledger.events import (
     goods_hash,
 )
 from ledger.states import Code, Hop, Operation
-from mocks.supplier.sharedstore import signature
+from mocks.supplier.sharedstore_signs import signature
 from tests.mocks.goods import StoreWorld, a_store, a_trade, call_of, store_signed
 from tests.mocks.world import KEY, a_fault
 

@@ -103,6 +103,7 @@ class Around(Generic[M]):
         token: str | None = None,
         by_hand: bool = False,
         keys: dict[str, Keys] | None = None,
+        wall_s: int = WALL_S,
     ) -> None:
         self.clock = ManualClock()
         self.events: list[Event] = []
@@ -113,7 +114,7 @@ class Around(Generic[M]):
             plan,
             keys or dict.fromkeys(plan.upstreams, Keys(PID, KEY)),
             clock=self.clock,
-            wall_ns=WALL_S * SECOND_NS,
+            wall_ns=wall_s * SECOND_NS,
             append=self._append,
             send=self._send,
             tasks=tasks,

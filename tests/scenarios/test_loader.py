@@ -75,7 +75,7 @@ def test_a_good_scenario_becomes_the_plan_it_says(tmp_path: Path) -> None:
         (
             "at: payment>shop",
             "at: shop>payment",
-            "faults[0].at: notice_lost is not legal at shop>payment; legal: payment>shop, game>shop",
+            "faults[0].at: notice_lost is not legal at shop>payment; legal: payment>shop, supplier>shop, game>shop",
         ),
         ("at: payment>shop", "at: payment>shp", "no hop 'payment>shp'; did you mean 'payment>shop'?"),
         ("at: payment>shop", "at: payment>shop/alipay", "no upstream 'alipay'"),

@@ -8,7 +8,7 @@ from aiohttp import ClientSession
 
 from targets.cardshop import game, supplier
 from targets.cardshop.game import NoticeForged, TopUps, read_topup
-from targets.cardshop.settings import Peer
+from targets.cardshop.peers import Peer
 from targets.cardshop.states import Code
 from targets.cardshop.supplier import read_trade
 from targets.cardshop.upstreams import Accepted, Delivered, Nothing, Outcome, Refused, Unknown

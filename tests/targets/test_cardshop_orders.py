@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from aiohttp import web
 
+from targets.cardshop.epay import signature
 from targets.cardshop.expiring import expire_due, sweep_interval_s
-from targets.cardshop.gateway import signature
+from targets.cardshop.peers import Peer
 from targets.cardshop.requerying import requery_due
-from targets.cardshop.settings import Channel
 from targets.cardshop.store import APOLOGY
 from tests.targets.test_cardshop_world import FORM, JSON, KEY, ORDER_LIFE_S, PARAM, REQUERY_S, running
 
@@ -106,7 +106,7 @@ async def test_a_gateway_that_hangs_is_a_timeout(tmp_path: Path) -> None:
 
 async def test_a_gateway_that_listens_no_more_has_refused(tmp_path: Path) -> None:
     async with running(tmp_path) as world:
-        channel = Channel("epay", "http://127.0.0.1:1/epay/", "1001", KEY)
+        channel = Peer("epay", "http://127.0.0.1:1/epay/", "1001", KEY, "epay")
         world.shop.gateways["epay"].channel = channel
         async with world.client.post("/orders", data=FORM) as refused:
             page = await refused.text()
@@ -329,7 +329,7 @@ async def test_a_gateway_that_cannot_be_asked_leaves_the_order_and_keeps_its_sec
 ) -> None:
     async with running(tmp_path, "hardened") as world:
         order_no = await world.place()
-        world.shop.gateways["epay"].channel = Channel("epay", "http://127.0.0.1:1/", "1001", KEY)
+        world.shop.gateways["epay"].channel = Peer("epay", "http://127.0.0.1:1/", "1001", KEY, "epay")
         with caplog.at_level(logging.DEBUG):
             await requery_due(world.shop, world.at[0] + REQUERY_S)
         assert order_no in caplog.text

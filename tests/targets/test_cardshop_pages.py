@@ -8,7 +8,7 @@ import pytest
 
 from targets.cardshop.nodes import next_of, node_of, reason_of
 from targets.cardshop.pages import Pages, View, order_json
-from targets.cardshop.settings import Channel
+from targets.cardshop.peers import Peer
 from targets.cardshop.states import ENDS, WORDS, Code, Known, State
 from targets.cardshop.tables import Order
 from tests.targets.test_cardshop_world import KEY, TOKEN, running
@@ -104,7 +104,7 @@ ORDER = Order(
     told="", upstream="", known=Known.NOTHING, tries=0, refusals="", receipt="", apology=None,
     pay_url="http://127.0.0.1/pay", created_at=900.0, paid_at=1000.0, changed_at=1000.0, updated_at=1000.0,
 )  # fmt: skip
-PAGES = Pages({"epay": Channel("epay", "http://127.0.0.1/", "1001", KEY)})
+PAGES = Pages({"epay": Peer("epay", "http://127.0.0.1/", "1001", KEY, "epay")})
 
 
 @pytest.mark.parametrize("product", ["card_10", "topup_30", "card_of_last_year"])

@@ -17,7 +17,7 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from targets.cardshop.gateway import signature
+from targets.cardshop.epay import signature
 from tests.targets.test_cardshop_world import FORM, JSON, KEY, PARAM, FakeEpay, FakeSupplier
 
 pytestmark = pytest.mark.slow

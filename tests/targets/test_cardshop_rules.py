@@ -9,12 +9,14 @@ from aiohttp import ClientSession
 
 import ledger.states
 from targets import webshop
-from targets.cardshop.gateway import Gateway, NoticeFault, Payment, signature
+from targets.cardshop.epay import Epay, signature
+from targets.cardshop.gateway import Notice, NoticeFault, Payment
 from targets.cardshop.money import read_yuan, yuan
 from targets.cardshop.ordering import BadWish, new_order_no, read_wish
+from targets.cardshop.peers import Peer, SettingsError
 from targets.cardshop.products import CARDS, PRODUCTS
 from targets.cardshop.profiles import BASES, SWITCHES, Profile, ProfileError, read_profile
-from targets.cardshop.settings import VARIABLES, Channel, SettingsError, read_settings
+from targets.cardshop.settings import VARIABLES, read_settings
 from targets.cardshop.settling import Outcome, in_yuan, judge
 from targets.cardshop.states import ENDS, PROGRESS, REACHED, STEPS, UNPAID, WORDS, Code, Known, State
 from targets.cardshop.tables import Order
@@ -74,7 +76,9 @@ async def test_a_notice_counts_only_with_pid_signature_and_success(
     params: dict[str, str], read: Payment | NoticeFault
 ) -> None:
     async with ClientSession() as session:
-        assert Gateway(Channel("epay", "http://127.0.0.1/", "1001", KEY), session).read_notice(params) == read
+        epay = Epay(Peer("epay", "http://127.0.0.1/", "1001", KEY, "epay"), session)
+        assert await epay.read_notice(Notice({}, params, {}, b"")) == read
+        assert await epay.read_notice(Notice({}, {}, params, b"in the body")) == read
 
 
 # --- money -------------------------------------------------------------------------------------------------------
@@ -273,7 +277,7 @@ def test_settings_have_the_documented_defaults() -> None:
     assert (settings.order_life_s, settings.requery_s, settings.gateway_timeout_s) == (300.0, 10.0, 30.0)
     assert (settings.stock, settings.admin_token, settings.public_url) == (20_000, "", "")
     assert settings.database_url == "sqlite+aiosqlite:////data/shop.db"
-    assert settings.channels["epay"] == Channel("epay", "http://127.0.0.1:9000/epay/", "1001", SECRET, "alipay")
+    assert settings.channels["epay"] == Peer("epay", "http://127.0.0.1:9000/epay/", "1001", SECRET, "epay")
     assert SECRET not in repr(settings)
 
 
@@ -306,6 +310,13 @@ def _channel(**changed: object) -> str:
         ("CARDSHOP_CHANNELS", _channel(pid=1001), "'pid' must be a text"),
         ("CARDSHOP_CHANNELS", _channel(secret=SECRET), "no setting 'secret'"),
         ("CARDSHOP_CHANNELS", _channel(url="ftp://h/"), "'ftp://h/'"),
+        ("CARDSHOP_CHANNELS", _channel(dialect="alipays"), "dialect 'alipays'; legal: epay, alipay, wechat"),
+        ("CARDSHOP_CHANNELS", _channel(dialect=["epay"]), "dialect"),
+        ("CARDSHOP_CHANNELS", _channel(dialect="alipay"), "'app_private_key' is missing"),
+        ("CARDSHOP_CHANNELS", _channel(dialect="wechat", type="wxpay"), "no setting 'type'"),
+        ("CARDSHOP_SUPPLIERS", _channel(dialect="epay"), "dialect 'epay'; legal: sharedstore"),
+        ("CARDSHOP_GAMES", _channel(dialect="rcon"), "dialect 'rcon'; legal: topup"),
+        ("CARDSHOP_SDK_THREADS", "0", "from 1 to 256"),
     ],
 )
 def test_a_setting_that_makes_no_sense_is_refused_by_name(name: str, value: str, said: str) -> None:
@@ -317,6 +328,18 @@ def test_a_setting_that_makes_no_sense_is_refused_by_name(name: str, value: str,
     assert "legal" in line or "must be" in line
     assert "\n" not in line
     assert SECRET not in line
+
+
+def test_a_channel_is_known_by_its_dialect_and_by_its_own_way_of_payment() -> None:
+    keys = {"app_private_key": SECRET, "alipay_public_key": "public"}
+    given = {"a": {"dialect": "alipay", **keys}, "e": {"type": "wxpay"}, "f": {"dialect": "epay"}}
+    whole = {name: {"url": "http://h", "pid": "1", "key": SECRET} | more for name, more in given.items()}
+    channels = read_settings({"CARDSHOP_CHANNELS": json.dumps(whole)}, Path("/data")).channels
+    assert [(c.dialect, c.way, c.url) for c in channels.values()] == [
+        ("alipay", "alipay", "http://h/"), ("epay", "wxpay", "http://h/"), ("epay", "alipay", "http://h/"),
+    ]  # fmt: skip
+    assert channels["a"].told == keys
+    assert SECRET not in repr(channels)
 
 
 def test_channels_must_be_set() -> None:

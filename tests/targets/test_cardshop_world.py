@@ -15,10 +15,11 @@ from aiohttp.test_utils import TestClient, TestServer
 from targets.cardshop import game, serving, supplier
 from targets.cardshop.app import build_app
 from targets.cardshop.database import Database
-from targets.cardshop.gateway import signature
+from targets.cardshop.epay import signature
 from targets.cardshop.lookups import Lookups
+from targets.cardshop.peers import Peer
 from targets.cardshop.profiles import read_profile
-from targets.cardshop.settings import Channel, Peer, Settings
+from targets.cardshop.settings import Settings
 from targets.cardshop.shop import Shop
 from targets.cardshop.store import Store
 from targets.cardshop.tables import Order
@@ -313,7 +314,7 @@ async def running(
             return Peer(name, str(server.make_url(f"/{name}/")), "7", KEY)
 
         settings = Settings(
-            {"epay": Channel("epay", str(server.make_url("/epay/")), "1001", KEY)},
+            {"epay": Peer("epay", str(server.make_url("/epay/")), "1001", KEY, "epay")},
             "",
             token,
             order_life_s=ORDER_LIFE_S,
