@@ -27,7 +27,7 @@ DIALECTS: dict[str, Dialect] = {
     "wechat": Dialect("payment", "wechat"),
     "sharedstore": Dialect("supplier", options={"drafts": ("off", "on")}),
     "fulu": Dialect("supplier", "fulu", {"answer_sign": ("result", "envelope")}),
-    "kakayun": Dialect("supplier"),
+    "kakayun": Dialect("supplier", options={"cards": ("later", "at_once")}),
     STUB: Dialect("supplier"),
     "topup": Dialect("game"),
     "fazer": Dialect("game", "webhook"),
