@@ -30,7 +30,7 @@ PAID, WAITING, CLOSED = "TRADE_SUCCESS", "WAIT_BUYER_PAY", "TRADE_CLOSED"
 NAME_BYTES_MAX = 127
 NOTICE = Schema(
     pair=("trade_status", "status"), missing="trade_status", state="trade_status", states={PAID: "TRADE_FINISHED"},
-    money=("money",), identifiers=("param",),
+    money=("money",), identifiers=("param",), dates=("timestamp",),
 )  # fmt: skip
 
 _ORDER_NO = re.compile(r"[A-Za-z0-9._|-]{1,64}", re.ASCII)

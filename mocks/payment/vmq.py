@@ -13,7 +13,7 @@ from urllib.parse import quote_plus
 
 import msgspec
 
-from faults.verdict import Variant
+from faults.verdict import Shape, Variant
 from ledger.events import TradeRefused
 from ledger.money import Fen, MoneyError, parse_yuan, yuan
 from ledger.states import Code, Hop, Operation
@@ -38,11 +38,13 @@ CLOSE_MIN = 5
 SLOTS = {"many": 1000, "ten": 10}
 """How many orders of one price may be open; its source tries ten amounts."""
 
+_SHAPE = ("data", Shape.FLAT)
 MONEY = ("data.price", "data.reallyPrice")
-CREATED = Schema(missing="data.payUrl", code="code", codes={"1": 0, "-1": 1}, money=MONEY)
+CREATED = Schema(missing="data.payUrl", code="code", codes={"1": 0, "-1": 1}, money=MONEY, shape=_SHAPE)
 QUERIED = Schema(
     missing="data.state", state="data.state", states={"-1": 3, "0": 1, "1": 2, "2": 4}, no_state="9",
-    code="code", codes={"1": 0, "-1": 1}, money=MONEY,
+    code="code", codes={"1": 0, "-1": 1}, money=MONEY, flaps={"data.state": ("1", 0)},
+    dates=("data.date",), shape=_SHAPE,
 )  # fmt: skip
 ANSWERED = Schema(missing="code", code="code", codes={"1": 0, "-1": 1})
 NOTICE = Schema(missing="reallyPrice", money=("price", "reallyPrice"), identifiers=("param",))
