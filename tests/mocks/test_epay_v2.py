@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
-from faults.verdict import VALID, OtherRule, Strike, Variant, Verdict
+from faults.verdict import VALID, AnswerUnknown, Effect, OtherRule, RefuseRepeat, Strike, Variant, Verdict
 from ledger.events import Captured, Refunded, Struck, TradeClosed, TradeRefused, Unmatched
 from ledger.states import Code
 from mocks.identities import fresh
@@ -291,6 +291,18 @@ async def test_the_framework_has_an_envelope_of_its_own() -> None:
         assert reply is not None
         assert (reply.status, reply.fields) == (404, {"code": 404, "message": "请求的接口不存在"})
         assert len(c.w.found(Unmatched)) == 1
+
+
+@pytest.mark.parametrize(("effect", "code", "made"), [(AnswerUnknown(), 502, 2), (RefuseRepeat(), 1, 1)])
+async def test_what_was_done_may_be_answered_as_unknown_or_as_seen_before(effect: Effect, code: int, made: int) -> None:
+    async with a_client() as c:
+        await c.create(1)
+        rule = Verdict((Strike("it", effect),))
+        c.w.mock.injector.decide = lambda exchange: rule  # type: ignore[method-assign]
+        c.w.begin_load()
+        answer = await c.create(2 if code == 502 else 1)
+        assert (answer["code"], "sign" in answer, "message" in answer) == (code, False, code == 502)
+        assert len(c.w.mock.trades) == made
 
 
 # --- notices and variants ----------------------------------------------------------------------------------------
