@@ -36,7 +36,7 @@ GOLDEN = {
 # --- signatures --------------------------------------------------------------------------------------------------
 @pytest.mark.parametrize("unsigned", [{}, {"sign": "abc"}, {"sign_type": "MD5"}, {"sitename": ""}])
 def test_the_golden_vector_is_met(unsigned: dict[str, str]) -> None:
-    """Made by other people's code; docs/protocols.md."""
+    """Made by other people's code; docs/protocols/epay.md."""
     assert signature(GOLDEN | unsigned, "k3yk3yk3yk3yk3yk3yk3yk3yk3yk3y12") == "fb88512038cb5852711314da5776e85f"
 
 
