@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 
 from harness import wiring
 from harness.up import Standing
-from mocks.payment.epay import signature
+from mocks.payment.epay_signing import signature
 from plan.run import Plan
 from targets.webshop import Target, filled
 

@@ -16,8 +16,8 @@ STUB = "stub"
 """The dialect that a user writes down; every target may be given one."""
 
 DIALECTS: dict[str, Dialect] = {
-    "epay": Dialect("payment"),
-    "epay_v2": Dialect("payment"),
+    "epay": Dialect("payment", options={"status": ("rainbow", "pending_paid"), "pays_by": ("payurl", "device")}),
+    "epay_v2": Dialect("payment", options={"query": ("flat", "nested")}),
     "vmq": Dialect("payment", "vmq"),
     "alipay": Dialect(
         "payment",

@@ -7,6 +7,7 @@ from plan.faults import Label
 
 WHERE = {
     "epay": Part.REQUESTS | Part.NOTICES,
+    "epay_v2": Part.ALL,
     "alipay": Part.ALL,
     "sharedstore": Part.REQUESTS,
     "fulu": Part.ALL,

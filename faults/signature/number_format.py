@@ -7,6 +7,7 @@ from plan.faults import Label
 
 WHERE = {
     "epay": Part.REQUESTS | Part.NOTICES,
+    "epay_v2": Part.ALL,
     "fulu": Part.REQUESTS | Part.NOTICES,
 }
 FAULT = Fault(

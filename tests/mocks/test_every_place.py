@@ -73,8 +73,9 @@ PLACES = [
 
 
 def at_payment(w: World) -> Said:
-    """A shop that signs everything, sends an empty field and sells goods with a Chinese name; its buyer; its refund."""
-    order = signed(an_order(1) | {"device": ""})
+    """A shop that signs everything, sends an empty field, a name in capitals and sells goods with a Chinese name and a
+    plus sign; its buyer, with one thing more in his address; its refund."""
+    order = signed(an_order(1, name="会员 充值&x=1+1", Zone="1") | {"device": ""})
     asked = {"pid": PID, "out_trade_no": "C000001"}
     first = "/epay/cashier.php?trade_no="
 
@@ -82,7 +83,7 @@ def at_payment(w: World) -> Said:
         return next(iter(w.mock.trades)).trade_no if len(w.mock.trades) else "none"
 
     return [
-        lambda: w.ask("/epay/submit.php", order),
+        lambda: w.ask("/epay/submit.php?from=ad", order),
         lambda: w.ask("/epay/mapi.php", order),
         lambda: w.ask(first + trade_no()),
         lambda: w.ask(first + trade_no(), {"key": "b00000001"}, accept="application/json"),
