@@ -18,7 +18,7 @@ STUB = "stub"
 DIALECTS: dict[str, Dialect] = {
     "epay": Dialect("payment", options={"status": ("rainbow", "pending_paid"), "pays_by": ("payurl", "device")}),
     "epay_v2": Dialect("payment", options={"query": ("flat", "nested")}),
-    "vmq": Dialect("payment", "vmq"),
+    "vmq": Dialect("payment", "vmq", {"differs": ("up", "down"), "slots": ("many", "ten")}),
     "alipay": Dialect(
         "payment",
         "alipay",

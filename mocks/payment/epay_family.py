@@ -189,7 +189,8 @@ class Family:
         return fields | {"param": order.carried} if order.carried else fields
 
     def seal(self, trade: Trade, matter: Matter, fields: Mangled, variant: Variant | None) -> Letter:
-        return Letter("GET", self._signed_url(trade.order.notice_to, fields, variant))
+        told = {name: str(value) for name, value in fields.items()}
+        return Letter("GET", self._signed_url(trade.order.notice_to, told, variant))
 
     def _signed_url(self, url: str, fields: Fields, variant: Variant | None = None) -> str:
         more = EXTRA if variant is Variant.EXTRA_FIELD else {}

@@ -41,13 +41,13 @@ def signed_text(fields: Fields, variant: Variant | None = None) -> str:
     keep, value_of = variant is Variant.EMPTY_KEPT, _VALUES.get(variant, str) if variant else str
     named = [(k, v) for k, v in fields.items() if (v.strip() or keep) and k not in UNSIGNED]
     if variant is Variant.NUMBER_FORMAT:
-        named = [(k, _as_number(v) if k == "money" else v) for k, v in named]
+        named = [(k, as_number(v) if k == "money" else v) for k, v in named]
     if variant is not Variant.UNSORTED:
         named.sort(key=lambda pair: pair[0].lower() if variant is Variant.SORT_LOCALE else pair[0])
     return "&".join(f"{k}={value_of(v)}" for k, v in named)
 
 
-def _as_number(money: str) -> str:
+def as_number(money: str) -> str:
     """An amount as a language prints a float: 10.00 is 10, 10.50 is 10.5."""
     return money.rstrip("0").rstrip(".") if "." in money else money
 

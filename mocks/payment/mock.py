@@ -12,6 +12,7 @@ from mocks.payment.epay import Epay
 from mocks.payment.epay_v2 import EpayV2
 from mocks.payment.expiry import Expiry
 from mocks.payment.trades import Trade, Trades
+from mocks.payment.vmq import Vmq
 from mocks.payment.wechat import WeChat
 from mocks.upstreams import Instance, Keys, Upstreams
 from plan.run import UpstreamPlan
@@ -28,6 +29,7 @@ DIALECTS: dict[str, Callable[[Desk], Channel]] = {
     "epay_v2": EpayV2,
     "alipay": Alipay,
     "wechat": WeChat,
+    "vmq": Vmq,
 }
 
 
