@@ -27,9 +27,9 @@ class Channel(Instance, Teller[Trade], Protocol):
 DIALECTS: dict[str, Callable[[Desk], Channel]] = {
     "epay": Epay,
     "epay_v2": EpayV2,
+    "vmq": Vmq,
     "alipay": Alipay,
     "wechat": WeChat,
-    "vmq": Vmq,
 }
 
 

@@ -402,6 +402,61 @@ async def test_a_fault_changes_nothing_where_an_order_is_refused_anyhow_or_a_rep
         assert w.events == before
 
 
+async def test_what_became_of_an_order_is_told_as_unknown_and_found_by_asking() -> None:
+    async with a_kky(a_fault("f", "answer_unknown", Hop.SHOP_SUPPLIER, first=1)) as w:
+        assert (await w.ask("order/create", an_order()))["code"] == 9999
+        await w.move_to_s(0.3)
+        assert len(w.found(GoodsSold)) == 1
+        await w.ask("order/get", {"usorderno": "K000001"})
+        assert (await w.order())["status"] == 5
+
+
+async def test_the_first_repeat_is_refused_though_the_order_was_made() -> None:
+    async with a_kky(a_fault("f", "duplicate_refused", Hop.SHOP_SUPPLIER)) as w:
+        assert [(await w.ask("order/create", an_order()))["code"] for _ in range(3)] == [1, 1205, 1]
+
+
+async def test_a_state_that_was_reached_flaps() -> None:
+    async with a_kky(a_fault("f", "state_flaps", Hop.SHOP_SUPPLIER)) as w:
+        await w.data("order/create", an_order())
+        await w.move_to_s(0.3)
+        assert [(await w.order())["status"] for _ in range(4)] == [5, 3, 5, 3]
+
+
+@pytest.mark.parametrize(("cards", "struck"), [("at_once", True), ("later", False)])
+async def test_cards_come_later_only_where_they_used_to_come_at_once(cards: str, struck: bool) -> None:
+    async with a_kky(a_fault("f", "ver.sync_to_async", Hop.SHOP_SUPPLIER), cards=cards) as w:
+        await w.data("order/create", an_order())
+        assert (await w.order())["status"] == 3
+        assert bool(w.found(Struck)) is struck
+        await w.data("order/create", a_top_up(2))
+        await w.move_to_s(0.3)
+        assert (await w.order())["status"] == 5
+        assert {s.o for s in w.found(Struck)} <= {"b00000001"}
+
+
+@pytest.mark.parametrize("cards", ["at_once", "later"])
+async def test_the_cards_of_another_order_are_sold_to_nobody_twice(cards: str) -> None:
+    async with a_kky(a_fault("f", "others_goods", Hop.SHOP_SUPPLIER), cards=cards) as w:
+        for n in (1, 2, 3):
+            await w.data("order/create", an_order(n))
+            await w.move_to_s(0.3 * n)
+        first, second, third = [(await w.order(n))["cardlist"] for n in (1, 2, 3)]
+        assert first == second == third
+        assert len(w.found(GoodsSold)) == 1
+        assert [s.o for s in w.found(Struck)] == ["b00000002", "b00000003"]
+
+
+@pytest.mark.parametrize(
+    ("fault", "changed"),
+    [("ver.shape", "another shape: data"), ("ver.envelope", "another envelope: response")],
+)
+async def test_an_answer_has_another_shape(fault: str, changed: str) -> None:
+    async with a_kky(a_fault("f", fault, Hop.SHOP_SUPPLIER)) as w:
+        await w.call("order/create", an_order())
+        assert [s.changed for s in w.found(Struck)] == [changed]
+
+
 # --- what nobody takes -------------------------------------------------------------------------------------------
 @pytest.mark.parametrize(("method", "path"), [("GET", "user/info"), ("POST", "order/query"), ("POST", "")])
 async def test_other_paths_and_methods_are_nobodys(method: str, path: str) -> None:
