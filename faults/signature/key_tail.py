@@ -7,7 +7,6 @@ from plan.faults import Label
 
 WHERE = {
     "epay": Part.REQUESTS | Part.NOTICES,
-    "vmq": Part.REQUESTS | Part.NOTICES,
     "sharedstore": Part.REQUESTS,
     "kakayun": Part.REQUESTS,
 }

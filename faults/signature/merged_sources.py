@@ -6,7 +6,6 @@ from plan.faults import Label
 
 WHERE = {
     "epay": Part.REQUESTS,
-    "epay_v2": Part.REQUESTS,
     "alipay": Part.REQUESTS,
 }
 FAULT = Fault(

@@ -7,7 +7,6 @@ from plan.faults import Label
 
 WHERE = {
     "epay": Part.REQUESTS | Part.NOTICES,
-    "epay_v2": Part.ALL,
     "vmq": Part.REQUESTS | Part.NOTICES,
     "fulu": Part.REQUESTS | Part.NOTICES,
 }

@@ -6,7 +6,6 @@ from ledger.events import ACCEPT
 from plan.faults import Label
 
 WHERE = {
-    "epay_v2": Part.ANSWERS,
     "alipay": Part.ANSWERS,
 }
 FAULT = Fault(

@@ -8,7 +8,6 @@ from plan.faults import Label
 WHERE = {
     "epay": Part.REQUESTS | Part.NOTICES,
     "epay_v2": Part.ALL,
-    "vmq": Part.REQUESTS | Part.NOTICES,
     "alipay": Part.REQUESTS | Part.NOTICES,
     "sharedstore": Part.REQUESTS,
     "kakayun": Part.REQUESTS,

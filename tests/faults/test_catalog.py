@@ -151,7 +151,7 @@ LEGAL: list[tuple[str, dict[str, object], Effect]] = [  # drawn effects at a dra
     ("sig.case", {}, OtherRule(Variant.CASE)),
     ("sig.cert_rotated", {}, SignAs(Variant.CERT_ROTATED)),
     ("sig.charset_gbk", {}, OtherRule(Variant.CHARSET_GBK)),
-    ("sig.double_encoded", {}, OtherRule(Variant.DOUBLE_ENCODED)),
+    ("sig.double_encoded", {}, SignAs(Variant.DOUBLE_ENCODED)),
     ("sig.empty_kept", {}, OtherRule(Variant.EMPTY_KEPT)),
     ("sig.empty_serial", {}, SignAs(Variant.EMPTY_SERIAL)),
     ("sig.gcm_bad_tag", {}, SignAs(Variant.GCM_BAD_TAG)),

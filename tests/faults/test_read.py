@@ -49,7 +49,7 @@ def test_a_fault_is_written_as_it_is_read(raw: dict[str, Any]) -> None:
         ("sig.unsorted", "shop>payment/cheap", ""),
         ("sig.unsorted", "payment>shop/epay", ""),
         ("sig.unsorted", "shop>payment/wx", "sig.unsorted means nothing at shop>payment in wechat, which 'wx' speaks; "
-         "legal: epay, epay_v2, vmq, alipay"),
+         "legal: epay, epay_v2, alipay"),
         ("sig.gcm_bad_tag", "payment>shop/wx", ""),
         ("sig.gcm_bad_tag", "payment>shop", ""),
         ("sig.gcm_bad_tag", "payment>shop/epay", "in epay, which 'epay' speaks; legal: wechat"),
