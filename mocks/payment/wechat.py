@@ -16,7 +16,7 @@ from faults.verdict import Variant
 from ledger.events import TradeRefused
 from ledger.money import Fen
 from ledger.states import Code, Hop, Operation
-from mocks.apply import JSON, Call, Place, Reply, Signs, Subject
+from mocks.apply import JSON, Call, Fields, Place, Reply, Signs, Subject
 from mocks.loopback import is_loopback
 from mocks.mangle import Mangled
 from mocks.notices import About, Heard, Letter, Matter, notice_id
@@ -169,7 +169,7 @@ class WeChat:
             case ["GET", "v3", "certificates"]:
                 return await self._take(asked, self._certificates, None, "", self._list)
             case [_, "cashier"]:
-                return await self._cashier.answer(asked, self._prepaid(asked.query_fields().get("prepay_id", "")))
+                return await self._cashier.answer(asked, self._opened(asked.query_fields()))
         raise NoRoute
 
     # --- signatures and refusals --------------------------------------------------------------------------------
@@ -313,9 +313,11 @@ class WeChat:
         trade = self._trades.find(self.name, trade_no=trade_no) if trade_no else None
         return trade if trade is not None and trade.is_captured else None
 
-    def _prepaid(self, prepay_id: str) -> Trade | None:
-        trade_no = prepay_id.removeprefix("wx")
-        return self._trades.find(self.name, trade_no=trade_no) if trade_no != prepay_id else None
+    def _opened(self, fields: Fields) -> Trade | None:
+        """The trade of a cashier's address: the shop's link names the prepaid order, the page itself the trade."""
+        prepay_id = fields.get("prepay_id", "")
+        trade_no = prepay_id.removeprefix("wx") if prepay_id.startswith("wx") else fields.get("trade_no", "")
+        return self._trades.find(self.name, trade_no=trade_no) if trade_no else None
 
     def _show(self, asked: Asked, trade: Trade | None) -> Reply:
         mchid = asked.query_fields().get("mchid", "")

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import uvloop
 
-from targets.cardshop import serving
+from targets.cardshop import clients, serving
 from targets.cardshop.peers import SettingsError
 from targets.cardshop.profiles import Profile, ProfileError, read_profile
 from targets.cardshop.settings import VARIABLES, Settings, read_settings
@@ -49,6 +49,7 @@ def main() -> int:
     try:
         profile = read_profile(arguments.profile)
         settings = read_settings(os.environ, arguments.data)
+        clients.check(settings, profile)
         arguments.data.mkdir(parents=True, exist_ok=True)
         with socket.create_server((arguments.host, arguments.port), backlog=serving.BACKLOG) as listener:
             url = f"http://127.0.0.1:{listener.getsockname()[1]}"

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from targets.cardshop import cancelling, crediting
+from targets.cardshop import cancelling, crediting, hearing
 from targets.cardshop.cancelling import Answer
 from targets.cardshop.database import DATABASE_AWAY
 from targets.cardshop.delivering import LOG
@@ -43,6 +43,7 @@ def build_app(shop: Shop) -> web.Application:
             web.post("/orders/{order_no:[A-Za-z0-9]+}/cancel", _cancel),
             web.get("/lookup", _lookup),
             web.post("/notify/topup/{server}", _topup_notice),
+            web.post("/notify/fulu/{supplier}", _supplier_notice),
             web.get("/notify/{dialect}/{channel}", _notice),
             web.post("/notify/{dialect}/{channel}", _notice),
             web.get("/admin/orders.json", _books),
@@ -144,6 +145,11 @@ async def _topup_notice(request: web.Request) -> web.Response:
     if server not in shop.games:
         return web.Response(status=404)
     return web.Response(status=await crediting.hear(shop, server, request.headers, await request.read()))
+
+
+async def _supplier_notice(request: web.Request) -> web.Response:
+    is_taken = await hearing.hear(request.app[SHOP], request.match_info["supplier"], await request.read())
+    return web.Response(text="success" if is_taken else "fail")
 
 
 # --- keeping -----------------------------------------------------------------------------------------------------

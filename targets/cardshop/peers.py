@@ -14,7 +14,8 @@ class SettingsError(ValueError):
 
 @dataclass(frozen=True)
 class Dialect:
-    """What a dialect wants to be told beside address, number and secret: what it must have, and what it may."""
+    """What a dialect is told beside address, number and secret: what it must be, and what it may be. An upstream's
+    console shows more than this shop has a use for, such as the certificates of modes that it does not speak."""
 
     must: tuple[str, ...] = ()
     may: tuple[str, ...] = ()
@@ -23,13 +24,15 @@ class Dialect:
 DIALECTS: Mapping[str, Mapping[str, Dialect]] = {
     CHANNELS: {
         "epay": Dialect(may=("type",)),
-        "alipay": Dialect(("app_private_key", "alipay_public_key")),
+        "alipay": Dialect(
+            ("app_private_key", "alipay_public_key"), ("seller_id", "app_cert", "alipay_cert", "alipay_root_cert")
+        ),
         "wechat": Dialect(
             ("appid", "merchant_private_key", "merchant_serial", "platform_public_key", "platform_public_key_id"),
             ("platform_certificate", "platform_serial"),
         ),
     },
-    SUPPLIERS: {"sharedstore": Dialect()},
+    SUPPLIERS: {"sharedstore": Dialect(), "fulu": Dialect()},
     GAMES: {"topup": Dialect()},
 }
 """The dialects of each variable; the first one is meant where none is named."""

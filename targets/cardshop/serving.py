@@ -15,10 +15,11 @@ import aiohttp
 from aiohttp import web
 
 from targets.cardshop.app import build_app
+from targets.cardshop.clients import gateways, suppliers
 from targets.cardshop.database import Database
-from targets.cardshop.epay import Epay
 from targets.cardshop.expiring import keep_expiring
 from targets.cardshop.game import TopUps
+from targets.cardshop.hearing import tell_suppliers_where
 from targets.cardshop.jobs import Jobs
 from targets.cardshop.lookups import Lookups
 from targets.cardshop.products import CARDS
@@ -27,7 +28,6 @@ from targets.cardshop.requerying import keep_requerying
 from targets.cardshop.settings import Settings
 from targets.cardshop.shop import Shop, exchange_s
 from targets.cardshop.store import Store
-from targets.cardshop.supplier import SharedStore
 from targets.cardshop.sweeping import keep_sweeping, recover_all, release_of
 from targets.cardshop.workers import Workers, write_pids
 from targets.cardshop.working import keep_working
@@ -61,10 +61,11 @@ async def serve(settings: Settings, profile: Profile, place: Place, workers: Wor
         store = Store(database)
         await store.open(CARDS, stock=0 if settings.suppliers else settings.stock)
         kept: list[asyncio.Task[None]] = []
-        async with (
-            asyncio.TaskGroup() as deliveries,
-            _shop(settings, profile, place.url, store, database, poke, deliveries) as shop,
-        ):
+        url = settings.public_url or place.url
+        # The session is the last to go: what was acknowledged is still delivered while the shop ends.
+        async with _session(settings, profile) as session, asyncio.TaskGroup() as deliveries:
+            shop = assemble(settings, profile, url, store, database, session, poke=poke, spawn=deliveries.create_task)
+            await tell_suppliers_where(shop)
             if profile.recover_after_crash:
                 await recover_all(shop)
             workers.poke_all()
@@ -99,32 +100,23 @@ async def work(settings: Settings, profile: Profile, public_url: str, name: str,
     if is_first:
         await poked.wait()  # the web process makes the tables
     database = Database(settings.database_url, lock_wait_s=settings.lock_wait_s)
-    async with _closing(database), asyncio.TaskGroup() as group:
-        store = Store(database)
-        async with _shop(settings, profile, public_url, store, database, poked.set, group) as shop:
-            working = group.create_task(keep_working(shop, name, poked))
-            await told_to_end.wait()
-            working.cancel()
-            await asyncio.wait([working], timeout=_GOODBYE_S)
+    url = settings.public_url or public_url
+    async with _closing(database), _session(settings, profile) as session, asyncio.TaskGroup() as group:
+        shop = assemble(
+            settings, profile, url, Store(database), database, session, poke=poked.set, spawn=group.create_task
+        )
+        working = group.create_task(keep_working(shop, name, poked))
+        await told_to_end.wait()
+        working.cancel()
+        await asyncio.wait([working], timeout=_GOODBYE_S)
 
 
-@asynccontextmanager
-async def _shop(
-    settings: Settings,
-    profile: Profile,
-    url: str,
-    store: Store,
-    database: Database,
-    poke: Callable[[], None],
-    group: asyncio.TaskGroup,
-) -> AsyncIterator[Shop]:
-    url = settings.public_url or url
-    async with aiohttp.ClientSession(
+def _session(settings: Settings, profile: Profile) -> aiohttp.ClientSession:
+    return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(limit=_CONNECTIONS),
         timeout=aiohttp.ClientTimeout(total=exchange_s(settings, profile)),
         cookie_jar=aiohttp.DummyCookieJar(),
-    ) as session:
-        yield assemble(settings, profile, url, store, database, session, poke=poke, spawn=group.create_task)
+    )
 
 
 def assemble(
@@ -148,8 +140,8 @@ def assemble(
         store=store,
         jobs=Jobs(database),
         lookups=Lookups(store),
-        gateways={n: Epay(peer, session, is_tolerant=is_tolerant) for n, peer in settings.channels.items()},
-        suppliers={n: SharedStore(peer, session, is_tolerant=is_tolerant) for n, peer in settings.suppliers.items()},
+        gateways=gateways(settings, profile, session),
+        suppliers=suppliers(settings, profile, session, now),
         games={
             n: TopUps(peer, session, is_tolerant=is_tolerant, notify_url=f"{url}/notify/topup/{n}", now=now)
             for n, peer in settings.games.items()

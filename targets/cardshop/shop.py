@@ -5,6 +5,7 @@ from collections import defaultdict
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 
+from targets.cardshop.fulu import Fulu
 from targets.cardshop.game import TopUps
 from targets.cardshop.gateway import Gateway
 from targets.cardshop.jobs import Jobs
@@ -34,7 +35,7 @@ class Shop:
     jobs: Jobs
     lookups: Lookups
     gateways: Mapping[str, Gateway]
-    suppliers: Mapping[str, SharedStore]
+    suppliers: Mapping[str, SharedStore | Fulu]
     games: Mapping[str, TopUps]
     now: Callable[[], float]
     spawn: Callable[[Coroutine[object, object, None]], asyncio.Task[None]]

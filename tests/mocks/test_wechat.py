@@ -1,6 +1,8 @@
 """WeChat Pay v3: orders, queries, closing, refunds, complaints, certificates, refusals and notices."""
 
 import json
+import re
+from html import unescape
 from typing import Any
 
 import msgspec
@@ -20,7 +22,7 @@ from ledger.events import (
 from ledger.states import Code
 from mocks.notices import Heard
 from mocks.payment.wechat import WeChat
-from mocks.server import NoRoute
+from mocks.server import Asked, NoRoute
 from mocks.upstreams import Keys, SetupError
 from plan.units import BusinessTime
 from tests.mocks.wechat import (
@@ -564,3 +566,14 @@ async def test_the_cashier_knows_no_other_number(wechat: MakeWeChat) -> None:
         for other in (CASHIER, CASHIER + "wx1", page.replace("=wx", "=")):
             assert (await w.pay(other)).status == 404
         assert w.found(Captured) == []
+
+
+async def test_the_button_of_the_cashiers_page_pays(wechat: MakeWeChat) -> None:
+    async with wechat() as w:
+        link = (await w.ordered(1))["code_url"]
+        shown = await w.mock.answer(Asked("GET", "/wechat/cashier", link.rpartition("?")[2], host=HOST))
+        assert shown is not None
+        action = re.search(r'action="\?([^"]+)"', shown.body.decode())
+        assert action is not None
+        assert (await w.pay(f"{link.partition('?')[0]}?{unescape(action[1])}")).status == 200
+        assert len(w.found(Captured)) == 1

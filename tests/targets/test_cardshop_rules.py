@@ -314,7 +314,7 @@ def _channel(**changed: object) -> str:
         ("CARDSHOP_CHANNELS", _channel(dialect=["epay"]), "dialect"),
         ("CARDSHOP_CHANNELS", _channel(dialect="alipay"), "'app_private_key' is missing"),
         ("CARDSHOP_CHANNELS", _channel(dialect="wechat", type="wxpay"), "no setting 'type'"),
-        ("CARDSHOP_SUPPLIERS", _channel(dialect="epay"), "dialect 'epay'; legal: sharedstore"),
+        ("CARDSHOP_SUPPLIERS", _channel(dialect="epay"), "dialect 'epay'; legal: sharedstore, fulu"),
         ("CARDSHOP_GAMES", _channel(dialect="rcon"), "dialect 'rcon'; legal: topup"),
         ("CARDSHOP_SDK_THREADS", "0", "from 1 to 256"),
     ],
