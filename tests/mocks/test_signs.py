@@ -7,9 +7,10 @@ import pytest
 
 from faults.catalog import Fault, Part, catalog
 from faults.verdict import VALID, OtherRule, SignAs, Variant
-from mocks.apply import SIGNED, Signs, must
+from mocks.apply import Signs
 from mocks.game.mock import DIALECTS as GAME
 from mocks.payment.mock import DIALECTS as PAYMENT
+from mocks.signed import SIGNED, must
 from mocks.supplier.mock import DIALECTS as SUPPLIER
 from plan.units import from_text
 
