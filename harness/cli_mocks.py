@@ -51,10 +51,16 @@ def _group() -> None:
 
 
 @mocks.command(
-    epilog="Examples: `orderjam mocks up` · `orderjam mocks up --port-base 4100 --env-file .env` · "
-    "`orderjam mocks up --scenario notice_lost` · `orderjam mocks up --stubs stubs.yaml`"
+    epilog="Examples: `orderjam mocks up` · `orderjam mocks up alipay fulu rcon --env-file .env` · "
+    "`orderjam mocks up --scenario notice_lost --port-base 4100` · `orderjam mocks up --stubs stubs.yaml`"
 )
 def up(
+    dialects: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[DIALECT]...", help="What to speak, one instance of each; else what the target speaks."
+        ),
+    ] = None,
     scenario: Annotated[
         str | None, typer.Option(help="Scenario whose upstreams and faults to play: a name or a YAML file.")
     ] = None,
@@ -80,7 +86,8 @@ def up(
     """Starts the mocks and keeps them until Ctrl-C; prints addresses, keys and a ready .env."""
     options = UpOptions(host, port_base, os.environ.get(TOKEN_VARIABLE, ""))
     _check_place(options, env_file, force=force, out=out)
-    plan, shop = _plan(scenario, target)
+    plan, shop = _plan(scenario, target, _named(dialects or [], scenario))
+    told = shop if target or not dialects else None  # the default target reads nothing of dialects named by hand
     plan = plan if stubs is None else _with_stubs(plan, stubs)
     if tls_proxy or tls_host or shop.start.wants_tls_proxy:
         hosts = _tls_hosts(plan, tls_host or [], is_wanted=tls_proxy)
@@ -95,9 +102,10 @@ def up(
         me = psutil.Process()
         known = Known(me.pid, me.create_time(), str(folder.path.resolve()), standing.urls, options.token)
         file = remember(out, known)
+        handout.write_pems(plan, standing.secrets)
         if env_file is not None:
-            write_secret(env_file, handout.env(plan, shop, standing).encode())
-        print(handout.page(plan, shop, standing, folder.path), flush=True)
+            write_secret(env_file, handout.env(plan, told, standing).encode())
+        print(handout.page(plan, told, standing, folder.path), flush=True)
         say(f"`orderjam fault` finds these mocks by {file}" + (f"; .env: {env_file}" if env_file else ""))
 
     ended = asyncio.run(Up(plan, folder, options, say).play(ready))
@@ -121,12 +129,23 @@ def _check_place(options: UpOptions, env_file: Path | None, *, force: bool, out:
         refuse(f"mocks are up already (process {known.pid}, {out / FILE}); end them, or use another --out")
 
 
-def _plan(scenario: str | None, target: str | None) -> tuple[Plan, Target]:
+def _named(dialects: list[str], scenario: str | None) -> list[str]:
+    """The dialects that were named, each once."""
+    legal = [name for name in DIALECTS if name != STUB]
+    if dialects and scenario is not None:
+        refuse(f"{dialects[0]}: a scenario says itself what is spoken; legal: dialects or --scenario")
+    for name in dialects:
+        if name not in legal:
+            refuse(f"no dialect {name!r}{nearest(name, legal)}")
+    return list(dict.fromkeys(dialects))
+
+
+def _plan(scenario: str | None, target: str | None, dialects: list[str]) -> tuple[Plan, Target]:
     """What to play, and the target whose shop is to buy there."""
     if scenario is None:
         file = webshop.find(target or "cardshop")
         shop = webshop.load(file)
-        return plan_of(shop, target or "cardshop", file), shop
+        return plan_of(shop, target or "cardshop", file, dialects), shop
     sets = (("target", target),) if target else ()
     plan = resolve(loader.find(scenario), loader.Changes(sets=sets))
     return plan, webshop.load(Path(plan.target.file))

@@ -4,7 +4,7 @@ import asyncio
 import signal
 import socket
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
@@ -21,7 +21,7 @@ from ledger.rundir import RunDir, RunDirError, write_atomically
 from ledger.states import Phase
 from mocks.ports import Ports
 from plan.arrivals import Constant, arrivals
-from plan.dialects import DIALECTS
+from plan.dialects import DIALECTS, STUB
 from plan.ladders import LADDERS
 from plan.orders import Delay, Mix
 from plan.run import SCHEMA, Evidence, Plan, TargetPlan, UpstreamPlan, stuck_after
@@ -29,7 +29,7 @@ from plan.units import BusinessTime, Rate, Share, WireTime
 from targets.webshop import Target
 
 NAMES = {"epay": "epay", "sharedstore": "store", "topup": "game"}
-"""Without a scenario: one instance of each dialect that the target speaks, by this name."""
+"""Without a scenario: one instance of each dialect that the target speaks, by this name or else that of the dialect."""
 LADDER_NAMES = {"epay": "epay_public", "topup": "epay_public"}
 """Whose notices are repeated otherwise than plan/dialects.py says: here a shop's own patience is tried, not a run's."""
 AS_IF_RATE, AS_IF_S = 5.0, 60.0
@@ -85,10 +85,13 @@ class Standing(msgspec.Struct, frozen=True):
     hosts: dict[str, str] = {}
 
 
-def plan_of(target: Target, name: str, file: Path) -> Plan:
-    """What mocks play where no scenario says it: nothing is broken and no time is compressed."""
+def plan_of(target: Target, name: str, file: Path, dialects: Sequence[str] = ()) -> Plan:
+    """What mocks play where no scenario says it: nothing is broken and no time is compressed. One instance of each of
+    the dialects, by its name; of those that the target speaks where none are named."""
     products, regions = target.sells.products, target.sells.regions
-    upstreams = {NAMES[dialect]: _upstream(dialect) for dialect in target.sells.dialects if dialect in NAMES}
+    named = {dialect: dialect for dialect in dialects}
+    spoken = {NAMES.get(dialect, dialect): dialect for dialect in target.sells.dialects if dialect != STUB}
+    upstreams = {instance: _upstream(dialect) for instance, dialect in (named or spoken).items()}
     payment = next((n for n, upstream in upstreams.items() if upstream.role == "payment"), "")
     return Plan(
         schema=SCHEMA,

@@ -81,8 +81,13 @@ def _pkcs8(pem: str) -> str:
 
 
 def _epay_v2(number: int, keyring: Keyring) -> Keys:
+    """`key` serves nothing but the rule that each has one. With the other key the gateway signs wrongly."""
     merchant, platform = keyring.pair("epay-merchant"), keyring.pair("epay-platform")
-    own = {"merchant_public_key": merchant.public, "platform_private_key": platform.private}
+    own = {
+        "merchant_public_key": merchant.public,
+        "platform_private_key": platform.private,
+        "other_private_key": keyring.pair("epay-other").private,
+    }
     told = {"merchant_private_key": merchant.private, "platform_public_key": platform.public}
     return Keys(str(number), secrets.token_hex(16), own, told)
 

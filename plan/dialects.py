@@ -16,9 +16,9 @@ STUB = "stub"
 """The dialect that a user writes down; every target may be given one."""
 
 DIALECTS: dict[str, Dialect] = {
-    "epay": Dialect("payment"),
-    "epay_v2": Dialect("payment"),
-    "vmq": Dialect("payment", "vmq"),
+    "epay": Dialect("payment", options={"status": ("rainbow", "pending_paid"), "pays_by": ("payurl", "device")}),
+    "epay_v2": Dialect("payment", options={"query": ("flat", "nested")}),
+    "vmq": Dialect("payment", "vmq", {"differs": ("up", "down"), "slots": ("many", "ten")}),
     "alipay": Dialect(
         "payment",
         "alipay",
@@ -27,7 +27,7 @@ DIALECTS: dict[str, Dialect] = {
     "wechat": Dialect("payment", "wechat"),
     "sharedstore": Dialect("supplier", options={"drafts": ("off", "on")}),
     "fulu": Dialect("supplier", "fulu", {"answer_sign": ("result", "envelope")}),
-    "kakayun": Dialect("supplier"),
+    "kakayun": Dialect("supplier", options={"cards": ("later", "at_once")}),
     STUB: Dialect("supplier"),
     "topup": Dialect("game"),
     "fazer": Dialect("game", "webhook"),

@@ -1,7 +1,7 @@
 """notice_early: the notice arrives before the answer to the request that it is about.
 
-A payment notice cannot: at a payment channel the money is taken long after the trade was created. A game server can be
-done before it has answered.
+A payment notice cannot: at a payment channel the money is taken long after the trade was created. A supplier or a game
+server can be done before it has answered.
 """
 
 from faults.catalog import Cause, Fault, NoParams
@@ -12,7 +12,7 @@ from plan.faults import Label
 FAULT = Fault(
     name="notice_early",
     label=Label("notices before the answer", "通知早于响应"),
-    hops=(Hop.GAME_SHOP,),
+    hops=(Hop.SUPPLIER_SHOP, Hop.GAME_SHOP),
     operations=(Operation.NOTICE,),
     params=NoParams,
     effect=lambda p: Early(),

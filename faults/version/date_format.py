@@ -12,7 +12,6 @@ WHERE = {
     "alipay": Part.TOLD,
     "wechat": Part.TOLD,
     "fulu": Part.TOLD,
-    "kakayun": Part.ANSWERS,
 }
 """Where moments are told at all."""
 

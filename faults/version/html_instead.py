@@ -2,7 +2,7 @@
 
 import msgspec
 
-from faults.catalog import OF_AN_ORDER, TO_UPSTREAMS, WITH_FIELDS, Cause, Fault
+from faults.catalog import OF_AN_ORDER, TO_UPSTREAMS, Cause, Fault
 from faults.verdict import Page
 from plan.faults import Label
 
@@ -22,7 +22,6 @@ FAULT = Fault(
     label=Label("a page of another version", "版本不符：返回网页"),
     hops=TO_UPSTREAMS,
     operations=OF_AN_ORDER,
-    dialects=WITH_FIELDS,
     params=Params,
     effect=lambda p: Page(p.status, acted=False),
     cause=Cause.VERSION,

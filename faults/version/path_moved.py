@@ -4,7 +4,7 @@ from typing import Literal
 
 import msgspec
 
-from faults.catalog import OF_AN_ORDER, TO_UPSTREAMS, WITH_FIELDS, Cause, Fault
+from faults.catalog import OF_AN_ORDER, TO_UPSTREAMS, Cause, Fault
 from faults.verdict import Moved
 from plan.faults import Label
 
@@ -20,7 +20,6 @@ FAULT = Fault(
     label=Label("path of another version", "版本不符：接口路径变更"),
     hops=TO_UPSTREAMS,
     operations=OF_AN_ORDER,
-    dialects=WITH_FIELDS,
     params=Params,
     effect=lambda p: Moved(p.status),
     cause=Cause.VERSION,

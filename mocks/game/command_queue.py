@@ -241,7 +241,7 @@ class CommandQueue(GameServer):
         return Reply(fields={"meta": {"limited": len(offline) > AT_A_TIME}, "commands": commands})
 
     def _online(self, player: str, case: Case) -> Reply:
-        account = unquote(player)
+        account = readable(unquote(player))
         found = (c for c in self._commands if c.online and c.top_up.request.account == account)
         commands = [_as_json(command) for command in islice(found, AT_A_TIME)]
         who = {"id": account, "username": account, "meta": {}}

@@ -1,6 +1,6 @@
 """The dialect of the top-up server: JSON and HMAC, in the shape of game publishers' partner APIs.
 
-Source: docs/protocols.md, Top-up (our own protocol).
+Source: docs/protocols/topup.md (our own protocol).
 """
 
 import hashlib

@@ -3,42 +3,33 @@
 Source: docs/protocols/alipay.md.
 """
 
-from collections.abc import Callable
 from functools import partial
 from hashlib import blake2b
-from html import escape
 from typing import ClassVar
 from urllib.parse import quote
 
-import msgspec
-
 from faults.verdict import Variant
 from ledger.clock import SECOND_NS
-from ledger.events import TradeRefused, Unmatched
+from ledger.events import Unmatched
 from ledger.states import Code, Hop, Operation
-from mocks.apply import HTML, Call, Place, Reply, Schema, Signs, Subject
+from mocks.apply import Place, Reply, Schema, Signs, Subject
 from mocks.mangle import Mangled
 from mocks.notices import Heard, Letter, Matter
 from mocks.payment.alipay_answers import COMPLAINED, ENDED_SCHEMA, QUERIED, REFUND_FOUND, REFUNDED, Answers
 from mocks.payment.alipay_asked import (
-    BAD_CERT,
-    BAD_SIGNATURE,
-    BAD_TIME,
-    DONE,
-    MESSAGES,
     NO_METHOD,
     UNKNOWN_METHOD,
     Refusal,
     Request,
     express_s,
     invalid,
-    is_timely,
     parse_beijing,
     read,
     read_order,
 )
 from mocks.payment.alipay_signs import RSA, RSA2, SIGNS, KeysMissing, Seal
 from mocks.payment.alipay_told import NOTICE, Telling
+from mocks.payment.alipay_turn import Act, Method, Turn, error_response
 from mocks.payment.cashier import Cashier
 from mocks.payment.desk import Desk
 from mocks.payment.trades import AmountDiffers, Order, Trade
@@ -47,23 +38,12 @@ from mocks.upstreams import SetupError
 from plan.orders import find_key
 
 FORM = "application/x-www-form-urlencoded; charset=utf-8"
-JSON = "application/json;charset={}"
 CREATED = Schema(pair=("qr_code", "share_code"), missing="qr_code", code="code")
 
 _METHODS = frozenset({"GET", "POST"})
 _PAGE, _WAP = "alipay.trade.page.pay", "alipay.trade.wap.pay"
 _PRODUCTS = {_PAGE: ("FAST_INSTANT_TRADE_PAY",), _WAP: ("QUICK_WAP_WAY", "QUICK_WAP_PAY")}
 _URL_SAFE = "%:/?#[]@!$&'()*+,;=~-._"
-
-Act = Callable[[Request, Subject], Mangled | Reply]
-
-
-class _Method(msgspec.Struct, frozen=True):
-    """What the gateway does on a method; a page is for a buyer's browser, all else for the shop."""
-
-    place: Place
-    act: Act
-    is_page: bool = False
 
 
 class Alipay:
@@ -89,7 +69,7 @@ class Alipay:
         self._of_wap: set[str] = set()
         self._methods = self._what_it_does()
 
-    def _what_it_does(self) -> dict[str, _Method]:
+    def _what_it_does(self) -> dict[str, Method]:
         shop = partial(Place, Hop.SHOP_PAYMENT, upstream=self.name)
         page = Place(Hop.BUYER_PAYMENT, Operation.CREATE, self.name)
         answers = self._answers
@@ -102,8 +82,12 @@ class Alipay:
             "trade.cancel": (Operation.CANCEL, ENDED_SCHEMA, self._cancel),
             "merchant.tradecomplain.query": (Operation.QUERY, COMPLAINED, answers.complaint),
         }
-        return {_PAGE: _Method(page, self._pay, is_page=True), _WAP: _Method(page, self._pay, is_page=True)} | {
-            f"alipay.{name}": _Method(shop(operation=operation, schema=schema), act)
+        return {_PAGE: Method(page, self._pay, is_page=True), _WAP: Method(page, self._pay, is_page=True)} | {
+            f"alipay.{name}": Method(
+                shop(operation=operation, schema=schema),
+                act,
+                repeated=self._repeated if operation is Operation.CREATE else None,
+            )
             for name, (operation, schema, act) in steps.items()
         }
 
@@ -133,90 +117,9 @@ class Alipay:
             path = f"/{self.name}/gateway.do"
             nearest = f"{path}?method=alipay.trade.query"
             self._desk.append(Unmatched(t=self._desk.clock.t(), method=asked.method, path=path, nearest=nearest))
-            return self._error_response(UNKNOWN_METHOD if name else NO_METHOD)
-        node = f"{name.replace('.', '_')}_response"
-        subject = self._subject(request, method.place.operation)
-        why = BAD_SIGNATURE
-
-        def by_rule(variant: Variant | None = None) -> bool:
-            nonlocal why
-            found = self._wrong(request, variant)
-            why = found or why
-            return found is None
-
-        def act() -> Reply:
-            try:
-                done = method.act(request, subject)
-            except Refusal as refusal:
-                return self._refused(method, subject, refusal)
-            return done if isinstance(done, Reply) else Reply(fields={"code": DONE, "msg": MESSAGES[DONE], **done})
-
-        is_genuine, tolerated = by_rule(), None
-        if not is_genuine and why is BAD_SIGNATURE and "" in request.fields.values():
-            is_genuine = by_rule(Variant.EMPTY_KEPT)
-            tolerated = Variant.EMPTY_KEPT if is_genuine else None
-        return await self._injector.answer(
-            Call(
-                method.place,
-                subject,
-                is_genuine,
-                act,
-                lambda: self._refused(method, subject, why),
-                is_genuine_as=by_rule,
-                tolerated=tolerated,
-                seal=partial(self._sealed, request, node),
-            )
-        )
-
-    def _wrong(self, request: Request, variant: Variant | None) -> Refusal | None:
-        """What is wrong with a request and its signature, by the plain rule or by a variant's."""
-        if request.flaw is not None:
-            return request.flaw
-        fields = request.fields
-        if request.has_certs and (
-            fields.get("app_cert_sn") != self._seal.app_cert_sn
-            or fields.get("alipay_root_cert_sn") != self._seal.root_cert_sn
-        ):
-            return BAD_CERT
-        if variant is Variant.MERGED_SOURCES:
-            fields = request.body or fields
-        if not self._seal.is_signed(fields, variant):
-            return BAD_SIGNATURE
-        now_s = self._desk.wall_s(self._desk.clock.t())
-        return None if is_timely(request.fields["timestamp"], now_s, variant) else BAD_TIME
-
-    def _sealed(self, request: Request, node: str, reply: Reply, variant: Variant | None) -> None:
-        """Signs an answer. Pages carry no signature, nor does what is refused before anybody knows whose it is."""
-        if reply.fields is None:
-            return
-        reply.body = self._seal.answer(
-            node,
-            reply.fields,
-            sign_type=request.sign_type,
-            charset=request.charset,
-            cert_sn=self._seal.alipay_cert_sn if request.has_certs else "",
-            variant=variant,
-        )
-        reply.fields, reply.kind = None, JSON.format(request.charset)
-
-    def _refused(self, method: _Method, subject: Subject, refusal: Refusal) -> Reply:
-        event = TradeRefused(
-            t=self._desk.clock.t(),
-            o=subject.o,
-            upstream=self.name,
-            operation=method.place.operation,
-            code=refusal.standard,
-            words=f"{refusal.sub_code} {refusal.words}",
-        )
-        self._desk.append(event)
-        if method.is_page:
-            page = _ERROR.replace("CODE", escape(refusal.sub_code)).replace("WORDS", escape(refusal.words))
-            return Reply(body=page.encode(), kind=HTML)
-        return self._error_response(refusal) if refusal.is_before_dispatch else Reply(fields=refusal.fields)
-
-    @staticmethod
-    def _error_response(refusal: Refusal) -> Reply:
-        return Reply(body=msgspec.json.encode({"error_response": refusal.fields}), kind=JSON.format("utf-8"))
+            return error_response(UNKNOWN_METHOD if name else NO_METHOD)
+        turn = Turn(self._desk, self._seal, request, name, method, self._subject(request, method.place.operation))
+        return await self._injector.answer(turn.call())
 
     def _subject(self, request: Request, operation: Operation) -> Subject:
         """Whom a request is about: the key passed through or told by the buyer, else the trade it names, else the
@@ -262,6 +165,12 @@ class Alipay:
             self._note_type(request, order)
         host = readable(request.host) or "127.0.0.1"
         return {"out_trade_no": order.order_no, "qr_code": f"http://{host}/{self.name}/cashier?{place}"}
+
+    def _repeated(self, request: Request) -> Refusal | None:
+        """The refusal of an order number that was used before."""
+        number = request.biz.get("out_trade_no", "")
+        is_known = _code_of(number) in self._codes or self._answers.found(request) is not None
+        return _differs() if is_known else None
 
     def _order(self, request: Request) -> Order:
         return read_order(request, upstream=self.name, expires_t=self._expires_t(request))
@@ -357,10 +266,3 @@ def _differs() -> Refusal:
 def _code_of(order_no: str) -> str:
     """What stands in a code to be scanned."""
     return blake2b(order_no.encode("utf-8", "surrogateescape"), digest_size=8).hexdigest()
-
-
-_ERROR = """<!DOCTYPE html>
-<html lang="zh-CN"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>调试错误，请回到请求来源地，重新发起请求。</title></head>
-<body><h3>调试错误，请回到请求来源地，重新发起请求。</h3><p>错误代码 CODE</p><p>错误原因: WORDS</p></body></html>
-"""

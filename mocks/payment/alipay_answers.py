@@ -3,6 +3,7 @@
 Source: docs/protocols/alipay.md, Answers.
 """
 
+from faults.verdict import Shape
 from ledger.clock import SECOND_NS
 from ledger.money import Fen, yuan
 from ledger.states import Code
@@ -30,18 +31,21 @@ from plan.units import BusinessTime
 
 QUERIED = Schema(
     pair=AMOUNTS, missing="trade_status", state="trade_status", states=STATES, code="code", money=MONEY,
-    identifiers=("out_trade_no",),
+    identifiers=("out_trade_no",), flaps={"trade_status": (PAID, WAITING)}, dates=("send_pay_date",),
+    shape=("fund_bill_list", Shape.TEXT),
 )  # fmt: skip
 REFUNDED = Schema(
-    pair=("refund_fee", "send_back_fee"), missing="fund_change", code="code", money=("refund_fee", "send_back_fee")
-)
+    pair=("refund_fee", "send_back_fee"), missing="fund_change", code="code", money=("refund_fee", "send_back_fee"),
+    dates=("gmt_refund_pay",), shape=("refund_detail_item_list", Shape.TEXT),
+)  # fmt: skip
 REFUND_FOUND = Schema(
     pair=("refund_amount", "refund_fee"), missing="refund_status", state="refund_status", code="code",
-    money=("refund_amount", "total_amount"),
+    money=("refund_amount", "total_amount"), flaps={"refund_status": ("REFUND_SUCCESS", "REFUND_PROCESSING")},
 )  # fmt: skip
 COMPLAINED = Schema(
-    missing="trade_no", state="status", code="code", money=("trade_amount",), identifiers=("merchant_order_no",)
-)
+    missing="trade_no", state="status", code="code", money=("trade_amount",), identifiers=("merchant_order_no",),
+    flaps={"status": ("FINISHED", "MERCHANT_PROCESSING")}, dates=("gmt_create", "gmt_modified", "gmt_finished"),
+)  # fmt: skip
 ENDED_SCHEMA = Schema(missing="trade_no", code="code")
 
 _NO_MAX, _REASON_MAX = 64, 256
@@ -70,10 +74,10 @@ class Answers:
     def _finish_t(self, trade: Trade) -> int | None:
         return None if trade.captured_t is None else trade.captured_t + self._window_ns
 
-    def _named(self, request: Request) -> Trade:
+    def _named(self, request: Request, more: Mangled | None = None) -> Trade:
         _must_name(request)
         if (trade := self.found(request)) is None:
-            raise Refusal("ACQ.TRADE_NOT_EXIST", "交易不存在", standard=Code.PAY_NOT_SUBMITTED)
+            raise Refusal("ACQ.TRADE_NOT_EXIST", "交易不存在", standard=Code.PAY_NOT_SUBMITTED, more=more)
         return trade
 
     def _status(self, trade: Trade) -> str:
@@ -85,7 +89,8 @@ class Answers:
         return PAID if self._desk.clock.t() < finish_t else ENDED
 
     def query(self, request: Request, _: Subject) -> Mangled:
-        trade = self._named(request)
+        nothing = dict.fromkeys(("buyer_pay_amount", "invoice_amount", "point_amount", "receipt_amount"), "0.00")
+        trade = self._named(request, nothing)
         total = yuan(trade.order.amount_fen)
         taken = total if trade.is_captured else "0.00"
         fields: Mangled = {

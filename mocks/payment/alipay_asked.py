@@ -6,6 +6,7 @@ Source: docs/protocols/alipay.md, Requests and Refusals.
 
 import re
 from datetime import UTC, datetime, timedelta
+from sys import intern
 from urllib.parse import unquote
 
 import msgspec
@@ -20,9 +21,10 @@ from mocks.payment.alipay_signs import CHARSETS, HASHES
 from mocks.payment.trades import Order
 from mocks.server import Asked, readable
 
-DONE, MISSING, INVALID, FAILED = "10000", "40001", "40002", "40004"
+DONE, UNKNOWN, MISSING, INVALID, FAILED = "10000", "20000", "40001", "40002", "40004"
 MESSAGES = {
     DONE: "Success",
+    UNKNOWN: "Service Currently Unavailable",
     MISSING: "Missing Required Arguments",
     INVALID: "Invalid Arguments",
     FAILED: "Business Failed",
@@ -52,15 +54,24 @@ _URL_FIELDS = ("notify_url", "return_url")
 
 
 class Refusal(Exception):
-    """Why the gateway refuses: the vendor's sub_code and code, its own sentence, and the standard code."""
+    """Why the gateway refuses: the vendor's sub_code and code, its own sentence, the standard code, and what is told
+    all the same."""
 
-    def __init__(self, sub_code: str, words: str, code: str = FAILED, standard: Code = Code.UPSTREAM_REFUSED) -> None:
+    def __init__(
+        self,
+        sub_code: str,
+        words: str,
+        code: str = FAILED,
+        standard: Code = Code.UPSTREAM_REFUSED,
+        more: Mangled | None = None,
+    ) -> None:
         super().__init__(words)
-        self.sub_code, self.words, self.code, self.standard = sub_code, words, code, standard
+        self.sub_code, self.words, self.code, self.standard, self.more = sub_code, words, code, standard, more or {}
 
     @property
     def fields(self) -> Mangled:
-        return {"code": self.code, "msg": MESSAGES[self.code], "sub_code": self.sub_code, "sub_msg": self.words}
+        told = {"code": self.code, "msg": MESSAGES[self.code], "sub_code": self.sub_code, "sub_msg": self.words}
+        return told | self.more
 
     @property
     def is_before_dispatch(self) -> bool:
@@ -74,6 +85,9 @@ BAD_SIGNATURE = Refusal(
 )  # fmt: skip
 BAD_TIME = Refusal("isv.invalid-timestamp", "非法的时间戳参数", INVALID, Code.UPSTREAM_BAD_SIGNATURE)
 BAD_CERT = Refusal("isv.app-cert-not-match", "应用证书或根证书序列号与应用不匹配", INVALID, Code.UPSTREAM_BAD_SIGNATURE)
+BAD_VERSION = Refusal("isv.invalid-parameter", "参数无效：version", INVALID, Code.UPSTREAM_VERSION)
+UNKNOWN_RESULT = Refusal("isp.unknow-error", "系统繁忙", UNKNOWN, Code.UPSTREAM_UNKNOWN_RESULT)
+"""Spelled as the vendor does."""
 NO_METHOD = Refusal("isv.missing-method", "缺少方法名参数", MISSING)
 UNKNOWN_METHOD = Refusal("isv.invalid-method", "不存在的方法名", INVALID)
 UNKNOWN_APP = Refusal("isv.invalid-app-id", "无效的应用ID", INVALID)
@@ -142,7 +156,7 @@ def _flaw(fields: Fields, app_id: str, charset: str) -> Refusal | None:
     if not charset:
         return Refusal("isv.invalid-charset", "字符集错误", INVALID)
     if fields["version"] != "1.0":
-        return Refusal("isv.invalid-parameter", "参数无效：version", INVALID, Code.UPSTREAM_VERSION)
+        return BAD_VERSION
     if fields.get("format", "JSON").upper() not in ("JSON", ""):
         return Refusal("isv.invalid-format", "无效的数据格式", INVALID)
     for name in _URL_FIELDS:
@@ -209,12 +223,12 @@ def read_order(request: Request, *, upstream: str, expires_t: int | None) -> Ord
         upstream=upstream,
         order_no=biz["out_trade_no"],
         amount_fen=amount_fen,
-        goods=readable(biz["subject"]),
+        goods=intern(readable(biz["subject"])),  # a hundred thousand trades share a few names and addresses
         way="alipay",
-        notice_to=readable(fields.get("notify_url", "")),
+        notice_to=intern(readable(fields.get("notify_url", ""))),
         back_to=readable(fields.get("return_url", "")),
         carried=readable(biz.get("passback_params", "")),
-        merchant=fields["app_id"],
+        merchant=intern(fields["app_id"]),
         expires_t=expires_t,
     )
 

@@ -22,6 +22,7 @@ MONEY = ("total_amount", "receipt_amount", "buyer_pay_amount", "invoice_amount")
 NOTICE = Schema(
     pair=AMOUNTS, missing="trade_status", state="trade_status", states=STATES, money=MONEY,
     identifiers=("passback_params",),
+    dates=("gmt_create", "gmt_payment", "gmt_refund", "gmt_close", "notify_time", "utc_timestamp"),
 )  # fmt: skip
 BUYER_NAME, BUYER_ID = "ord***@orderjam.example", "2088102100000018"
 COMPLAINT_CHANGED = "alipay.merchant.tradecomplain.changed"

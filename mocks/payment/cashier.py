@@ -39,6 +39,10 @@ _WAYS = {
     "qqpay": ("QQ 钱包", "QQ Wallet"),
     "bank": ("网银支付", "Online banking"),
     "jdpay": ("京东支付", "JD Pay"),
+    "native": ("微信支付", "WeChat Pay"),
+    "jsapi": ("微信支付", "WeChat Pay"),
+    "h5": ("微信支付", "WeChat Pay"),
+    "app": ("微信支付", "WeChat Pay"),
 }
 
 Back = Callable[[Trade], str]

@@ -1,41 +1,34 @@
 """The dialect of Epay V1 (易支付, MD5): submit.php, mapi.php, api.php, cashier.php and its notices.
 
-Source: docs/protocols.md, Epay V1.
+Source: docs/protocols/epay.md.
 """
 
-import hashlib
 import hmac
-import re
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
 from functools import partial
-from html import escape
 from typing import ClassVar
-from urllib.parse import quote, urlencode
+from urllib.parse import quote
 
 from faults.verdict import Shape, Variant
-from ledger.clock import SECOND_NS
-from ledger.events import TradeRefused, Unmatched
+from ledger.events import Unmatched
 from ledger.money import Fen, MoneyError, parse_yuan, yuan
-from ledger.states import Code, Hop, Operation
-from mocks.apply import HTML, Call, Fields, Place, Reply, Schema, Signs, Subject
-from mocks.loopback import is_loopback
-from mocks.mangle import Mangled
-from mocks.notices import About, Heard, Letter, Matter
-from mocks.payment.cashier import Cashier
+from ledger.states import Code, Operation
+from mocks.apply import Call, Fields, Place, Reply, Schema, Signs
 from mocks.payment.desk import Desk
-from mocks.payment.trades import AmountDiffers, NotPaid, Order, TooMuch, Trade
+from mocks.payment.epay_family import PAID, WAITING, Family, Needs, Refusal, jump, page_refusal, source
+from mocks.payment.epay_signing import is_signature, signature
+from mocks.payment.trades import AmountDiffers, NotPaid, TooMuch, Trade
 from mocks.server import Answer, Asked, NoRoute, readable
-from plan.orders import find_key
 
 FILES = ("submit.php", "mapi.php", "api.php", "cashier.php")
+ACTS = ("order", "query", "orders", "settle", "refund")
 REDIRECTING = "create-transaction"
 """Below a path with this part, submit.php answers 302: as Epusdt's Epay-compatible entry does."""
 ANSWER_PAIR = ("status", "trade_status")
 """What ver.renamed does to an answer without names given: `status` takes the place of `trade_status`."""
-NOTICE_PAIR = ("trade_status", "status")
-PAID, WAITING, CLOSED = "TRADE_SUCCESS", "WAIT_BUYER_PAY", "TRADE_CLOSED"
-NAME_BYTES_MAX = 127
+LISTED, LISTED_MAX = 20, 50
+PENDING_PAID = {"created": 1, "captured": 2, "refunded": 3, "closed": 4}
+"""The numbers of another gateway's `status`, by the state of a trade (option `status: pending_paid`)."""
 
 _CODES: dict[str, object] = {"1": 0, "-1": 1}
 _SHAPE, _ENVELOPE = ("data", Shape.FLAT), ("", "response")
@@ -48,78 +41,42 @@ QUERIED = Schema(
     flaps={"status": ("1", 0), "trade_status": (PAID, WAITING)}, shape=_SHAPE, envelope=_ENVELOPE,
 )  # fmt: skip
 ANSWERED = Schema(missing="code", code="code", codes=_CODES, money=("money",), shape=_SHAPE, envelope=_ENVELOPE)
-NOTICE = Schema(
-    pair=NOTICE_PAIR, missing="trade_status", state="trade_status", states={PAID: "TRADE_FINISHED"},
-    money=("money",), identifiers=("param",),
-)  # fmt: skip
-"""What other gateways and versions call the same things. Sources: docs/protocols.md, What other gateways do
+"""What other gateways and versions call the same things. Sources: docs/protocols/epay.md, What other gateways do
 differently; V2 of the protocol says 0 for done and 1 for a refusal."""
 
 _METHODS = frozenset({"GET", "POST"})
-_UNSIGNED = frozenset({"sign", "sign_type"})
-_ORDER_NO = re.compile(r"[A-Za-z0-9._|-]{1,64}", re.ASCII)
-_WAY = re.compile(r"[A-Za-z0-9._-]{1,32}", re.ASCII)
-_URL_SAFE = "%:/?#[]@!$&'()*+,;=~-._"
-_BEIJING = timedelta(hours=8)
-
 BAD_SIGNATURE = "签名校验失败，请返回重试！"
-_LOCAL_ONLY = "回调地址只允许本机（127.0.0.0/8、::1、localhost）"
+
+OF_BOTH = frozenset(
+    {
+        Variant.WRONG_KEY, Variant.MISSING, Variant.CHARSET_GBK, Variant.EMPTY_KEPT, Variant.CASE, Variant.UNSORTED,
+        Variant.URLENCODED, Variant.DOUBLE_ENCODED, Variant.PLUS_SPACE, Variant.TYPE_CONFUSION, Variant.KEY_TAIL,
+        Variant.NUMBER_FORMAT,
+    }
+)  # fmt: skip
+REQUESTS = OF_BOTH | {Variant.SORT_LOCALE, Variant.MERGED_SOURCES}
+NOTICES = OF_BOTH | {Variant.FIELD_ORDER, Variant.EXTRA_FIELD}
+"""A notice has no name with a capital letter, so that another order of letters could not differ."""
+
+Style = Callable[[Refusal], Reply]
 
 
-class Refusal(Exception):
-    """Why the gateway refuses: the standard code, api.php's number, and the gateway's own sentence."""
-
-    def __init__(self, words: str, code: Code = Code.UPSTREAM_REFUSED, number: int = -1) -> None:
-        super().__init__(words)
-        self.words, self.code, self.number = words, code, number
-
-
-def signature(fields: Fields, key: str, variant: Variant | None = None) -> str:
-    """MD5 over the non-empty fields but sign and sign_type, sorted, `k=v` joined by `&`, the key appended. With a
-    variant: the same, wrong in that way."""
-    keep = variant is Variant.EMPTY_KEPT
-    pairs = [f"{k}={fields[k]}" for k in sorted(fields) if (fields[k] or keep) and k not in _UNSIGNED]
-    text = "&".join(pairs) + (f"another-key-than-{key}" if variant is Variant.WRONG_KEY else key)
-    charset, errors = ("gbk", "replace") if variant is Variant.CHARSET_GBK else ("utf-8", "surrogateescape")
-    digest = hashlib.md5(text.encode(charset, errors), usedforsecurity=False).hexdigest()
-    return digest.upper() if variant is Variant.CASE else digest
-
-
-def source(asked: Asked) -> Fields:
-    """The query if it holds `pid`, else the body; never both, or a stray query parameter entered the signed text."""
-    query = asked.query_fields()
-    return query if "pid" in query or asked.method == "GET" else asked.body_fields()
-
-
-def cut_name(text: str) -> str:
-    """The first 127 bytes, in whole characters."""
-    return text.encode()[:NAME_BYTES_MAX].decode("utf-8", "ignore")
-
-
-VARIANTS = frozenset({Variant.WRONG_KEY, Variant.MISSING, Variant.CHARSET_GBK, Variant.EMPTY_KEPT, Variant.CASE})
-
-
-class Epay:
+class Epay(Family):
     """One instance of the gateway, with one merchant."""
 
-    schema = NOTICE
-    signs: ClassVar[Signs] = Signs(requests=VARIANTS, notices=VARIANTS)
+    signs: ClassVar[Signs] = Signs(requests=REQUESTS, notices=NOTICES)
 
     def __init__(self, desk: Desk) -> None:
-        self.name, self._keys = (name := desk.name), desk.keys
-        self._clock, self._wall_ns, self._append, self._injector = desk.clock, desk.wall_ns, desk.append, desk.injector
-        self._trades = desk.trades
-        self._cashier = Cashier(desk, back=self.return_url)
-        shop = partial(Place, Hop.SHOP_PAYMENT, upstream=name)
-        self._mapi = shop(operation=Operation.CREATE, schema=CREATED)
-        self._query = shop(operation=Operation.QUERY, schema=QUERIED)
-        self._refund = shop(operation=Operation.REFUND, schema=ANSWERED)
-        self._merchant = shop(operation=Operation.MERCHANT, schema=ANSWERED)
-        self._submit = Place(Hop.BUYER_PAYMENT, Operation.CREATE, name)
+        super().__init__(desk)
+        self._upstream = desk.upstream
+        self._mapi = self._at_shop(operation=Operation.CREATE, schema=CREATED)
+        self._query = self._at_shop(operation=Operation.QUERY, schema=QUERIED)
+        self._refund = self._at_shop(operation=Operation.REFUND, schema=ANSWERED)
+        self._merchant = self._at_shop(operation=Operation.MERCHANT, schema=ANSWERED)
 
     def routes(self) -> list[str]:
         files = [f"/{self.name}/{file}" for file in FILES if file != "api.php"]
-        return files + [f"/{self.name}/api.php?act={act}" for act in ("order", "query", "refund")]
+        return files + [f"/{self.name}/api.php?act={act}" for act in ACTS]
 
     def forget(self) -> None:
         for place in (self._mapi, self._query, self._refund, self._merchant, self._submit):
@@ -127,45 +84,39 @@ class Epay:
         self._cashier.forget()
 
     async def answer(self, asked: Asked, path: str) -> Answer:
-        """The answer to a request below this instance's name; NoRoute where no file of the gateway takes it."""
+        """The answer to a request below this instance's name, whatever folders stand before the file; NoRoute where no
+        file of the gateway takes it."""
         folder, _, file = path.rpartition("/")
         if asked.method not in _METHODS or file not in FILES:
             raise NoRoute
         match file:
             case "mapi.php":
-                return await self._create(asked, self._mapi, self._made_json, _json_refusal, is_page=False)
+                return await self._create(asked, self._mapi, self._made_json, _json_refusal, Needs(("type", "name")))
+            case "submit.php" if REDIRECTING in folder.split("/"):
+                return await self._create(asked, self._submit, self._made_redirect, page_refusal, Needs())
             case "submit.php":
-                is_redirect = REDIRECTING in folder.split("/")
-                made = self._made_redirect if is_redirect else self._made_page
-                return await self._create(asked, self._submit, made, _page_refusal, is_page=not is_redirect)
+                needs = Needs(("return_url", "name"))
+                return await self._create(asked, self._submit, self._made_page, page_refusal, needs)
             case "cashier.php":
-                trade_no = asked.query_fields().get("trade_no", "")
-                return await self._cashier.answer(asked, self._trades.find(self.name, trade_no=trade_no))
+                return await self._at_cashier(asked)
         return await self._api(asked)
 
-    # --- signatures and refusals --------------------------------------------------------------------------------
+    # --- signatures ---------------------------------------------------------------------------------------------
+    def _signed(self, fields: Fields, variant: Variant | None) -> Fields:
+        sign = {} if variant is Variant.MISSING else {"sign": signature(fields, self._keys.key, variant)}
+        return fields | sign | {"sign_type": "RSA" if variant is Variant.TYPE_CONFUSION else "MD5"}
+
     def _is_signed(self, fields: Fields, variant: Variant | None = None) -> bool:
         """Whether the request is the merchant's own and rightly signed, by the rule or by that of a variant."""
-        if variant is Variant.MISSING:
-            return False
         if fields.get("pid") != self._keys.pid or fields.get("sign_type", "MD5").upper() not in ("MD5", ""):
             return False
-        given = fields.get("sign", "").encode("utf-8", "surrogateescape")
-        return hmac.compare_digest(signature(fields, self._keys.key, variant).encode(), given)
+        return is_signature(fields, self._keys.key, variant)
 
     def _holds_key(self, fields: Fields) -> bool:
         given = fields.get("key", "").encode("utf-8", "surrogateescape")
         return hmac.compare_digest(self._keys.key.encode(), given)
 
-    def _note_refused(self, operation: Operation, o: str | None, refusal: Refusal) -> None:
-        t = self._clock.t()
-        self._append(
-            TradeRefused(t=t, o=o, upstream=self.name, operation=operation, code=refusal.code, words=refusal.words)
-        )
-
-    def _refuse_signature(
-        self, operation: Operation, fields: Fields, o: str | None, style: Callable[[Refusal], Reply]
-    ) -> Reply:
+    def _refuse_signature(self, operation: Operation, fields: Fields, o: str | None, style: Style) -> Reply:
         if fields.get("pid", "") == self._keys.pid:
             words = "商户密钥错误！" if fields.get("key") else BAD_SIGNATURE
             refusal = Refusal(words, Code.UPSTREAM_BAD_SIGNATURE, -2)
@@ -176,22 +127,14 @@ class Epay:
 
     # --- creating -----------------------------------------------------------------------------------------------
     async def _create(
-        self,
-        asked: Asked,
-        place: Place,
-        made: Callable[[Asked, Trade], Reply],
-        style: Callable[[Refusal], Reply],
-        *,
-        is_page: bool,
+        self, asked: Asked, place: Place, made: Callable[[Asked, Trade], Reply], style: Style, needs: Needs
     ) -> Answer:
         fields = source(asked)
-        subject = _subject_of(fields, place.operation, asked.order_key)
+        subject = self._subject(fields, place.operation, asked.order_key)
 
         def act() -> Reply:
             try:
-                trade = self._trades.create(
-                    self._read_order(fields, is_page=is_page, is_api=place is self._mapi), subject
-                )
+                trade = self._trades.create(self._read_order(fields, needs), subject)
             except AmountDiffers:
                 refusal = Refusal("订单号已存在，且金额不一致！", Code.PAY_AMOUNT_MISMATCH)
             except Refusal as why:
@@ -201,8 +144,10 @@ class Epay:
             self._note_refused(place.operation, subject.o, refusal)
             return style(refusal)
 
+        def by_rule(variant: Variant | None = None) -> bool:
+            return self._is_signed(_all(asked) if variant is Variant.MERGED_SOURCES else fields, variant)
+
         refuse = partial(self._refuse_signature, place.operation, fields, subject.o, style)
-        by_rule = partial(self._is_signed, fields)
 
         def refuse_repeat() -> Reply | None:
             if self._trades.find(self.name, order_no=fields.get("out_trade_no", "")) is None:
@@ -217,47 +162,23 @@ class Epay:
         )  # fmt: skip
         return await self._injector.answer(call)
 
-    def _read_order(self, fields: Fields, *, is_page: bool, is_api: bool) -> Order:
-        """The order that a signed request asks for; Refusal for the first flaw."""
-        required = ["out_trade_no", "notify_url", "money"]
-        required += ["return_url", "name"] if is_page else ["type", "name"] if is_api else []
-        for field in required:
-            if not fields.get(field):
-                raise Refusal(f"{_CHINESE[field]}({field})不能为空！")
-        way = fields.get("type") or "alipay"
-        if not _ORDER_NO.fullmatch(fields["out_trade_no"]) or not _WAY.fullmatch(way):
-            raise Refusal("订单号(out_trade_no)或支付方式(type)格式不正确！")
-        back_to = fields.get("return_url", "")
-        if not is_loopback(fields["notify_url"]) or (back_to and not is_loopback(back_to)):
-            raise Refusal(_LOCAL_ONLY)
-        try:
-            amount_fen = parse_yuan(fields["money"])
-        except MoneyError:
-            amount_fen = Fen(0)
-        if amount_fen <= 0:
-            raise Refusal("金额(money)不合法！")
-        return Order(
-            upstream=self.name,
-            order_no=fields["out_trade_no"],
-            amount_fen=amount_fen,
-            goods=cut_name(readable(fields.get("name") or fields["out_trade_no"])),
-            way=way,
-            notice_to=readable(fields["notify_url"]),
-            back_to=readable(back_to),
-            carried=readable(fields.get("param", "")),
-            merchant=readable(fields.get("sitename") or self._keys.pid),
-        )
-
     def _made_json(self, asked: Asked, trade: Trade) -> Reply:
+        """One of payurl, qrcode and urlscheme, by the buyer's device where the instance heeds that."""
         base = f"http://{asked.host}" if asked.host else ""
-        pay_url = f"{base}/{self.name}/cashier.php?trade_no={trade.trade_no}"
-        return Reply(fields={"code": 1, "msg": "创建订单成功！", "trade_no": trade.trade_no, "payurl": pay_url})
+        url = f"{base}{self._cashier_url(trade)}"
+        device = source(asked).get("device", "") if self._upstream.option("pays_by") == "device" else ""
+        pays = {"payurl": url}
+        if device == "pc":
+            pays = {"qrcode": url}
+        elif device in _SCHEMES:
+            pays = {"urlscheme": _SCHEMES[device] + quote(url, safe="")}
+        return Reply(fields={"code": 1, "msg": "创建订单成功！", "trade_no": trade.trade_no, **pays})
 
     def _made_page(self, _: Asked, trade: Trade) -> Reply:
-        return Reply(body=_JUMP.replace("TRADE_NO", trade.trade_no).encode(), kind=HTML)
+        return jump(f"./cashier.php?trade_no={trade.trade_no}")
 
     def _made_redirect(self, _: Asked, trade: Trade) -> Reply:
-        return Reply(302, location=f"/{self.name}/cashier.php?trade_no={trade.trade_no}")
+        return Reply(302, location=self._cashier_url(trade))
 
     # --- api.php ------------------------------------------------------------------------------------------------
     async def _api(self, asked: Asked) -> Answer:
@@ -266,6 +187,8 @@ class Epay:
         steps: dict[str, tuple[Place, Callable[[Fields], dict[str, object]]]] = {
             "order": (self._query, self._answer_order),
             "query": (self._merchant, self._answer_merchant),
+            "orders": (self._merchant, self._answer_orders),
+            "settle": (self._merchant, self._answer_settle),
             "refund": (self._refund, self._answer_refund),
         }
         if act not in steps:
@@ -273,7 +196,7 @@ class Epay:
             self._append(Unmatched(t=self._clock.t(), method=asked.method, path=path, nearest=f"{path}?act=order"))
             return Reply(fields={"code": -5, "msg": "No Act!"})
         place, step = steps[act]
-        subject = self._subject_of_trade(fields, place.operation)
+        subject = self._subject(fields, place.operation)
 
         def do() -> Reply:
             try:
@@ -288,10 +211,11 @@ class Epay:
             self._note_refused(place.operation, subject.o, missing)
             return _api_refusal(missing)
 
-        missing = self._missing(fields, act)
+        missing = _missing(fields, act)
 
         def by_rule(variant: Variant | None = None) -> bool:
-            return missing is None and self._is_let_in(fields, variant)
+            read = _all(asked) if variant is Variant.MERGED_SOURCES else fields
+            return missing is None and self._is_let_in(read, variant)
 
         call = Call(place, subject, by_rule(), do, refuse, is_genuine_as=by_rule, version=_version(fields))
         return await self._injector.answer(call)
@@ -303,47 +227,24 @@ class Epay:
             return fields.get("pid") == self._keys.pid and self._holds_key(fields)
         return self._is_signed(fields, variant)
 
-    def _missing(self, fields: Fields, act: str) -> Refusal | None:
-        needed = [fields.get("pid"), fields.get("key") or fields.get("sign")]
-        if act != "query":
-            needed.append(fields.get("out_trade_no") or fields.get("trade_no"))
-        if act == "refund":
-            needed.append(fields.get("money"))
-        return None if all(needed) else Refusal("参数不完整！", number=-4)
-
-    def _found(self, fields: Fields) -> Trade | None:
-        return self._trades.find(
-            self.name, trade_no=fields.get("trade_no", ""), order_no=fields.get("out_trade_no", "")
-        )
-
-    def _subject_of_trade(self, fields: Fields, operation: Operation) -> Subject:
-        trade = self._found(fields)
-        return trade.subject if trade is not None else _subject_of(fields, operation)
+    def _said_of(self, trade: Trade) -> dict[str, object]:
+        said = super()._said_of(trade)
+        if self._upstream.option("status") == "pending_paid":
+            said["status"] = PENDING_PAID[trade.state]
+        return said
 
     def _answer_order(self, fields: Fields) -> dict[str, object]:
-        trade = self._found(fields)
-        if trade is None:
-            raise Refusal("订单号不存在！", Code.PAY_NOT_SUBMITTED)
-        order = trade.order
-        status = {"captured": 1, "refunded": 2}.get(trade.state, 0)
-        trade_status = {"captured": PAID, "created": WAITING}.get(trade.state, CLOSED)
-        return {
-            "code": 1,
-            "msg": "查询订单号成功！",
-            "trade_no": trade.trade_no,
-            "out_trade_no": order.order_no,
-            "api_trade_no": trade.trade_no if trade.is_captured else "",
-            "type": order.way,
-            "pid": self._keys.pid,
-            "addtime": self._wall_text(trade.created_t),
-            "endtime": self._wall_text(trade.captured_t) if trade.captured_t is not None else "",
-            "name": order.goods,
-            "money": yuan(order.amount_fen),
-            "status": status,
-            "trade_status": trade_status,
-            "param": order.carried,
-            "buyer": "",
-        }
+        return {"code": 1, "msg": "查询订单号成功！", **self._said_of(self._found(fields))}
+
+    def _answer_orders(self, fields: Fields) -> dict[str, object]:
+        """The latest orders, 20 of them unless `limit` says otherwise (50 at most), after `offset`."""
+        limit, offset = _whole(fields, "limit", LISTED), _whole(fields, "offset", 0)
+        listed = self._trades.latest(self.name, min(limit, LISTED_MAX), offset)
+        return {"code": 1, "msg": "查询订单记录成功！", "data": [self._said_of(trade) for trade in listed]}
+
+    def _answer_settle(self, _: Fields) -> dict[str, object]:
+        """No money ever leaves this gateway for the merchant's account, so that there is nothing to list."""
+        return {"code": 1, "msg": "查询结算记录成功！", "data": []}
 
     def _answer_merchant(self, _: Fields) -> dict[str, object]:
         totals = self._trades.totals(self.name)
@@ -361,8 +262,6 @@ class Epay:
 
     def _answer_refund(self, fields: Fields) -> dict[str, object]:
         trade = self._found(fields)
-        if trade is None:
-            raise Refusal("订单号不存在！", Code.PAY_NOT_SUBMITTED)
         try:
             amount_fen = parse_yuan(fields["money"])
             self._trades.refund(trade, amount_fen)
@@ -372,75 +271,32 @@ class Epay:
             raise Refusal("退款金额不合法，或大于可退金额！", Code.PAY_AMOUNT_MISMATCH) from None
         return {"code": 1, "msg": f"退款成功！退款金额¥{yuan(amount_fen)}", "money": yuan(amount_fen)}
 
-    def _wall_text(self, t: int) -> str:
-        wall = datetime.fromtimestamp((self._wall_ns + t) / SECOND_NS, UTC) + _BEIJING
-        return wall.strftime("%Y-%m-%d %H:%M:%S")
 
-    # --- notices ------------------------------------------------------------------------------------------------
-    def compose(self, trade: Trade, matter: Matter) -> Mangled | None:
-        """Only payment is told of: no server of this family tells a shop of anything else."""
-        return dict(self._told(trade)) if matter.about is About.DONE else None
-
-    def _told(self, trade: Trade) -> Fields:
-        order = trade.order
-        fields = {
-            "pid": self._keys.pid,
-            "trade_no": trade.trade_no,
-            "out_trade_no": order.order_no,
-            "type": order.way,
-            "name": order.goods,
-            "money": yuan(order.amount_fen),
-            "trade_status": PAID,
-        }
-        return fields | {"param": order.carried} if order.carried else fields
-
-    def seal(self, trade: Trade, matter: Matter, fields: Mangled, variant: Variant | None) -> Letter:
-        return Letter("GET", self._signed_url(trade.order.notice_to, fields, variant))
-
-    def _signed_url(self, url: str, fields: Fields, variant: Variant | None = None) -> str:
-        sign = {} if variant is Variant.MISSING else {"sign": signature(fields, self._keys.key, variant)}
-        signed = fields | sign | {"sign_type": "MD5"}
-        whole = url if url.isascii() else quote(url, safe=_URL_SAFE)
-        return f"{whole}{'&' if '?' in whole else '?'}{urlencode(signed)}"
-
-    def is_accepted(self, heard: Heard) -> bool:
-        """Source: the 2020 server looks for `success` anywhere in the body, in any case."""
-        return heard.status == 200 and "success" in heard.words.lower()
-
-    def return_url(self, trade: Trade) -> str:
-        """Where the buyer goes after paying, with the same fields as the notice, signed."""
-        return self._signed_url(trade.order.back_to, self._told(trade)) if trade.order.back_to else ""
-
-
-_CHINESE = {
-    "out_trade_no": "订单号",
-    "notify_url": "通知地址",
-    "return_url": "回调地址",
-    "name": "商品名称",
-    "money": "金额",
-    "type": "支付方式",
+_SCHEMES = {
+    "alipay": "alipays://platformapi/startapp?appId=20000067&url=",
+    "wechat": "weixin://dl/business/?url=",
+    "qq": "mqqapi://forward/url?url=",
 }
-_JUMP = """<!DOCTYPE html>
-<html lang="zh-CN"><head><meta charset="utf-8"><title>正在为您跳转到支付页面，请稍候...</title></head>
-<body><script>window.location.href='./cashier.php?trade_no=TRADE_NO';</script>
-<noscript><a href="./cashier.php?trade_no=TRADE_NO">去支付</a></noscript></body></html>
-"""
-_ERROR = """<!DOCTYPE html>
-<html lang="zh-CN"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>站点提示信息</title><style>:root { color-scheme: light dark; }
-body { max-width: 27rem; margin: 3rem auto; padding: 0 1rem; font: 16px/1.6 system-ui, sans-serif; }</style></head>
-<body><h3>站点提示信息</h3><p>WORDS</p></body></html>
-"""
+"""What leads from a browser into the app that pays, with the cashier's address behind it."""
 
 
-def _subject_of(fields: Fields, operation: Operation, buyer: str = "") -> Subject:
-    """Whom a request is about: the key passed through or told by the buyer, else the shop's order number, else only
-    what it is for."""
-    if key := find_key(fields.get("param", "")) or find_key(buyer):
-        return Subject(key, "key", key)
-    if number := readable(fields.get("out_trade_no") or fields.get("trade_no", ""))[:64]:
-        return Subject(number, "order_number", number)
-    return Subject(operation.value, "operation", None)
+def _all(asked: Asked) -> Fields:
+    """Query and body taken together, as a server that merges them reads."""
+    return asked.query_fields() | asked.body_fields()
+
+
+def _missing(fields: Fields, act: str) -> Refusal | None:
+    needed = [fields.get("pid"), fields.get("key") or fields.get("sign")]
+    if act in ("order", "refund"):
+        needed.append(fields.get("out_trade_no") or fields.get("trade_no"))
+    if act == "refund":
+        needed.append(fields.get("money"))
+    return None if all(needed) else Refusal("参数不完整！", number=-4)
+
+
+def _whole(fields: Fields, name: str, unless: int) -> int:
+    text = fields.get(name, "")
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else unless
 
 
 def _version(fields: Fields) -> str:
@@ -454,7 +310,3 @@ def _json_refusal(refusal: Refusal) -> Reply:
 
 def _api_refusal(refusal: Refusal) -> Reply:
     return Reply(fields={"code": refusal.number, "msg": refusal.words})
-
-
-def _page_refusal(refusal: Refusal) -> Reply:
-    return Reply(body=_ERROR.replace("WORDS", escape(refusal.words)).encode(), kind=HTML)

@@ -9,8 +9,10 @@ from mocks.payment.alipay import Alipay
 from mocks.payment.desk import Desk
 from mocks.payment.disputes import Disputes
 from mocks.payment.epay import Epay
+from mocks.payment.epay_v2 import EpayV2
 from mocks.payment.expiry import Expiry
 from mocks.payment.trades import Trade, Trades
+from mocks.payment.vmq import Vmq
 from mocks.payment.wechat import WeChat
 from mocks.upstreams import Instance, Keys, Upstreams
 from plan.run import UpstreamPlan
@@ -24,6 +26,8 @@ class Channel(Instance, Teller[Trade], Protocol):
 
 DIALECTS: dict[str, Callable[[Desk], Channel]] = {
     "epay": Epay,
+    "epay_v2": EpayV2,
+    "vmq": Vmq,
     "alipay": Alipay,
     "wechat": WeChat,
 }

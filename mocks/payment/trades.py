@@ -4,6 +4,7 @@ No dialect shows here: a trade knows nothing of the names that its fields have o
 """
 
 from collections.abc import Callable, Iterator
+from itertools import islice
 
 import msgspec
 
@@ -212,6 +213,11 @@ class Trades:
     def get(self, trade_no: str) -> Trade | None:
         """A trade of any upstream by its own number."""
         return self._by_no.get(trade_no)
+
+    def latest(self, upstream: str, count: int, offset: int = 0) -> list[Trade]:
+        """So many trades of an upstream, the newest first."""
+        own = (trade for trade in reversed(self._by_no.values()) if trade.order.upstream == upstream)
+        return list(islice(own, offset, offset + count))
 
     def about(self, o: str) -> list[Trade]:
         """The trades whose facts are written under this order key."""

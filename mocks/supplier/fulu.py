@@ -10,11 +10,11 @@ from typing import ClassVar, TypeAlias
 
 import msgspec
 
-from faults.verdict import Outcome, Variant
+from faults.verdict import Effect, Outcome, Reshape, Shape, Variant
 from ledger.events import TradeRefused
 from ledger.states import Code, Hop, Operation
 from mocks.apply import JSON, Call, Place, Reply, Signs, Subject
-from mocks.goods import GoodsError
+from mocks.goods import GoodsError, Repeated
 from mocks.loopback import is_loopback
 from mocks.mangle import Mangled
 from mocks.notices import Heard, Letter, Matter
@@ -32,6 +32,8 @@ from plan.orders import find_key, key_of_account
 GATEWAY, CONSOLE = "api/getway", "console"
 SECRET_LENGTH = 32
 CLOCK_OFF_S = 600
+BARE = "_bare"
+"""Marks an answer whose `result` is to stay an object: it never leaves the mock."""
 CARD_LASTS_S = 365 * 24 * 3600
 NUM_MAX = 1000
 FIXED = {"version": "2.0", "format": "json", "charset": "utf-8", "sign_type": "md5"}
@@ -135,7 +137,11 @@ class Fulu:
             is_genuine_as=partial(self._is_signed, params),
             sell=partial(self._sell, case) if is_buy else None,
             tell_early=partial(self._tell_early, case) if is_buy else None,
+            dress=_dress,
             seal=self._seal,
+            version=str(params.get("version", ""))[: texts.TEXT_MAX],
+            refuse_version=partial(self._refuse, case, Refusal(texts.BAD_VERSION, "version不支持")),
+            refuse_repeat=partial(self._refuse_repeat, case) if is_buy else None,
         )
         return await self._injector.answer(call)
 
@@ -201,16 +207,19 @@ class Fulu:
         """Writes the answer out: `result` becomes a text, which alone is signed."""
         assert reply.fields is not None
         fields = dict(reply.fields)
-        result = fields.pop("result", None)
+        # Another version may have the whole of it one floor lower.
+        holder = next((v for v in fields.values() if isinstance(v, dict) and "result" in v), fields)
+        result = holder.get("result", "")
         if isinstance(result, dict) and variant is Variant.EXTRA_FIELD:
-            result = {**result, signs.EXTRA[0]: signs.EXTRA[1]}
+            result = result | {signs.EXTRA[0]: signs.EXTRA[1]}
         if isinstance(result, dict) and variant is Variant.FIELD_ORDER:
             result = dict(reversed(result.items()))
-        text = result if isinstance(result, str) else "" if result is None else signs.compact(result)
+        text = result if isinstance(result, str) else signs.compact(result)
         if text and variant is Variant.ESCAPED:
             text = signs.escaped(text)
-        if result is not None:
-            fields["result"] = text
+        if "result" in holder:
+            holder["result"] = msgspec.Raw(text.encode()) if BARE in holder else text
+        holder.pop(BARE, None)
         sealed = {"sign": signs.signature(self._signed(fields, text), self._keys.key, variant)}
         if variant is Variant.MISSING:
             sealed = {}
@@ -242,6 +251,14 @@ class Fulu:
         if ending is None:
             return self._refuse(case, Refusal(*texts.REFUSED[outcome]))
         return _success(self._created(self._take_on(case, request, ending)))
+
+    def _refuse_repeat(self, case: Case) -> Reply | None:
+        """The refusal of an order that was answered before; None where it was not."""
+        try:
+            known = None if case.flaw is not None else self._stock.known(self._read_request(case))
+        except (Refusal, GoodsError):
+            return None
+        return self._refuse(case, texts.refusal_of(Repeated())) if known is not None else None
 
     def _take_on(self, case: Case, request: Request, ending: Ending) -> Purchase:
         case.accepted = self._works.begin(request, case.subject, ending)
@@ -338,6 +355,15 @@ class Fulu:
 
     def is_accepted(self, heard: Heard) -> bool:
         return heard.status == 200 and heard.words.strip() == "success"
+
+
+def _dress(reply: Reply, effect: Effect) -> str:
+    """Leaves `result` the object that it is, where an answer is to have another shape."""
+    is_asked = isinstance(effect, Reshape) and (effect.field, effect.shape) in ((None, None), ("result", Shape.TEXT))
+    if not is_asked or reply.fields is None or not isinstance(reply.fields.get("result"), dict):
+        return ""
+    reply.fields[BARE] = True
+    return "another shape: result"
 
 
 def _no_method(case: Case) -> object:

@@ -34,9 +34,9 @@ class Goods:
 
     # --- finding ------------------------------------------------------------------------------------------------
     def named(self, biz: Data) -> str:
-        """The product that a request names; for one that is not sold its number, which is no product's name."""
+        """The product that a request names; for one that is not sold its number behind a #. Refusal."""
         number = number_of(biz, "product_id")
-        return self._names.get(number, str(number))
+        return self._names.get(number, f"#{number}")
 
     def of_face_value(self, biz: Data) -> str:
         """The first top-up that is worth as many yuan as a request says; UnknownProduct."""

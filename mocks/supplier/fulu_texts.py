@@ -6,7 +6,7 @@ Source: docs/protocols/fulu.md.
 from datetime import UTC, datetime, timedelta, timezone
 from typing import TypeAlias
 
-from faults.verdict import Outcome
+from faults.verdict import Outcome, Shape
 from ledger.money import Fen, yuan
 from ledger.states import Code, Operation
 from mocks.apply import Schema
@@ -17,6 +17,7 @@ Data: TypeAlias = dict[str, object]
 
 OK = 0
 UNREADABLE, BAD_APP_KEY, BAD_METHOD, BAD_SIGNATURE, BAD_TIME = 1000, 1001, 1002, 1003, 1004
+BAD_VERSION = 1005
 NO_PRODUCT, SOLD_OUT, MAINTENANCE, REPEATED, NO_BALANCE, NO_ORDER = 3001, 3002, 3003, 3005, 3008, 3010
 """Beside 0 no list of codes is published: these are our own picks, in the ranges that a public client knows."""
 
@@ -33,6 +34,7 @@ _OTHER_STATES: dict[str, object] = {
     "untreated": "waiting", "processing": "recharging", "success": "finished", "failed": "refunded"
 }  # fmt: skip
 _OTHER_CODES: dict[str, object] = {"0": 200}
+_ENVELOPE = ("", "response")
 SCHEMAS = {
     Operation.CONNECT: Schema(
         pair=("result.balance", "result.money"), missing="result.balance", code="code", codes=_OTHER_CODES,
@@ -49,17 +51,21 @@ SCHEMAS = {
     Operation.BUY: Schema(
         pair=("result.order_status", "result.order_state"), missing="result.order_id", state="result.order_status",
         states=_OTHER_STATES, code="code", codes=_OTHER_CODES, money=("result.price",),
-        identifiers=("result.customer_order_no", "result.order_id"),
+        identifiers=("result.customer_order_no", "result.order_id"), dates=("result.charge_finish_time",),
+        envelope=_ENVELOPE,
     ),
     Operation.QUERY: Schema(
         pair=("result.order_state", "result.order_status"), missing="result.cards", state="result.order_state",
         states=_OTHER_STATES, code="code", codes=_OTHER_CODES, money=("result.order_price",),
         identifiers=("result.customer_order_no", "result.order_id"),
+        dates=("result.create_time", "result.finish_time"), flaps={"result.order_state": ("success", "processing")},
+        envelope=_ENVELOPE,
     ),
 }  # fmt: skip
 NOTICE = Schema(
     pair=("order_status", "order_state"), missing="order_status", state="order_status", states=_OTHER_STATES,
-    money=("price",), identifiers=("customer_order_no", "order_id"),
+    money=("price",), identifiers=("customer_order_no", "order_id"), dates=("charge_finish_time",),
+    shape=("data", Shape.FLAT),
 )  # fmt: skip
 """`order_status` where an order is created or told of, `order_state` where it is asked for: the platform's own trap."""
 

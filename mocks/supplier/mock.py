@@ -10,6 +10,7 @@ from mocks.notices import Notices
 from mocks.stubs import Stubs
 from mocks.supplier.counter import Counter
 from mocks.supplier.fulu import Fulu
+from mocks.supplier.kakayun import Kakayun
 from mocks.supplier.sharedstore import SharedStore
 from mocks.supplier.stock import Purchase, Shelf, Stock
 from mocks.supplier.works import Works
@@ -17,7 +18,7 @@ from mocks.upstreams import Instance, Keys, Upstreams
 from plan.dialects import STUB
 from plan.run import Plan, UpstreamPlan
 
-DIALECTS: dict[str, Callable[[Counter], Instance]] = {"sharedstore": SharedStore, "fulu": Fulu}
+DIALECTS: dict[str, Callable[[Counter], Instance]] = {"sharedstore": SharedStore, "fulu": Fulu, "kakayun": Kakayun}
 PRICE_SHARE = (95, 100)
 """What a supplier takes of the shop's price."""
 

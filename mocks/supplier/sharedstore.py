@@ -48,6 +48,7 @@ class SharedStore:
             self._places += places.values()
             for path, (operation, step) in family.steps.items():
                 self._calls[path] = (family, places[operation], step)
+        counter.works.serve(self.name, counter.upstream.takes, lambda purchase: None)
 
     def routes(self) -> list[str]:
         return [f"/{self.name}/{path}" for path in self._calls]
@@ -64,7 +65,7 @@ class SharedStore:
         fields = asked.body_fields()
         number = readable(family.number(fields))[:64]
         subject = self._subject_of(fields, place.operation, number)
-        refuse = partial(self._refuse, place.operation, number, subject)
+        refuse, is_buy = partial(self._refuse, place.operation, number, subject), place.operation is Operation.BUY
         call = Call(
             place,
             subject,
@@ -72,7 +73,9 @@ class SharedStore:
             act=partial(self._act, partial(step, fields, subject), refuse),
             refuse=lambda: refuse(_unsigned(family.is_merchant(asked, fields))),
             is_genuine_as=partial(family.is_signed, asked, fields),
-            sell=partial(self._sell, family, fields, subject, refuse) if place.operation is Operation.BUY else None,
+            sell=partial(self._sell, family, fields, subject, refuse) if is_buy else None,
+            version=family.version(path),
+            refuse_repeat=partial(self._refuse_repeat, family, fields, refuse) if is_buy else None,
         )
         return await self._injector.answer(call)
 
@@ -113,6 +116,10 @@ class SharedStore:
         except Refusal as refusal:
             return refuse(refusal)
         return texts.success(sold) if sold is not None else None
+
+    def _refuse_repeat(self, family: Family, fields: Fields, refuse: Refuse) -> Reply | None:
+        """The refusal of a trade that was answered before; None where it was not."""
+        return refuse(Refusal(texts.REPEATED)) if family.is_repeat(fields) else None
 
 
 def _unsigned(is_merchant: bool) -> Refusal:

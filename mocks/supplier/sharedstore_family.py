@@ -25,13 +25,17 @@ class Family(ABC):
     schemas: ClassVar[dict[Operation, Schema]]
 
     def __init__(self, counter: Counter) -> None:
-        self.name, self.keys, self.stock = counter.name, counter.keys, counter.stock
+        self.name, self.keys, self.stock, self.works = counter.name, counter.keys, counter.stock, counter.works
         self.steps = self._steps(counter)
 
     # --- what a type says ---------------------------------------------------------------------------------------
     @abstractmethod
     def _steps(self, counter: Counter) -> dict[str, tuple[Operation, Step]]:
         """By path, what each call does; a step raises Refusal or GoodsError."""
+
+    @abstractmethod
+    def version(self, path: str) -> str:
+        """The type that a shop has set for this store: 0, 1 or 2."""
 
     @abstractmethod
     def is_merchant(self, asked: Asked, fields: Fields) -> bool: ...
@@ -67,6 +71,8 @@ class Family(ABC):
             stock.check(request)
             if outcome is Outcome.WRONG_REGION or stock.known(request) is not None:
                 return None
+            if outcome is Outcome.OTHERS and not stock.others(request, subject.o):
+                return None
         except (Refusal, GoodsError):
             return None
         stock.note_requested(request, subject.o)
@@ -77,8 +83,19 @@ class Family(ABC):
                 purchase = stock.sell_nothing(request, subject)
             case Outcome.PARTIAL:
                 purchase = stock.sell_partly(request, subject)
+            case Outcome.OTHERS:
+                purchase = stock.sell_others(request, subject)
+            case Outcome.LATER:
+                purchase = self.works.begin(request, subject)
             case _:
                 purchase = stock.accept(request, subject)
                 if outcome is Outcome.ACCEPT_THEN_FAIL:
                     stock.fail(purchase, Code.UPSTREAM_REFUSED, FAILED_WORDS)
         return self.sold(purchase)
+
+    def is_repeat(self, fields: Fields) -> bool:
+        """Whether a trade was answered before and would be again."""
+        try:
+            return self.stock.known(self.read_request(fields)) is not None
+        except (Refusal, GoodsError):
+            return False

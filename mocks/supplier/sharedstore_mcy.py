@@ -15,7 +15,7 @@ from mocks.server import Asked
 from mocks.supplier.counter import Counter
 from mocks.supplier.sharedstore_family import Family, Step
 from mocks.supplier.sharedstore_signs import are_equal, signature
-from mocks.supplier.sharedstore_texts import CODES, Data, Refusal, number_of, quantity_of
+from mocks.supplier.sharedstore_texts import CODES, ENVELOPE, SHAPE, Data, Refusal, number_of, quantity_of
 from mocks.supplier.stock import DELIVERED, Purchase, Request
 
 ID, SIGNATURE = "Api-Id", "Api-Signature"
@@ -42,6 +42,7 @@ SCHEMAS = {
     Operation.BUY: Schema(
         pair=_GOODS, missing="data.contents", state="data.status", states={"0": 3, "1": 2}, no_state="9",
         code="code", codes=CODES, money=("data.amount",), identifiers=("data.trade_no", "data.order_no"),
+        shape=SHAPE, envelope=ENVELOPE,
     ),
 }  # fmt: skip
 
@@ -63,6 +64,9 @@ class Mcy(Family):
         }
 
     # --- who asks -----------------------------------------------------------------------------------------------
+    def version(self, path: str) -> str:
+        return "1"
+
     def is_merchant(self, asked: Asked, fields: Fields) -> bool:
         return asked.headers.get(ID) == self.keys.pid
 

@@ -17,8 +17,10 @@ from mocks.supplier.sharedstore_signs import are_equal, signature
 from mocks.supplier.sharedstore_texts import (
     BAD_CARD,
     CODES,
+    ENVELOPE,
     NO_DRAFTS,
     NO_ORDER,
+    SHAPE,
     Data,
     Refusal,
     number_of,
@@ -53,11 +55,12 @@ SCHEMAS = {
     ),
     Operation.BUY: Schema(
         pair=_GOODS, missing="data.secret", code="code", codes=CODES, money=("data.amount",),
-        identifiers=("data.tradeNo",),
+        identifiers=("data.tradeNo",), shape=SHAPE, envelope=ENVELOPE,
     ),
     Operation.QUERY: Schema(
         pair=_GOODS, missing="data.secret", state="data.status", states={"0": 1, "1": 3, "2": 4}, no_state="9",
         code="code", codes=CODES, money=("data.amount",), identifiers=("data.request_no", "data.tradeNo"),
+        flaps={"data.status": ("1", 0)}, shape=SHAPE, envelope=ENVELOPE,
     ),
 }  # fmt: skip
 """What another type of the store calls the same things: `contents` for the cards, `username` for the shop."""
@@ -108,6 +111,9 @@ class Native(Family):
         }
 
     # --- who asks -----------------------------------------------------------------------------------------------
+    def version(self, path: str) -> str:
+        return "2" if path.startswith(PLUGIN) else "0"
+
     def is_merchant(self, asked: Asked, fields: Fields) -> bool:
         return fields.get("app_id") == self.keys.pid
 

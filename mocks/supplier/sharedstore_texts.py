@@ -6,7 +6,7 @@ Source: docs/protocols/sharedstore.md.
 import re
 from typing import TypeAlias
 
-from faults.verdict import Outcome
+from faults.verdict import Outcome, Shape
 from ledger.states import Code
 from mocks.apply import Fields, Reply
 from mocks.goods import GoodsError, Repeated, UnknownProduct
@@ -18,6 +18,8 @@ Data: TypeAlias = dict[str, object]
 OK, NO = 200, 0
 CODES: dict[str, object] = {"200": 0, "0": 1}
 """Other versions and plugins tell success by 0."""
+SHAPE, ENVELOPE = ("data", Shape.LIST), ("", "response")
+"""Type 2 has a list around what type 0 answers plainly."""
 NUM_MAX = 1000
 PRODUCT_MAX = 64
 

@@ -3,6 +3,7 @@
 No dialect shows here: a purchase knows nothing of the names that its fields have on the wire.
 """
 
+from collections import deque
 from hashlib import blake2b
 
 import msgspec
@@ -20,6 +21,8 @@ ENDLESS = 999_999
 """What is said to be left of a product whose stock the plan does not set."""
 OFFERED = 100
 """So many cards of a product can be chosen from at a time."""
+LATEST = 16
+"""So many of the last sales of a product are remembered, to give their cards to somebody else once more."""
 CREDIT_FEN = 10_000_000
 """What a shop has at a supplier before it buys anything; the balance never refuses, only the fault does."""
 
@@ -112,6 +115,7 @@ class Stock(GoodsFacts):
         self._filled: dict[str, dict[str, int]] = {}
         self._made: dict[str, int] = {}  # goes on after `forget`: a card is never sold twice
         self._picked: dict[str, set[int]] = {}  # those sold out of turn, beyond the last that was made
+        self._latest: dict[tuple[str, str], deque[Purchase]] = {}
         self.purchases: Register[Purchase] = Register()
 
     def fill(self, upstream: str, shelf: Shelf) -> None:
@@ -167,7 +171,7 @@ class Stock(GoodsFacts):
         """Sells what is asked for; UnknownProduct, SoldOut."""
         self.check(request)
         purchase = self._begin(request, subject, DELIVERED)
-        purchase.cards = tuple(self._sell_card(purchase) for _ in range(request.quantity))
+        self._sell_all(purchase)
         return purchase
 
     def sell_partly(self, request: Request, subject: Subject) -> Purchase:
@@ -182,6 +186,19 @@ class Stock(GoodsFacts):
         """Says that it was delivered, and gives nothing; UnknownProduct, SoldOut."""
         self.check(request)
         return self._begin(request, subject, DELIVERED)
+
+    def others(self, request: Request, o: str | None) -> tuple[str, ...]:
+        """As many cards as are asked for that another order than `o` was given lately; none where there are not."""
+        sales = self._latest.get((request.upstream, request.product), ())
+        theirs = (sale.cards for sale in reversed(sales) if sale.o != o and len(sale.cards) >= request.quantity)
+        return next(theirs, ())[: request.quantity]
+
+    def sell_others(self, request: Request, subject: Subject) -> Purchase:
+        """Gives cards that another order was given already, and sells nothing; UnknownProduct, SoldOut."""
+        self.check(request)
+        purchase = self._begin(request, subject, DELIVERED)
+        purchase.cards = self.others(request, purchase.o)
+        return purchase
 
     def accept(self, request: Request, subject: Subject) -> Purchase:
         """Takes the request on and never works on it; UnknownProduct, SoldOut."""
@@ -206,12 +223,18 @@ class Stock(GoodsFacts):
         if purchase.request.account:
             self._credit(purchase)
         else:
-            purchase.cards = tuple(self._sell_card(purchase) for _ in range(purchase.request.quantity))
+            self._sell_all(purchase)
 
     def deliver_partly(self, purchase: Purchase) -> None:
         """Ends a purchase of cards that was taken on, as `sell_partly` does."""
         self._end(purchase, DELIVERED)
         purchase.cards = self._part_of_cards(purchase)
+        self._put_back(purchase)
+
+    def deliver_others(self, purchase: Purchase) -> None:
+        """Ends a purchase of cards that was taken on, as `sell_others` does."""
+        self._end(purchase, DELIVERED)
+        purchase.cards = self.others(purchase.request, purchase.o)
         self._put_back(purchase)
 
     def deliver_nothing(self, purchase: Purchase) -> None:
@@ -230,6 +253,7 @@ class Stock(GoodsFacts):
         """Drops every purchase and fills the shelves again; how many purchases there were."""
         for upstream, shelf in self._shelves.items():
             shelf.left, shelf.spent_fen = dict(self._filled[upstream]), Fen(0)
+        self._latest.clear()
         return self.purchases.forget()
 
     def check(self, request: Request) -> None:
@@ -273,6 +297,10 @@ class Stock(GoodsFacts):
         shelf.spent_fen = Fen(shelf.spent_fen + purchase.amount_fen)
         t, upstream, no = self._clock.t(), purchase.upstream, purchase.request_no
         self._append(Credited(t=t, o=purchase.o, upstream=upstream, credit=purchase.receipt, request_no=no))
+
+    def _sell_all(self, purchase: Purchase) -> None:
+        purchase.cards = tuple(self._sell_card(purchase) for _ in range(purchase.request.quantity))
+        self._latest.setdefault((purchase.upstream, purchase.product), deque(maxlen=LATEST)).append(purchase)
 
     def _next_number(self, product: str, pick: int) -> int:
         """The number of the card to be sold now, which is then no more on offer."""

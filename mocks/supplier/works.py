@@ -24,6 +24,7 @@ class Ending(StrEnum):
 
     DELIVERED = "delivered"
     PARTLY = "partly"
+    OTHERS = "others"
     EMPTY = "empty"
     FAILED = "failed"
     NEVER = "never"
@@ -83,6 +84,8 @@ class Works:
                 self._stock.deliver(purchase)
             case Ending.PARTLY:
                 self._stock.deliver_partly(purchase)
+            case Ending.OTHERS:
+                self._stock.deliver_others(purchase)
             case Ending.EMPTY:
                 self._stock.deliver_nothing(purchase)
             case _:

@@ -12,7 +12,7 @@ from ledger.states import Hop, Operation, Phase
 from plan.arrivals import Constant, Ramp, Schedule
 from plan.faults import FaultPlan
 from plan.orders import order_key, wish
-from plan.run import LEASE_S, Plan
+from plan.run import LEASE_S, Plan, UpstreamPlan
 from plan.units import Rate, Share, ShareRange, Window, WireTime
 
 MakePlan = Callable[..., Plan]
@@ -464,3 +464,49 @@ def test_what_was_armed_by_hand_ends_with_the_heartbeat_too(make_plan: MakePlan,
     decider.renew(lease_t)
     decider.begin(Phase.HEAL)
     assert decider.verdict(notice(1), lease_t) is NOTHING
+
+
+# --- dialects, versions and attempts -----------------------------------------------------------------------------
+def test_a_fault_strikes_only_the_upstreams_whose_dialect_knows_it(make_plan: MakePlan, make_fault: MakeFault) -> None:
+    fault = make_fault("odd", "sig.gcm_bad_tag", (Hop.PAYMENT_SHOP,))
+    spoken = {"epay": UpstreamPlan("payment", "epay"), "wx": UpstreamPlan("payment", "wechat")}
+    decider = live(msgspec.structs.replace(make_plan(fault), upstreams=spoken))
+    assert not decider.verdict(notice(1, upstream="epay"), L0_T)
+    assert decider.verdict(notice(1, upstream="wx"), L0_T)
+
+
+@pytest.mark.parametrize(("version", "is_struck"), [("1.0", True), ("2.0", True), ("3.0", False), ("", False)])
+@pytest.mark.parametrize("key", [order_key(1), "C000001"])
+def test_a_fault_for_some_versions_strikes_no_other_whatever_the_order(
+    version: str, is_struck: bool, key: str, make_plan: MakePlan, make_fault: MakeFault
+) -> None:
+    fault = make_fault("old", "slow", (Hop.SHOP_PAYMENT,), params={"ms": 1}, select={"api_version": ["1.0", "2.0"]})
+    exchange = Exchange(Hop.SHOP_PAYMENT, Operation.CREATE, key, 1, "epay", version=version)
+    assert bool(live(make_plan(fault)).verdict(exchange, L0_T)) is is_struck
+
+
+def test_versions_and_orders_are_chosen_together(make_plan: MakePlan, make_fault: MakeFault) -> None:
+    select = {"api_version": ["1.0"], "product": ["card_10"]}
+    plan = make_plan(make_fault("old", "slow", (Hop.SHOP_PAYMENT,), params={"ms": 1}, select=select))
+    decider = live(plan)
+
+    def chosen(version: str) -> set[int]:
+        asked = [msgspec.structs.replace(create(n), version=version) for n in range(50)]
+        return {n for n, exchange in enumerate(asked) if decider.verdict(exchange, L0_T)}
+
+    assert chosen("1.0") == {n for n in range(50) if wish(plan.seed, n, plan.mix).product == "card_10"}
+    assert chosen("2.0") == set()
+
+
+def test_a_version_is_no_part_of_the_hash(make_plan: MakePlan, make_fault: MakeFault) -> None:
+    fault = make_fault("half", "slow", (Hop.SHOP_PAYMENT,), params={"ms": 1}, rate=Share(0.5))
+    decider = live(make_plan(fault))
+    for n in range(50):
+        told = msgspec.structs.replace(create(n), version="2.0")
+        assert bool(decider.verdict(told, L0_T)) is bool(decider.verdict(create(n), L0_T))
+
+
+def test_a_fault_of_every_second_attempt_strikes_no_other(make_plan: MakePlan, make_fault: MakeFault) -> None:
+    decider = live(make_plan(make_fault("flap", "state_flaps", (Hop.SHOP_PAYMENT,))))
+    asked = [Exchange(Hop.SHOP_PAYMENT, Operation.QUERY, order_key(1), n, "epay") for n in range(1, 6)]
+    assert [bool(decider.verdict(exchange, L0_T)) for exchange in asked] == [False, True, False, True, False]

@@ -72,6 +72,34 @@ def test_a_fault_is_refused_where_the_dialect_knows_no_such_thing(fault: str, at
     assert "\n" not in str(refused.value)
 
 
+@pytest.mark.parametrize(
+    ("at", "versions", "says"),
+    [
+        ("shop>payment", ["1.0", "2.0"], ""),
+        ("shop>payment/cheap", "RSA", ""),
+        ("shop>supplier", ["0"], ""),
+        (
+            "payment>shop",
+            ["1.0"],
+            "only requests say their version, and there is none at payment>shop; legal: shop>payment",
+        ),
+        ("shop>payment", [], "names no version"),
+        ("shop>payment", [""], "names no version"),
+        ("shop>payment", [1.0], "select"),
+    ],
+)
+def test_a_fault_may_be_for_some_versions_of_the_interface(at: str, versions: Any, says: str) -> None:
+    raw = {"id": "it", "fault": "ver.missing_field", "at": at, "select": {"api_version": versions}}
+    if not says:
+        fault = read(Document("faults.yaml", raw, {}), (), raw, AROUND)
+        assert fault.select == {"api_version": [versions] if isinstance(versions, str) else versions}
+        assert by_hand(raw).plan == fault
+        return
+    with pytest.raises(DocumentError) as refused:
+        read(Document("faults.yaml", raw, {}), (), raw, AROUND)
+    assert says in str(refused.value)
+
+
 HOUSE = msgspec.structs.replace(AROUND, offers=("kill", "web", "worker", "lock", "queue"))
 KILL = {"id": "k", "fault": "shop_kill", "at": "shop"}
 
@@ -111,6 +139,7 @@ def test_by_hand_a_fault_lasts_as_long_as_it_says_or_the_usual_time() -> None:
         ({k: v for k, v in SLOW.items() if k != "id"}, "missing required field `id`"),
         ({**SLOW, "id": ""}, "by hand id: is empty"),
         ({**SLOW, "orders": "0%..50%"}, "'orders' cannot be given by hand"),
+        ({**SLOW, "select": {"product": ["card_10"], "api_version": ["1"]}}, "'select' cannot be given by hand"),
         ({**SLOW, "select": {}}, "'select' cannot be given by hand"),
         ({**SLOW, "window": "1 s..2 s"}, "'window' cannot be given by hand"),
         ({**SLOW, "rolling": "1 s..2 s"}, "'rolling' cannot be given by hand"),

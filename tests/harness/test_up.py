@@ -7,6 +7,7 @@ import shlex
 import signal
 import socket
 import stat
+import struct
 import subprocess
 import time
 from collections.abc import Iterator
@@ -288,6 +289,25 @@ def test_a_client_with_an_https_host_built_in_buys_through_the_tls_proxy_which_e
         assert env["EPAY_KEY"] not in log
 
 
+def test_dialects_that_are_named_are_all_there_is_and_each_is_of_its_name(tmp_path: Path) -> None:
+    with up(tmp_path, "wechat", "rcon", "--env-file", ".env") as here:
+        assert list(here.known()["mocks"]) == ["payment", "game"]
+        env = here.env()
+        assert {name for name in env if name.endswith("_URL")} == {"WECHAT_URL", "RCON_URL"}
+        assert Path(env["WECHAT_MERCHANT_PRIVATE_KEY_FILE"]).read_text().startswith("-----BEGIN PRIVATE KEY-----")
+        with pytest.raises(HTTPError, match="401"):
+            ask(env["WECHAT_URL"] + "v3/certificates")
+        port = int(env["RCON_URL"].rpartition(":")[2])
+        with socket.create_connection(("127.0.0.1", port), timeout=WITHIN_S) as console:
+            console.sendall(frame(1, 3, env["RCON_KEY"]) + frame(2, 2, "list"))
+            assert console.recv(14) == frame(1, 2, "")
+        assert here.end()[0] == 0
+
+
+def frame(number: int, kind: int, text: str) -> bytes:
+    return struct.pack("<iii", len(text) + 10, number, kind) + text.encode() + b"\0\0"
+
+
 def test_killed_with_9_it_leaves_no_process_and_the_next_one_starts(tmp_path: Path) -> None:
     with up(tmp_path) as here:
         left = {*children_of(here.process.pid).values(), here.process.pid}
@@ -419,6 +439,10 @@ def test_wrong_use_of_fault_is_one_line_and_exit_code_2_and_changes_nothing(
         (["--scenario", "calm_day", "--target", "cardshp"], "did you mean 'cardshop'?"),
         (["--stubs", "nowhere.yaml"], "nowhere.yaml: no such file"),
         (["--stubs", "bad.yaml"], "bad.yaml:2 stubs[0].pth: unknown key 'pth'; did you mean 'path'?"),
+        (["alipai"], "no dialect 'alipai'; did you mean 'alipay'?"),
+        (["stub"], "no dialect 'stub'"),
+        (["alipay", "--scenario", "calm_day"], "alipay: a scenario says itself what is spoken"),
+        (["sharedstore", "--tls-proxy"], "--tls-proxy: none of these upstreams is of alipay, "),
         (["--tls-host", "Pay.example=epay"], "--tls-host Pay.example=epay: legal: HOST=NAME"),
         (["--tls-host", "pay.example=epai"], "no upstream 'epai'; did you mean 'epay'?"),
         (["--host", "192.0.2.1"], "--host 192.0.2.1 can be reached from outside"),

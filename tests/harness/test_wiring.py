@@ -3,12 +3,15 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from harness import handout, wiring
+from harness import directions, handout, wiring
+from harness.directions import DIRECTIONS
 from harness.up import Standing, UpOptions, plan_of
 from harness.wiring import Secrets
 from ledger.clock import Epoch
 from ledger.rundir import RunDir
 from mocks.ports import Ports
+from plan.dialects import DIALECTS as SPOKEN
+from plan.dialects import STUB
 from plan.run import Plan, UpstreamPlan
 from plan.stubs import Stub
 from targets import webshop
@@ -105,3 +108,33 @@ def test_an_address_is_one_where_this_machine_reaches_what_listens_there(host: s
 def test_each_role_has_a_port_of_its_own_whichever_others_are_played() -> None:
     assert [UpOptions(port_base=4100).port(role) for role in ("game", "payment", "supplier")] == [4102, 4100, 4101]
     assert UpOptions().port("game") == 0
+
+
+# --- what a person is handed -----------------------------------------------------------------------------------------
+def test_of_every_dialect_it_is_said_where_to_point_a_client_and_what_to_do_by_hand() -> None:
+    spoken = SPOKEN.keys() - {STUB}
+    assert DIRECTIONS.keys() == spoken
+    for dialect in spoken:
+        point, by_hand = directions.lines(dialect, f"http://127.0.0.1:4100/{dialect}/")
+        assert "4100" in point
+        assert not {"{", "}"} & {*point, *by_hand}
+
+
+def test_a_private_key_is_named_by_its_file_and_never_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: Target
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    paid = plan_of(target, "cardshop", webshop.find("cardshop"), ["alipay", "wechat"])
+    assert list(paid.upstreams) == ["alipay", "wechat"]
+    keys = Secrets.fresh(paid)
+    handout.write_pems(paid, keys)
+    standing = Standing({"payment": URLS["payment"]}, {"payment": 7}, keys)
+    lines = dict(line.split("=", 1) for line in handout.env(paid, None, standing).splitlines() if "=" in line)
+    written = Path(lines["ALIPAY_APP_PRIVATE_KEY_FILE"])
+    assert written.read_text() == keys.upstreams["alipay"].told["app_private_key"]
+    assert (written.stat().st_mode & 0o777, "ALIPAY_APP_PRIVATE_KEY" in lines) == (0o600, False)
+    start = msgspec.structs.replace(target.start, env={"CHANNELS": "{payment_channels}"})
+    page = handout.page(paid, msgspec.structs.replace(target, start=start), standing, tmp_path)
+    assert "# CHANNELS holds a private key: --env-file writes it" in page
+    assert "PRIVATE KEY-----" not in page
+    assert "client._gateway = 'http://127.0.0.1:1/alipay/gateway.do'" in page

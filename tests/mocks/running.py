@@ -120,6 +120,26 @@ def running(folder: Path, plan: Plan | None = None, *more: str, role: str = "pay
             started.communicate()
 
 
+@contextmanager
+def proxying(folder: Path, routes: dict[str, str]) -> Iterator[tuple["subprocess.Popen[str]", str]]:
+    """The TLS proxy as a process, and its address once it is up; killed at the end if it still runs."""
+    port_file = folder / "tls-proxy.port"
+    argv = [sys.executable, "-P", "-m", "mocks.tlsproxy", "--port-file", str(port_file)]
+    argv += [f"--route={host}={url}" for host, url in routes.items()]
+    started = subprocess.Popen(argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    until = time.monotonic() + WITHIN_S
+    try:
+        while not port_file.exists():
+            assert started.poll() is None, started.communicate()
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        yield started, f"http://127.0.0.1:{int(port_file.read_text())}"
+    finally:
+        if started.poll() is None:
+            started.kill()
+            started.communicate()
+
+
 class Shop:
     """Takes notices on a port of its own, answers them all alike, and keeps what it was told."""
 

@@ -132,6 +132,19 @@ async def test_a_credit_number_is_never_given_twice_not_even_after_forgetting() 
         assert len({event.credit for event in r.credits()}) == 2
 
 
+async def test_what_is_taken_on_without_work_is_credited_by_its_caller_once_for_each_call() -> None:
+    async with realms() as r:
+        top_up = r.accounts.take(ASKED, SUBJECT)
+        await r.pass_s(3600)
+        assert (top_up.state, r.accounts.working, r.credits()) == ("processing", 0, [])
+        for _ in range(2):
+            r.accounts.credit(top_up)
+            await r.pass_s(1)
+        assert [event.credit for event in r.credits()] == [f"K{top_up.trade_no}", f"K{top_up.trade_no}.2"]
+        assert (top_up.state, top_up.credited, r.accounts.credits_of("b00000001")) == ("succeeded", 2, 2)
+        assert (top_up.ended_t, r.ended) == (3600 * SECOND_NS, [])
+
+
 # --- repeats -----------------------------------------------------------------------------------------------------
 async def test_a_repeat_is_replayed_and_credits_nothing() -> None:
     async with realms() as r:
@@ -140,6 +153,13 @@ async def test_a_repeat_is_replayed_and_credits_nothing() -> None:
         assert r.create().state == "succeeded"
         await r.pass_s(TAKES_S)
         assert r.accounts.credits_of("b00000001") == 1
+
+
+@pytest.mark.parametrize("on_repeat", ON_REPEAT)
+async def test_a_server_that_knows_no_repeats_takes_each_request_for_a_new_one(on_repeat: str) -> None:
+    async with realms(on_repeat) as r:
+        asked = msgspec.structs.replace(ASKED, once="")
+        assert r.create(asked) is not r.create(asked)
 
 
 async def test_a_repeat_is_rejected_where_the_upstream_does_so() -> None:

@@ -134,7 +134,7 @@ async def test_a_shop_that_speaks_gbk_is_understood_and_answered_in_it() -> None
     async with a_gateway() as w:
         reply = await w.send(fields)
         assert reply is not None
-        assert reply.kind == "application/json;charset=gbk"
+        assert reply.kind == "text/html; charset=gbk"
         assert json.loads(reply.body.decode("gbk"))["alipay_trade_precreate_response"]["code"] == "10000"
         assert next(iter(w.mock.trades)).order.goods == "会员 充值&x=1"
 
@@ -305,6 +305,12 @@ async def test_a_trade_that_there_is_not_is_told(method: str) -> None:
 async def test_a_request_must_name_a_trade(method: str) -> None:
     async with a_gateway() as w:
         assert (await w.ask(method, {"refund_amount": "1.00"}))["sub_code"] == "ACQ.INVALID_PARAMETER"
+
+
+async def test_a_query_in_vain_tells_of_no_money() -> None:
+    async with a_gateway() as w:
+        answer = await w.ask("query", C1)
+        assert {answer[name] for name in answer if name.endswith("_amount")} == {"0.00"}
 
 
 async def test_a_query_tells_money_only_once_it_was_taken() -> None:

@@ -7,8 +7,9 @@ import pytest
 
 from faults.verdict import Variant
 from ledger.events import ACCEPT, REFUSE, Struck, TradeCreated, TradeRefused
-from ledger.states import Hop
+from ledger.states import Code, Hop
 from mocks.payment.alipay_asked import read
+from mocks.payment.alipay_turn import wrong as rule
 from mocks.server import Asked
 from tests.mocks.alipay import Gateway, a_call, a_gateway, an_order, merchant, signature
 from tests.mocks.world import a_fault
@@ -66,7 +67,7 @@ def wrong(w: Gateway, fields: dict[str, str], variant: Variant | None) -> Any:
     asked = Asked("POST", "/alipay/gateway.do")
     asked.form = fields
     instance: Any = w.mock._instances["alipay"]
-    return instance._wrong(read(asked, merchant().pid), variant)
+    return rule(read(asked, merchant().pid), instance._seal, instance._desk, variant)
 
 
 async def test_query_and_body_apart_refuse_just_those_who_use_both() -> None:
@@ -150,3 +151,58 @@ async def test_a_request_that_is_refused_by_a_fault_is_answered_as_the_vendor_do
         answer = await w.ask("query", {"out_trade_no": "C000001"})
         assert (answer["code"], answer["sub_code"]) == ("40002", "isv.invalid-signature")
         assert [event.words.split()[0] for event in w.found(TradeRefused)] == ["isv.invalid-signature"]
+
+
+async def test_the_node_may_stand_under_another_name() -> None:
+    async with a_gateway(a_fault("it", "ver.envelope")) as w:
+        w.begin_load()
+        whole = await w.said(a_call("precreate", an_order()))
+        assert whole["error_response"]["code"] == "10000"
+        assert len(w.found(TradeCreated)) == len(w.found(Struck)) == 1
+
+
+async def test_a_version_may_be_refused_by_name_and_nothing_is_done() -> None:
+    async with a_gateway(a_fault("it", "ver.explicit")) as w:
+        w.begin_load()
+        answer = await w.ask("precreate", an_order())
+        assert answer["sub_msg"] == "参数无效：version"
+        assert [event.code for event in w.found(TradeRefused)] == [Code.UPSTREAM_VERSION]
+        assert w.found(TradeCreated) == []
+
+
+async def test_what_was_done_may_be_answered_as_unknown() -> None:
+    async with a_gateway(a_fault("it", "answer_unknown")) as w:
+        w.begin_load()
+        whole = await w.said(a_call("precreate", an_order()))
+        answer = whole["alipay_trade_precreate_response"]
+        assert (answer["code"], answer["sub_code"]) == ("20000", "isp.unknow-error")
+        assert whole["sign"]
+        assert (len(w.found(TradeCreated)), w.found(TradeRefused)) == (1, [])
+
+
+@pytest.mark.parametrize("precreate", ["trade", "scan"])
+async def test_the_first_repeat_of_an_order_may_be_refused(precreate: str) -> None:
+    async with a_gateway(a_fault("it", "duplicate_refused"), precreate=precreate) as w:
+        w.begin_load()
+        codes = [(await w.ask("precreate", an_order())).get("sub_code") for _ in range(3)]
+        assert codes == [None, "ACQ.CONTEXT_INCONSISTENT", None]
+
+
+async def test_a_second_refund_may_be_told_as_if_there_had_been_no_first() -> None:
+    async with a_gateway(a_fault("it", "ver.refund_fee")) as w:
+        await w.paid()
+        w.begin_load()
+        told = []
+        for no, amount in (("R1", "3.00"), ("R2", "5.00")):
+            refund = {"out_trade_no": "C000001", "out_request_no": no, "refund_amount": amount}
+            told.append((await w.ask("refund", refund))["refund_fee"])
+        assert told == ["3.00", "5.00"]
+        assert [event.changed for event in w.found(Struck)] == ["refund_fee told as 5.00, that of this refund"]
+
+
+async def test_a_state_may_flap() -> None:
+    async with a_gateway(a_fault("it", "state_flaps")) as w:
+        await w.paid()
+        w.begin_load()
+        states = [(await w.ask("query", {"out_trade_no": "C000001"}))["trade_status"] for _ in range(4)]
+        assert states == ["TRADE_SUCCESS", "WAIT_BUYER_PAY"] * 2

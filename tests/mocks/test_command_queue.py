@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import urlencode
 
+import msgspec
 import pytest
 
 from ledger.events import Credited, GoodsAccepted, GoodsRefused, GoodsRequested, Struck, TradeRefused
@@ -214,6 +215,15 @@ async def test_no_answer_holds_more_than_its_share() -> None:
         await w.ask("DELETE", "queue", {"ids": [c["id"] for c in first["commands"]]})
         _, rest = await w.ask("GET", "queue/offline-commands")
         assert (rest["meta"]["limited"], len(rest["commands"])) == (False, 50)
+
+
+@pytest.mark.parametrize("player", ["%ff", "\udcff", "", "x" * 9000])
+async def test_a_player_that_nobody_can_be_has_no_commands(player: str) -> None:
+    async with a_queue(puller="none") as w:
+        reply = await w.send("GET", f"queue/online-commands/{player or '%20'}")
+        assert reply is not None
+        assert reply.fields is not None
+        assert msgspec.json.decode(msgspec.json.encode(reply.fields))["commands"] == []
 
 
 # --- the game's side, played by the mock ---------------------------------------------------------------------------

@@ -10,11 +10,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faults.verdict import Variant
-from ledger.events import Captured, Refunded, TradeCreated, TradeRefused, Unmatched
+from faults.verdict import VALID, OtherRule, Strike, Variant, Verdict
+from ledger.events import Captured, Refunded, Struck, TradeCreated, TradeRefused, Unmatched
 from ledger.states import Code, Operation
-from mocks.payment.epay import VARIANTS, cut_name, signature
+from mocks.notices import Letter, Matter
+from mocks.payment.epay import NOTICES, REQUESTS
+from mocks.payment.epay_family import cut_name
+from mocks.payment.epay_signing import signature
 from mocks.server import Asked, NoRoute
+from plan.run import UpstreamPlan
 from tests.mocks.world import KEY, PID, RETURN, MakeWorld, World, a_plan, an_order, signed
 
 GOLDEN = {
@@ -46,25 +50,62 @@ SIGNED_TEXT = "money=10.00&name=会员 充值&x=1&notify_url=http://127.0.0.1/n&
         (Variant.EMPTY_KEPT, {"sitename": ""}, md5(f"{SIGNED_TEXT}&sitename=&type=alipay{KEY}".encode()).hexdigest()),
         (Variant.EMPTY_KEPT, {"sign": ""}, "fb88512038cb5852711314da5776e85f"),
         (Variant.CASE, {}, "FB88512038CB5852711314DA5776E85F"),
+        (Variant.KEY_TAIL, {}, md5(f"{SIGNED_TEXT}&type=alipay&key={KEY}".encode()).hexdigest()),
+        (Variant.UNSORTED, {}, md5(("&".join(f"{k}={v}" for k, v in GOLDEN.items()) + KEY).encode()).hexdigest()),
+        (
+            Variant.NUMBER_FORMAT,
+            {},
+            md5(f"{SIGNED_TEXT}&type=alipay{KEY}".replace("10.00", "10").encode()).hexdigest(),
+        ),
+        (
+            Variant.SORT_LOCALE,
+            {"Z": "1"},
+            md5(f"{SIGNED_TEXT}&type=alipay&Z=1{KEY}".encode()).hexdigest(),
+        ),
+        (
+            Variant.URLENCODED,
+            {},
+            md5(
+                (
+                    "money=10.00&name=%E4%BC%9A%E5%91%98%20%E5%85%85%E5%80%BC%26x%3D1&notify_url=http%3A%2F%2F127.0.0.1%2Fn"
+                    "&out_trade_no=E1&param=%E9%80%8F%E4%BC%A0&pid=1001&return_url=http%3A%2F%2F127.0.0.1%2Fr&type=alipay"
+                    + KEY
+                ).encode()
+            ).hexdigest(),
+        ),
+        (Variant.DOUBLE_ENCODED, {}, "fb88512038cb5852711314da5776e85f"),
+        (Variant.DOUBLE_ENCODED, {"param": "%E9%80%8F%E4%BC%A0"}, "fb88512038cb5852711314da5776e85f"),
+        (Variant.PLUS_SPACE, {"name": "会员+充值&x=1"}, "fb88512038cb5852711314da5776e85f"),
+        (Variant.FIELD_ORDER, {}, "fb88512038cb5852711314da5776e85f"),
     ],
 )
 def test_a_variant_differs_from_the_rule_in_its_one_way(variant: Variant, more: dict[str, str], expected: str) -> None:
     assert signature(GOLDEN | more, KEY, variant) == expected
 
 
-@pytest.mark.parametrize("variant", sorted(VARIANTS))
-async def test_a_variant_takes_no_signature_of_the_right_rule_but_where_both_are_the_same(
-    world: MakeWorld, variant: Variant
+NEVER = {
+    Variant.WRONG_KEY, Variant.MISSING, Variant.CASE, Variant.TYPE_CONFUSION, Variant.KEY_TAIL, Variant.UNSORTED,
+    Variant.URLENCODED,
+}  # fmt: skip
+"""Those that differ for every order; it has an address, which looks otherwise when encoded."""
+ASKS: list[tuple[dict[str, str], set[Variant]]] = [
+    (an_order(name="cards", money="10"), NEVER),
+    (an_order(name="cards"), NEVER | {Variant.NUMBER_FORMAT}),
+    (an_order(money="10"), NEVER | {Variant.CHARSET_GBK}),
+    (an_order(name="cards", money="10") | {"device": ""}, NEVER | {Variant.EMPTY_KEPT}),
+    (an_order(name="a+b", money="10"), NEVER | {Variant.PLUS_SPACE, Variant.DOUBLE_ENCODED}),
+    (an_order(name="100%25", money="10"), NEVER | {Variant.DOUBLE_ENCODED}),
+    (an_order(name="cards", money="10", Z="1"), NEVER | {Variant.SORT_LOCALE}),
+]
+
+
+@pytest.mark.parametrize(("fields", "refusing"), ASKS)
+async def test_a_variant_refuses_the_right_rule_but_where_both_are_the_same(
+    world: MakeWorld, fields: dict[str, str], refusing: set[Variant]
 ) -> None:
     async with world() as w:
         instance: Any = w.mock._instances["epay"]
-        assert instance._is_signed(signed(an_order()), variant) is (variant is Variant.EMPTY_KEPT)
-        assert instance._is_signed(signed(an_order(name="cards") | {"device": ""}), variant) is (
-            variant is Variant.CHARSET_GBK
-        )
-        assert instance._is_signed(signed(an_order(name="cards")), variant) is (
-            variant in (Variant.CHARSET_GBK, Variant.EMPTY_KEPT)
-        )
+        assert {v for v in REQUESTS if not instance._is_signed(signed(fields), v)} == refusing
 
 
 @pytest.mark.parametrize(
@@ -294,12 +335,138 @@ async def test_api_refuses_with_its_codes(world: MakeWorld, query: str, code: in
         assert KEY not in str(answer) + str(w.events)
 
 
-@pytest.mark.parametrize("query", ["act=orders", "", "act=", "act=Order"])
+@pytest.mark.parametrize("query", ["act=order s", "", "act=", "act=Order"])
 async def test_an_unknown_act_is_code_minus_5_and_journalled_as_unmatched(world: MakeWorld, query: str) -> None:
     async with world() as w:
         assert (await w.json(f"/epay/api.php?pid={PID}&key={KEY}&{query}"))["code"] == -5
         (unmatched,) = w.found(Unmatched)
         assert (unmatched.path, unmatched.nearest) == ("/epay/api.php", "/epay/api.php?act=order")
+
+
+@pytest.mark.parametrize(
+    ("asked", "numbers"),
+    [
+        ({}, range(30, 10, -1)),
+        ({"limit": "3"}, [30, 29, 28]),
+        ({"limit": "3", "offset": "2"}, [28, 27, 26]),
+        ({"limit": "51"}, range(30, 0, -1)),
+        ({"limit": "x", "offset": "-1"}, range(30, 10, -1)),
+        ({"limit": "0"}, []),
+        ({"offset": "30"}, []),
+    ],
+)
+async def test_the_merchant_lists_his_latest_orders(
+    world: MakeWorld, asked: dict[str, str], numbers: list[int]
+) -> None:
+    async with world() as w:
+        for n in range(1, 31):
+            await w.created(n)
+        answer = await ask_api(w, "orders", **asked)
+        assert answer["code"] == 1
+        assert [order["out_trade_no"] for order in answer["data"]] == [f"C{n:06d}" for n in numbers]
+        assert not w.found(TradeRefused)
+
+
+async def test_no_list_of_orders_is_longer_than_fifty(world: MakeWorld) -> None:
+    async with world() as w:
+        for n in range(1, 61):
+            await w.created(n)
+        assert len((await ask_api(w, "orders", limit="60"))["data"]) == 50
+
+
+async def test_nothing_was_ever_settled_and_a_wrong_key_is_told_neither(world: MakeWorld) -> None:
+    async with world() as w:
+        await w.paid()
+        assert await ask_api(w, "settle") == {"code": 1, "msg": "查询结算记录成功！", "data": []}
+        for act in ("orders", "settle"):
+            answer = await w.json(f"/epay/api.php?act={act}&pid={PID}&key=wrong")
+            assert (answer["code"], "data" in answer) == (-2, False)
+
+
+def an_instance(**options: str) -> dict[str, Any]:
+    return {"upstreams": {"epay": UpstreamPlan("payment", "epay", options=options)}}
+
+
+async def test_a_gateway_of_the_other_numbers_says_two_for_paid(world: MakeWorld) -> None:
+    async with world(**an_instance(status="pending_paid")) as w:
+        await w.created(1)
+        await w.paid(2)
+        await w.paid(3)
+        await ask_api(w, "refund", out_trade_no="C000003", money="10.00")
+        await w.created(4)
+        trade = w.mock.trades.find("epay", order_no="C000004")
+        assert trade is not None
+        w.mock.trades.close(trade)
+        said = [await ask_api(w, "order", out_trade_no=f"C00000{n}") for n in (1, 2, 3, 4)]
+        assert [answer["status"] for answer in said] == [1, 2, 3, 4]
+        assert [answer["trade_status"] for answer in said] == [
+            "WAIT_BUYER_PAY", "TRADE_SUCCESS", "TRADE_CLOSED", "TRADE_CLOSED"
+        ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("pays_by", "device", "field", "begins"),
+    [
+        ("payurl", "pc", "payurl", "http://127.0.0.1:8000/epay/cashier.php?trade_no="),
+        ("device", "pc", "qrcode", "http://127.0.0.1:8000/epay/cashier.php?trade_no="),
+        ("device", "jump", "payurl", "http://127.0.0.1:8000/epay/cashier.php?trade_no="),
+        ("device", "", "payurl", "http://127.0.0.1:8000/epay/cashier.php?trade_no="),
+        ("device", "wechat", "urlscheme", "weixin://dl/business/?url=http%3A%2F%2F127.0.0.1%3A8000%2Fepay%2Fcashier"),
+        ("device", "alipay", "urlscheme", "alipays://platformapi/startapp?appId=20000067&url=http%3A%2F%2F127"),
+    ],
+)
+async def test_there_is_one_way_to_pay_by_the_buyers_device(
+    world: MakeWorld, pays_by: str, device: str, field: str, begins: str
+) -> None:
+    async with world(**an_instance(pays_by=pays_by)) as w:
+        answer = await w.created(device=device)
+        assert answer.keys() - {"code", "msg", "trade_no"} == {field}
+        assert answer[field].startswith(begins)
+
+
+async def test_a_server_that_merges_query_and_body_refuses_what_a_stray_parameter_spoils(world: MakeWorld) -> None:
+    rule = Verdict((Strike("merged", OtherRule(Variant.MERGED_SOURCES)),))
+    async with world() as w:
+        assert (await w.json("/epay/mapi.php?_input_charset=utf-8", signed(an_order())))["code"] == 1
+        w.mock.injector.decide = lambda exchange: rule  # type: ignore[method-assign]
+        w.load()
+        assert (await w.json("/epay/mapi.php?_input_charset=utf-8", signed(an_order(2))))["code"] == -1
+        assert (await w.json("/epay/mapi.php", signed(an_order(2))))["code"] == 1
+        query = signed({"pid": PID, "out_trade_no": "C000002"})
+        assert (await w.json("/epay/api.php?act=order", query))["code"] == -2
+        assert (await w.json("/epay/api.php?act=order", query | {"key": KEY}))["code"] == 1
+        assert [e.fault for e in w.found(Struck)] == ["merged", "merged"]
+
+
+def told(letter: Letter) -> dict[str, str]:
+    return dict(parse_qsl(urlsplit(letter.url).query, keep_blank_values=True))
+
+
+@pytest.mark.parametrize("variant", sorted(NOTICES - {Variant.EMPTY_KEPT, Variant.PLUS_SPACE}))
+async def test_a_shop_that_checks_refuses_every_invalid_notice_and_takes_every_odd_one(
+    world: MakeWorld, variant: Variant
+) -> None:
+    async with world() as w:
+        await w.paid()
+        await w.settle()
+        trade = next(iter(w.mock.trades))
+        instance: Any = w.mock._instances["epay"]
+        fields = instance.compose(trade, Matter())
+        right, odd = (instance.seal(trade, Matter(), fields, each) for each in (None, variant))
+        assert right != odd
+        got = told(odd)
+        is_right = got.get("sign") == signed(got)["sign"] and got["sign_type"] == "MD5"
+        assert is_right is (variant in VALID)
+
+
+async def test_a_plus_in_a_notice_arrives_as_a_space_where_it_was_not_encoded(world: MakeWorld) -> None:
+    async with world() as w:
+        await w.paid(name="a+b")
+        trade = next(iter(w.mock.trades))
+        instance: Any = w.mock._instances["epay"]
+        got = told(instance.seal(trade, Matter(), instance.compose(trade, Matter()), Variant.PLUS_SPACE))
+        assert got["name"] == "a b"
+        assert signed(got | {"name": "a+b"})["sign"] == got["sign"] != signed(got)["sign"]
 
 
 async def test_the_merchant_sees_the_money_that_is_left(world: MakeWorld) -> None:

@@ -309,3 +309,79 @@ async def test_nothing_is_told_early_where_nobody_is_told() -> None:
         await w.result("order.direct.add", a_direct())
         assert w.told() == []
         assert w.found(Struck) == []
+
+
+# --- versions, and outcomes that a shop cannot know --------------------------------------------------------------
+async def test_a_version_is_refused_by_its_name_and_nothing_is_ordered() -> None:
+    fault = a_fault("f", "ver.explicit", Hop.SHOP_SUPPLIER, select={"api_version": ["2.0"]})
+    async with a_fulu(fault) as w:
+        envelope = await w.ask("order.direct.add", a_direct())
+        assert (envelope["code"], envelope["result"]) == (1005, "")
+        await w.move_to_s(1)
+        assert not w.found(Credited)
+
+
+async def test_the_first_repeat_is_refused_though_the_order_was_taken_on() -> None:
+    async with a_fulu(a_fault("f", "duplicate_refused", Hop.SHOP_SUPPLIER)) as w:
+        assert [(await w.ask("order.direct.add", a_direct()))["code"] for _ in range(3)] == [0, 3005, 0]
+        assert (await w.ask("order.direct.add", a_direct(2, buy_num=0)))["code"] == 1000
+        await w.move_to_s(0.3)
+        assert len(w.found(Credited)) == 1
+
+
+async def test_what_became_of_an_order_is_not_known_to_who_only_sees_an_error() -> None:
+    async with a_fulu(a_fault("f", "answer_unknown", Hop.SHOP_SUPPLIER, first=1)) as w:
+        reply = await w.call("order.direct.add", a_direct())
+        assert reply is not None
+        assert reply.status == 500
+        await w.move_to_s(0.3)
+        assert len(w.found(Credited)) == 1
+
+
+async def test_the_result_is_an_object_where_it_was_a_text() -> None:
+    async with a_fulu(a_fault("f", "ver.shape", Hop.SHOP_SUPPLIER)) as w:
+        reply = await w.call("order.direct.add", a_direct())
+        assert reply is not None
+        envelope = json.loads(reply.body)
+        assert set(envelope) == {"code", "message", "result", "sign"}
+        assert envelope["result"]["order_status"] == "untreated"
+        assert envelope["sign"] == fulu_md5(dumps(envelope["result"]))
+        assert [s.changed for s in w.found(Struck)] == ["another shape: result"]
+
+
+async def test_a_refusal_has_no_other_shape() -> None:
+    async with a_fulu(a_fault("f", "ver.shape", Hop.SHOP_SUPPLIER)) as w:
+        assert (await w.ask("order.direct.add", a_direct(buy_num=0)))["code"] == 1000
+        assert w.found(Struck) == []
+
+
+async def test_an_answer_in_another_envelope_is_signed_over_its_result_all_the_same() -> None:
+    async with a_fulu(a_fault("f", "ver.envelope", Hop.SHOP_SUPPLIER)) as w:
+        reply = await w.call("order.direct.add", a_direct())
+        assert reply is not None
+        whole = json.loads(reply.body)
+        assert set(whole) == {"response", "sign"}
+        assert whole["sign"] == fulu_md5(whole["response"]["result"])
+
+
+async def test_a_state_that_was_reached_flaps() -> None:
+    async with a_fulu(a_fault("f", "state_flaps", Hop.SHOP_SUPPLIER)) as w:
+        await w.result("order.direct.add", a_direct())
+        await w.move_to_s(0.3)
+        assert [(await w.order())["order_state"] for _ in range(4)] == ["success", "processing"] * 2
+
+
+@pytest.mark.parametrize(
+    ("fault", "changed"),
+    [
+        ("ver.date_format", "charge_finish_time"),
+        ("ver.shape", "another shape: data"),
+        ("ver.extra_field", "one more"),
+    ],
+)
+async def test_a_notice_of_another_version_is_rightly_signed(fault: str, changed: str) -> None:
+    async with a_fulu(a_fault("f", fault, Hop.SUPPLIER_SHOP)) as w:
+        await w.result("order.direct.add", a_direct())
+        await w.move_to_s(0.3)
+        assert is_rightly_told(w.told()[0])
+        assert w.found(Struck)[0].changed.startswith(changed)

@@ -29,7 +29,7 @@ from faults.verdict import (
     Turned,
 )
 from mocks.mangle import MANGLING, Schema, mangle
-from mocks.payment import epay
+from mocks.payment import epay, epay_family
 
 YUAN = Schema(
     pair=("data.status", "data.state"),
@@ -254,7 +254,7 @@ def test_what_is_no_mangling_is_a_mistake_of_ours() -> None:
         mangle({}, Delay(1.0), Schema())
 
 
-@pytest.mark.parametrize("schema", [epay.QUERIED, epay.NOTICE])
+@pytest.mark.parametrize("schema", [epay.QUERIED, epay_family.NOTICE])
 def test_the_other_versions_of_epay_call_every_state_otherwise(schema: Schema) -> None:
     told = {str(other) for other in schema.states.values()}
     assert schema.state

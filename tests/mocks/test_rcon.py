@@ -201,7 +201,6 @@ CLOSED, RESET = Out(then=Then.CLOSE), Out(then=Then.RESET)
             True,
             lambda out: out.then is Then.CLOSE and out.parts[0].startswith(b"HTTP/1.1 200 "),
         ),
-        ("ver.path_moved", {}, False, lambda out: out.then is Then.CLOSE and b"404" in out.parts[0]),
         ("sig.wrong_key", {}, False, lambda out: out.parts == (WRONG[0].written(),)),
         ("maintenance", {}, False, lambda out: b"Server is restarting" in out.parts[0]),
         ("wrong_region_refused", {}, False, lambda out: b"No player was found" in out.parts[0]),

@@ -140,6 +140,9 @@ async def test_a_peer_that_reads_nothing_is_read_no_more() -> None:
         client = await peer(w, await port_of(w))
         many = Frame(5, COMMAND, b"give someone topup_10").written() * 2000
         client.send(many)
+        async with asyncio.timeout(WITHIN_S):
+            while not len(w.mock.accounts.top_ups):
+                await asyncio.sleep(0)
         asked = -1
         while asked != len(w.mock.accounts.top_ups):
             asked = len(w.mock.accounts.top_ups)

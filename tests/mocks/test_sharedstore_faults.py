@@ -199,3 +199,58 @@ async def test_a_mangled_answer_leaves_the_next_one_whole() -> None:
     async with a_store(a_fault("f", "ver.renamed", Hop.SHOP_SUPPLIER, first=1)) as w:
         assert "contents" in (await w.buys())["data"]
         assert "secret" in (await w.buys())["data"]
+
+
+# --- outcomes that a shop cannot know ----------------------------------------------------------------------------
+async def test_cards_that_used_to_come_at_once_come_later_and_are_found_by_asking_again() -> None:
+    async with a_store(a_fault("f", "ver.sync_to_async", Hop.SHOP_SUPPLIER, first=1), stock={"card_10": 1}) as w:
+        assert (await w.buys())["data"]["secret"] == ""
+        assert (await w.ask("commodity/query", {"request_no": "S000001"}))["data"]["status"] == 0
+        assert (await w.buys(2))["msg"] == "库存不足"
+        await w.move_to_s(0.3)
+        found = (await w.ask("commodity/query", {"request_no": "S000001"}))["data"]
+        assert (found["status"], found["secret"]) == (1, (await w.buys())["data"]["secret"])
+        assert [type(e) for e in w.events if type(e) in (GoodsAccepted, GoodsSold)] == [GoodsAccepted, GoodsSold]
+        (sold,) = w.found(GoodsSold)
+        assert sold.goods == goods_hash(found["secret"])
+        w.mock.stop()
+
+
+async def test_the_cards_of_another_order_are_sold_to_nobody_twice() -> None:
+    async with a_store(a_fault("f", "others_goods", Hop.SHOP_SUPPLIER)) as w:
+        theirs = await w.cards(1, num="2")
+        assert w.found(Struck) == []
+        assert await w.cards(2, num="2") == theirs
+        assert (await w.ask("commodity/query", {"request_no": "S000002"}))["data"]["secret"].split("\n") == theirs
+        assert len(w.found(GoodsSold)) == 2
+        assert len(await w.cards(3, num="3")) == 3
+        assert [s.o for s in w.found(Struck)] == ["b00000002"]
+
+
+@pytest.mark.parametrize("on_repeat", ["replay", "reject"])
+async def test_the_first_repeat_is_refused_though_the_trade_was_done(on_repeat: str) -> None:
+    async with a_store(a_fault("f", "duplicate_refused", Hop.SHOP_SUPPLIER), on_repeat=on_repeat) as w:
+        cards = await w.cards()
+        assert (await w.buys())["msg"] == "The request ID already exists"
+        again = await w.buys()
+        assert again["code"] == (200 if on_repeat == "replay" else 0)
+        assert len(w.found(Struck)) == (1 if on_repeat == "replay" else 0)
+        assert [goods_hash(card) for card in cards] == [event.goods for event in w.found(GoodsSold)]
+
+
+@pytest.mark.parametrize(
+    ("fault", "changed"),
+    [("ver.shape", "another shape: data"), ("ver.envelope", "another envelope: response")],
+)
+async def test_an_answer_has_another_shape(fault: str, changed: str) -> None:
+    async with a_store(a_fault("f", fault, Hop.SHOP_SUPPLIER)) as w:
+        answer = await w.buys()
+        assert w.found(Struck)[0].changed == changed
+        assert isinstance(answer["data"], list) if fault == "ver.shape" else "code" in answer["response"]
+
+
+@pytest.mark.parametrize(("meant", "struck"), [("0", True), ("1", False), ("2", False)])
+async def test_a_fault_can_be_for_shops_of_one_type_alone(meant: str, struck: bool) -> None:
+    async with a_store(a_fault("f", "ver.renamed", Hop.SHOP_SUPPLIER, select={"api_version": [meant]})) as w:
+        await w.buys()
+        assert bool(w.found(Struck)) is struck

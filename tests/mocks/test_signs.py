@@ -42,8 +42,8 @@ def of_the_catalogue(dialect: str, part: Part) -> frozenset[Variant]:
 def of_the_dialect(dialect: str, part: Part) -> frozenset[Variant]:
     signs: Signs = SPOKEN[dialect].signs
     known = {Part.REQUESTS: signs.requests, Part.ANSWERS: signs.answers, Part.NOTICES: signs.notices}[part]
-    # Another key at the upstream is no rule of signing: sig.wrong_key refuses whatever a dialect knows of it. What is
-    # odd and right is no reason to refuse a request.
+    # Another key at the upstream is no rule of signing: sig.wrong_key refuses whatever a dialect knows of it.
+    # What is odd and right is no reason to refuse a request.
     return known - {Variant.WRONG_KEY} - VALID if part is Part.REQUESTS else known
 
 

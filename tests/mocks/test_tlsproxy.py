@@ -20,7 +20,7 @@ import requests
 from mocks import tlsproxy
 from mocks.keyring import CA_FILE, Keyring
 from mocks.tlsproxy import Proxy, Route
-from tests.mocks.running import WITHIN_S
+from tests.mocks.running import WITHIN_S, proxying
 
 pytestmark = pytest.mark.slow
 HOST = "api.mch.weixin.qq.com"
@@ -36,7 +36,6 @@ class Mock:
     def __init__(self) -> None:
         self.heard: list[bytes] = []
         self.connections = 0
-        self.has_gone = False
         self.answer = ANSWER
         self._listening = socket.create_server(("127.0.0.1", 0))
         self.port = int(self._listening.getsockname()[1])
@@ -67,8 +66,8 @@ class Mock:
                         return
 
     def close(self) -> None:
-        self.has_gone = True
-        self._listening.shutdown(socket.SHUT_RDWR)  # else it goes on listening as long as somebody accepts
+        with suppress(OSError):
+            self._listening.shutdown(socket.SHUT_RDWR)  # else it goes on listening as long as somebody accepts
         self._listening.close()
 
 
@@ -89,18 +88,10 @@ def _whole(read: bytes) -> int | None:
 class Proxied:
     """The proxy's process, with two hosts played by one mock."""
 
-    def __init__(self, folder: Path, mock: Mock) -> None:
-        self.mock, port_file = mock, folder / "port"
+    def __init__(self, mock: Mock, process: "subprocess.Popen[str]", url: str) -> None:
+        self.mock, self.process = mock, process
+        self.port = int(url.rpartition(":")[2])
         self.ca = str(Keyring().folder / CA_FILE)
-        at = f"http://127.0.0.1:{mock.port}"
-        argv = [sys.executable, "-P", "-m", "mocks.tlsproxy", "--port-file", str(port_file)]
-        argv += ["--route", f"{HOST}={at}/wechat", "--route", f"{OTHER}={at}/second"]
-        self.process = subprocess.Popen(argv, stderr=subprocess.PIPE, text=True)
-        until = threading.Event()
-        while not port_file.exists():
-            assert self.process.poll() is None, self.process.communicate()
-            until.wait(0.01)
-        self.port = int(port_file.read_text())
 
     def connected(self) -> socket.socket:
         return socket.create_connection(("127.0.0.1", self.port), timeout=WITHIN_S)
@@ -137,15 +128,10 @@ def read_to_end(connection: socket.socket) -> bytes:
 @contextmanager
 def proxied(folder: Path) -> Iterator[Proxied]:
     mock = Mock()
-    made = Proxied(folder, mock)
-    try:
-        yield made
-    finally:
-        if not mock.has_gone:
-            mock.close()
-        if made.process.poll() is None:
-            made.process.kill()
-            made.process.communicate()
+    at = f"http://127.0.0.1:{mock.port}"
+    with proxying(folder, {HOST: f"{at}/wechat", OTHER: f"{at}/second"}) as (process, url):
+        yield Proxied(mock, process, url)
+    mock.close()
 
 
 @pytest.fixture(scope="module")

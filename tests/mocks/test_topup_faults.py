@@ -37,6 +37,11 @@ TAKES_S = 0.2
         (Variant.CHARSET_GBK, "someone", True),
         (Variant.CHARSET_GBK, "张三", False),
         (Variant.EMPTY_KEPT, "someone", True),
+        (Variant.BODY_RESERIALIZED, "someone", True),  # the body of this test is written as a framework would
+        (Variant.SKEW_6_MIN, "someone", False),
+        (Variant.SKEW_11_MIN, "someone", False),
+        (Variant.SKEW_1_DAY, "someone", False),
+        (Variant.SKEW_4_MIN, "someone", True),
     ],
 )
 async def test_a_right_signature_is_wrong_by_another_rule_only_where_that_differs(

@@ -128,6 +128,43 @@ async def test_a_notice_can_be_signed_wrongly_in_each_way_that_differs_here(vari
         assert letter.headers.get("X-Signature") == wrong(f"{WALL_S}\n".encode(), letter.body)
 
 
+@pytest.mark.parametrize(
+    ("variant", "late_s"),
+    [(Variant.SKEW_4_MIN, 240), (Variant.SKEW_6_MIN, 360), (Variant.SKEW_11_MIN, 660), (Variant.SKEW_1_DAY, 86_400)],
+)
+async def test_a_notice_of_a_slow_clock_is_signed_rightly_for_its_time(variant: Variant, late_s: int) -> None:
+    async with a_game() as w:
+        await w.creates()
+        letter = sealed(w, variant)
+        stamp = letter.headers["X-Timestamp"]
+        assert int(stamp) == WALL_S - late_s
+        assert letter.headers["X-Signature"] == hmac_hex(f"{stamp}\n".encode() + letter.body)
+
+
+@pytest.mark.parametrize(
+    "variant", [Variant.FIELD_ORDER, Variant.SPACED, Variant.ESCAPED, Variant.EXTRA_FIELD, Variant.BODY_RESERIALIZED]
+)
+async def test_an_oddly_written_notice_says_the_same_and_only_a_rewritten_one_is_signed_wrongly(
+    variant: Variant,
+) -> None:
+    async with a_game() as w:
+        await w.creates(account="张三/1")
+        plain, odd = sealed(w, None), sealed(w, variant)
+        assert json.loads(odd.body) == json.loads(plain.body) | (
+            {"schema": "2"} if variant is Variant.EXTRA_FIELD else {}
+        )
+        is_right = odd.headers["X-Signature"] == hmac_hex(f"{WALL_S}\n".encode() + odd.body)
+        assert is_right is (variant is not Variant.BODY_RESERIALIZED)
+        assert (odd.body == plain.body) is (variant is Variant.BODY_RESERIALIZED)
+
+
+def sealed(w: GameWorld, variant: Variant | None) -> Any:
+    """The notice of the only top-up."""
+    (top_up,) = w.mock.accounts.top_ups
+    server = w.mock._instances["game"]
+    return server.seal(top_up, PAID, server.compose(top_up, PAID), variant)  # type: ignore[attr-defined]
+
+
 # --- telling before the answer -----------------------------------------------------------------------------------
 async def told_early(w: GameWorld, outcome: Outcome | None = None, **changed: Any) -> bool:
     """Whether a create call that is to be told of early was."""
