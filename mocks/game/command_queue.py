@@ -25,7 +25,7 @@ from mocks.game.desk import Desk, GameServer
 from mocks.game.puller import Puller
 from mocks.game.refusal import Refusal
 from mocks.goods import GoodsError, Repeated
-from mocks.server import Answer, Asked, NoRoute, read_fields, readable
+from mocks.server import Answer, Asked, NoRoute, read_fields, read_json, readable
 from plan.orders import find_key, key_of_account
 
 SECRET = "X-Tebex-Secret"
@@ -203,7 +203,7 @@ class CommandQueue(GameServer):
     def _read_request(self, raw: bytes) -> tuple[Body, Request]:
         """What a shop wants done; Refusal for the first flaw, NoAccount."""
         try:
-            body = msgspec.json.decode(raw, type=Body)
+            body = read_json(raw, Body)
         except msgspec.DecodeError as error:
             raise _bad(str(error)) from None
         if not _PAYMENT.fullmatch(body.payment):
@@ -275,7 +275,7 @@ class CommandQueue(GameServer):
 def _try_read(raw: bytes) -> Body:
     """The body of a request, as far as it can be read."""
     try:
-        return msgspec.json.decode(raw, type=Body)
+        return read_json(raw, Body)
     except msgspec.DecodeError:
         return Body()
 
@@ -289,7 +289,7 @@ def _ids_in(asked: Asked) -> list[int] | None:
         is_legal = len(found) == len(parts) > 0 and all(_ID.fullmatch(value) for value in found)
         return [int(value) for value in found] if is_legal else None
     try:
-        return msgspec.json.decode(asked.body, type=Ids).ids
+        return read_json(asked.body, Ids).ids
     except msgspec.DecodeError:
         return None
 

@@ -27,7 +27,7 @@ from mocks.goods import GoodsError, Repeated
 from mocks.loopback import is_loopback
 from mocks.mangle import Mangled
 from mocks.notices import PAID, Heard, Letter, Matter, notice_id
-from mocks.server import Answer, Asked, NoRoute, readable
+from mocks.server import Answer, Asked, NoRoute, read_json, readable
 from plan.orders import find_key, key_of_account
 
 BASE, VERSION = "api/v2", "v2"
@@ -395,7 +395,7 @@ class Fazer(GameServer):
 # --- reading ---------------------------------------------------------------------------------------------------
 def _read(body: bytes, kind: type[B]) -> B:
     try:
-        return msgspec.json.decode(body, type=kind)
+        return read_json(body, kind)
     except msgspec.DecodeError as error:
         raise _bad(str(error)) from None
 
@@ -412,7 +412,7 @@ def _subject_of(asked: Asked, operation: Operation) -> Subject:
     """Whom a request is about: the key of the player or in the idempotency key, else that key, else what it is for."""
     if operation in (Operation.BUY, Operation.VALIDATE):
         try:
-            player = msgspec.json.decode(asked.body, type=Body).fields.get(PLAYER, "")
+            player = read_json(asked.body, Body).fields.get(PLAYER, "")
         except msgspec.DecodeError:
             player = ""
         if key := key_of_account(player) or find_key(_once(asked)):
