@@ -5,7 +5,7 @@ SCENARIO ?= evening_peak
 export PYTHONUTF8 = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint bench effects schema clean
+.PHONY: help run test lint fuzz bench effects schema clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -40,6 +40,9 @@ test: .venv/.made .conformance/.made lint ## linters and all tests, with coverag
 
 lint: .venv/.made ## ruff and mypy --strict
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
+
+fuzz: .venv/.made ## 200,000 damaged requests at every dialect and at /_admin (half an hour)
+	@$(BIN)/python -m tests.mocks.fuzzing
 
 bench: .venv/.made ## measure; figures as ratios within one run
 	@for b in strikes_and_journal epay_vs_wiremock goods_vs_wiremock driver_lateness driver_throughput whole_run; do \

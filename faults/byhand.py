@@ -82,7 +82,7 @@ class ByHand:
     def _read(self, body: bytes) -> list[HandFault]:
         try:
             value = msgspec.json.decode(body)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except (msgspec.DecodeError, UnicodeError, RecursionError) as error:
             raise Document(SOURCE, None, {}).error((), f"{error}; send {SHAPE}") from None
         found = Document(SOURCE, value, {})
         if not isinstance(value, dict) or value.keys() != {"faults"} or not isinstance(value["faults"], list):

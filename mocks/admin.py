@@ -11,7 +11,7 @@ import msgspec
 from faults.byhand import ByHand
 from ledger.states import Phase
 from mocks.apply import Fields, Injector, Reply
-from mocks.server import Asked, Lag, NoRoute
+from mocks.server import Asked, Lag, NoRoute, read_json, readable
 from plan import document
 from plan.document import DocumentError
 from plan.faults import FaultPlan
@@ -108,7 +108,7 @@ class Admin:
 
     def _phase(self, asked: Asked) -> Reply:
         try:
-            told = msgspec.json.decode(asked.body, type=Told)
+            told = read_json(asked.body, Told)
         except msgspec.DecodeError as error:
             legal = ", ".join(phase.value for phase in Phase)
             words = f'{error}; send {{"phase": one of {legal}, "l0_t": nanoseconds or null}}'
@@ -123,7 +123,8 @@ class Admin:
     def _trades(self, asked: Asked) -> Reply:
         wanted = asked.query_fields()
         if unknown := sorted(wanted.keys() - set(LOOKED_UP_BY)):
-            return Reply(400, {"ok": False, "error": f"unknown {', '.join(unknown)}; legal: {', '.join(LOOKED_UP_BY)}"})
+            words = f"unknown {readable(', '.join(unknown))}; legal: {', '.join(LOOKED_UP_BY)}"
+            return Reply(400, {"ok": False, "error": words})
         return Reply(fields={"trades": self._books.trades_json(wanted, LATEST)})
 
     def _list_faults(self, _: Asked) -> Reply:

@@ -330,7 +330,7 @@ def _as_text(value: object) -> object:
         return msgspec.json.encode(value).decode()
     try:
         meant = msgspec.json.decode(value) if isinstance(value, str) else None
-    except msgspec.DecodeError:
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
         return None
     return meant if isinstance(meant, dict | list) else None
 

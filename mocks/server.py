@@ -2,12 +2,14 @@
 
 import asyncio
 import difflib
+import re
 import socket
 import struct
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import aclosing
+from functools import partial
 from http import HTTPStatus
-from typing import Protocol, TypeAlias
+from typing import Protocol, TypeAlias, TypeVar
 from urllib.parse import unquote, unquote_to_bytes
 
 import msgspec
@@ -23,6 +25,13 @@ LAG_EVERY_NS = SECOND_NS // 20
 LAG_SAMPLES = 20
 BACKLOG = 4096
 FINISH_WITHIN_S = 2.0
+BODY_MAX = 1024 * 1024
+"""Bytes of a request's body, unpacked; a longer one is answered 413."""
+IDLE_S, BODY_WITHIN_S = 75.0, 30.0
+"""Until the head of a request has come, the first or the next of a connection; and then its body: how slow a sender may
+be, and how long a half-open connection stays."""
+CONNECTIONS_MAX = 8192
+"""Those beyond are closed at once. Faults that hold answers back hold connections: an upstream that hangs has many."""
 FLUSH_TURNS = 100
 """Of the loop, at most, that the first half of an answer may take to leave."""
 _NO_LINGER = struct.pack("ii", 1, 0)
@@ -30,6 +39,9 @@ _PATH_MAX = 200
 KEY_HEADER = "X-Orderjam-Order"
 """The bare order key, in the calls that our own buyers make; people's browsers send none."""
 _MULTIPART = "multipart/form-data"
+_HOST = re.compile(r"[A-Za-z0-9._:\[\]-]{1,255}")
+"""What may stand in the addresses of answers; any other Host is as none."""
+T = TypeVar("T")
 
 
 class Asked(msgspec.Struct):
@@ -97,6 +109,16 @@ def _unquoted(text: str) -> str:
     return unquote_to_bytes(text.encode("utf-8", "surrogateescape")).decode("utf-8", "surrogateescape")
 
 
+def read_json(text: bytes | str, kind: type[T]) -> T:
+    """The JSON text as what it must be; msgspec.DecodeError for any other, for what is no UTF-8 or nested deep too."""
+    try:
+        return msgspec.json.decode(text, type=kind)
+    except UnicodeError:
+        raise msgspec.DecodeError("not UTF-8") from None
+    except RecursionError:
+        raise msgspec.DecodeError("nested too deep") from None
+
+
 def readable(text: str) -> str:
     """The text with every byte that is no UTF-8 replaced, fit for journals and answers."""
     return text if text.isascii() else text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
@@ -144,9 +166,16 @@ class Lag:
 
 
 class _Exchanges(web.RequestHandler):
-    """aiohttp's side of a connection, silent about requests that are no HTTP: their text may hold a secret."""
+    """aiohttp's side of a connection, bounded, and silent about requests that are no HTTP: their text may hold a
+    secret."""
 
     __slots__ = ()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        assert self._manager is not None
+        if len(self._manager.connections) > CONNECTIONS_MAX:
+            self.force_close()
 
     def handle_error(
         self,
@@ -165,7 +194,10 @@ class Server:
 
     def __init__(self, mock: Mock, unmatched: Unmatcher) -> None:
         self._mock, self._unmatched = mock, unmatched
-        self._web = web.Server(self._handle)
+        loop = asyncio.get_running_loop()
+        self._web = web.Server(
+            self._handle, request_factory=partial(web.BaseRequest, loop=loop, client_max_size=BODY_MAX)
+        )
         self._listening: asyncio.Server | None = None
         self._error: Exception | None = None
         self._broken = asyncio.Event()
@@ -175,7 +207,7 @@ class Server:
         """Listens; the port it got. OSError where it cannot."""
         loop = asyncio.get_running_loop()
         self._listening = await loop.create_server(
-            lambda: _Exchanges(self._web, loop=loop, access_log=None),  # type: ignore[arg-type]
+            lambda: _Exchanges(self._web, loop=loop, access_log=None, keepalive_timeout=IDLE_S),  # type: ignore[arg-type]
             host,
             port,
             backlog=BACKLOG,
@@ -204,6 +236,10 @@ class Server:
             asked = await _read(request)
         except (ConnectionError, ClientError, asyncio.IncompleteReadError):
             return _close(request)  # the caller went away in the middle of its own request
+        except TimeoutError:
+            return self._unread(408)
+        except (ValueError, LookupError):
+            return self._unread(400)  # multipart that is none, or in a charset that is none
         try:
             reply = await self._reply(asked)
             if reply is None:
@@ -217,6 +253,12 @@ class Server:
             self._error = self._error or error
             self._broken.set()
             return _close(request)
+
+    def _unread(self, status: int) -> web.Response:
+        """A request that could not be read to its end; nothing of it may come after the answer."""
+        answer = web.Response(status=status, text=f"{HTTPStatus(status).phrase}\n")
+        answer.force_close()
+        return answer
 
     def _whole(self, reply: Reply) -> web.Response:
         if reply.fields is not None:
@@ -258,15 +300,18 @@ async def _read(request: web.BaseRequest) -> Asked:
     if not target.startswith("/"):  # absolute form, as some clients send it to what they think is a proxy
         target = request.rel_url.raw_path_qs
     path, _, query = target.partition("#")[0].partition("?")
-    asked = Asked(request.method, path, query, b"", headers.get("Host", ""), headers.get("Accept", ""))
+    host = headers.get("Host", "")
+    asked = Asked(request.method, path, query, b"", host if _HOST.fullmatch(host) else "", headers.get("Accept", ""))
     asked.authorization = headers.get("Authorization", "")
     asked.order_key = headers.get(KEY_HEADER, "")
     asked.headers = headers
     if request.can_read_body:
-        if headers.get("Content-Type", "").startswith(_MULTIPART):
-            asked.form = {name: value for name, value in (await request.post()).items() if isinstance(value, str)}
-        else:
-            asked.body = await request.read()
+        async with asyncio.timeout(BODY_WITHIN_S):
+            if headers.get("Content-Type", "").startswith(_MULTIPART):
+                form = await request.post()
+                asked.form = {name: value for name, value in form.items() if isinstance(value, str)}
+            else:
+                asked.body = await request.read()
     return asked
 
 

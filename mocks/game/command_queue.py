@@ -25,7 +25,7 @@ from mocks.game.desk import Desk, GameServer
 from mocks.game.puller import Puller
 from mocks.game.refusal import Refusal
 from mocks.goods import GoodsError, Repeated
-from mocks.server import Answer, Asked, NoRoute, read_fields, readable
+from mocks.server import Answer, Asked, NoRoute, read_fields, read_json, readable
 from plan.orders import find_key, key_of_account
 
 SECRET = "X-Tebex-Secret"
@@ -37,7 +37,7 @@ AT_A_TIME = 250
 
 PUT = Schema(
     pair=("status", "state"), missing="id", state="status", states={"queued": "pending", "done": "executed"},
-    identifiers=("id", "payment"),
+    identifiers=("id", "payment"), flaps={"status": ("done", "queued")}, envelope=("", "data"),
 )  # fmt: skip
 SCHEMAS = {
     Operation.BUY: PUT,
@@ -138,6 +138,7 @@ class CommandQueue(GameServer):
             act=partial(self._act, step, case),
             refuse=partial(self._refuse, case, _FORBIDDEN),
             is_genuine_as=partial(self._is_known, asked),
+            refuse_repeat=partial(self._refuse_repeat, case) if operation is Operation.BUY else None,
         )
         return await self._desk.injector.answer(call)
 
@@ -193,10 +194,16 @@ class CommandQueue(GameServer):
         self._commands.put(top_up, online=body.online, once=body.once)
         return _told(top_up)
 
+    def _refuse_repeat(self, case: Case) -> Reply | None:
+        """The refusal of a payment that has its command already; None where it has none."""
+        payment = _try_read(case.asked.body).payment
+        is_repeat = self._accounts.top_ups.find(self.name, payment) is not None
+        return self._refuse(case, _refusal_of(Repeated(payment))) if is_repeat else None
+
     def _read_request(self, raw: bytes) -> tuple[Body, Request]:
         """What a shop wants done; Refusal for the first flaw, NoAccount."""
         try:
-            body = msgspec.json.decode(raw, type=Body)
+            body = read_json(raw, Body)
         except msgspec.DecodeError as error:
             raise _bad(str(error)) from None
         if not _PAYMENT.fullmatch(body.payment):
@@ -268,7 +275,7 @@ class CommandQueue(GameServer):
 def _try_read(raw: bytes) -> Body:
     """The body of a request, as far as it can be read."""
     try:
-        return msgspec.json.decode(raw, type=Body)
+        return read_json(raw, Body)
     except msgspec.DecodeError:
         return Body()
 
@@ -282,7 +289,7 @@ def _ids_in(asked: Asked) -> list[int] | None:
         is_legal = len(found) == len(parts) > 0 and all(_ID.fullmatch(value) for value in found)
         return [int(value) for value in found] if is_legal else None
     try:
-        return msgspec.json.decode(asked.body, type=Ids).ids
+        return read_json(asked.body, Ids).ids
     except msgspec.DecodeError:
         return None
 

@@ -35,7 +35,7 @@ from mocks.goods import GoodsError, Repeated, UnknownProduct
 from mocks.loopback import is_loopback
 from mocks.mangle import Mangled
 from mocks.notices import Heard, Letter, Matter
-from mocks.server import Answer, Asked, NoRoute, readable
+from mocks.server import Answer, Asked, NoRoute, read_json, readable
 from plan.orders import find_key, key_of_account
 
 PARTNER, TIMESTAMP, SIGNATURE, ONCE = "X-Partner", "X-Timestamp", "X-Signature", "Idempotency-Key"
@@ -369,7 +369,7 @@ def _about(operation: Operation) -> Subject:
 def _read(body: bytes) -> tuple[Body, Refusal | None]:
     """The body of a request, and what is wrong with it."""
     try:
-        return msgspec.json.decode(body, type=Body), None
+        return read_json(body, Body), None
     except msgspec.DecodeError as error:
         return Body(), _bad(str(error))
 

@@ -18,7 +18,7 @@ from mocks.goods import GoodsError, Repeated
 from mocks.loopback import is_loopback
 from mocks.mangle import Mangled
 from mocks.notices import Heard, Letter, Matter
-from mocks.server import Answer, Asked, NoRoute
+from mocks.server import Answer, Asked, NoRoute, read_json
 from mocks.supplier import fulu_signs as signs
 from mocks.supplier import fulu_texts as texts
 from mocks.supplier.counter import Counter
@@ -373,17 +373,18 @@ def _no_method(case: Case) -> object:
 def _read(body: bytes) -> tuple[Data, Data, Refusal | None]:
     """Parameters and biz_content of a request, and what is wrong with them."""
     try:
-        params = msgspec.json.decode(body, type=dict[str, object])
+        params = read_json(body, dict[str, object])
     except msgspec.DecodeError:
         return {}, {}, unreadable("")
     try:
-        biz = msgspec.json.decode(str(params.get("biz_content", "")), type=dict[str, object] | None)
+        text = str(params.get("biz_content", ""))
+        biz = read_json(text, dict[str, object]) if text != "null" else {}
     except msgspec.DecodeError:
         return params, {}, unreadable("biz_content")
     for name, only in FIXED.items():
         if str(params.get(name, "")).lower() != only:
-            return params, biz or {}, unreadable(name)
-    return params, biz or {}, None
+            return params, biz, unreadable(name)
+    return params, biz, None
 
 
 def _success(result: object) -> Reply:

@@ -15,7 +15,7 @@ from ledger.money import Fen, MoneyError, parse_yuan, yuan
 from ledger.states import Code, Hop, Operation
 from mocks.apply import Call, Place, Reply, Schema, Signs, Subject
 from mocks.goods import GoodsError, Repeated, UnknownProduct
-from mocks.server import Answer, Asked, NoRoute
+from mocks.server import Answer, Asked, NoRoute, read_json
 from mocks.supplier.counter import Counter
 from mocks.supplier.kakayun_signs import REQUESTS, are_equal, signature
 from mocks.supplier.stock import DELIVERED, FAILED, PROCESSING, Purchase, Request, SoldOut, card_parts
@@ -144,7 +144,7 @@ class Kakayun:
             raise NoRoute
         operation, step = self._steps[path]
         try:
-            fields = msgspec.json.decode(asked.body, type=dict[str, object])
+            fields = read_json(asked.body, dict[str, object])
         except msgspec.DecodeError:
             fields = {}
         case = Case(operation, fields, Subject(operation.value, "operation", None))

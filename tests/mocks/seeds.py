@@ -48,14 +48,30 @@ class Seed(msgspec.Struct, frozen=True):
         )  # fmt: skip
 
 
+Twist = Callable[[dict[str, Any]], dict[str, Any]]
+
+
+def as_it_is(fields: dict[str, Any]) -> dict[str, Any]:
+    return fields
+
+
 class Merchant(msgspec.Struct, frozen=True):
-    """Who asks, as which instance, about which order, when."""
+    """Who asks, as which instance, about which order, when. `twist` changes the fields of a request before it is
+    signed: so does what is wrong within a genuine request get past the signature."""
 
     name: str
     keys: Keys
     n: int
     wall_s: int
     notify: str = "http://127.0.0.1:9000/notify"
+    twist: Twist = as_it_is
+
+    def flat(self, fields: dict[str, str]) -> dict[str, str]:
+        """Twisted fields of a form: texts all of them, lone halves of characters as the bytes that they would be."""
+        twisted = ((name, str(value)) for name, value in self.twist(fields).items())
+        return {
+            name: text.encode("utf-8", "surrogatepass").decode("utf-8", "surrogateescape") for name, text in twisted
+        }
 
     @property
     def no(self) -> str:
@@ -69,7 +85,9 @@ class Merchant(msgspec.Struct, frozen=True):
         return (datetime.fromtimestamp(self.wall_s, UTC) + timedelta(hours=8)).strftime("%Y-%m-%d %H:%M:%S")
 
     def form(self, path: str, fields: dict[str, str]) -> Seed:
-        return Seed("POST", f"/{self.name}/{path}", urlencode(fields).encode(), {"Content-Type": FORM})
+        return Seed(
+            "POST", f"/{self.name}/{path}", urlencode(fields, errors="surrogateescape").encode(), {"Content-Type": FORM}
+        )
 
 
 Maker = Callable[[Merchant], Iterator[Seed]]
@@ -103,14 +121,15 @@ def epay(m: Merchant) -> Iterator[Seed]:
         "money": "10.00",
         "param": m.contact,
     }
-    sign = hashlib.md5((_pairs(order) + m.keys.key).encode()).hexdigest()
+    order = m.flat(order)
+    sign = hashlib.md5((_pairs(order) + m.keys.key).encode("utf-8", "surrogateescape")).hexdigest()
     signed = {**order, "sign": sign, "sign_type": "MD5"}
     yield m.form("mapi.php", signed)
-    yield Seed("GET", f"/{m.name}/submit.php?{urlencode(signed)}")
-    asked = {"pid": m.keys.pid, "key": m.keys.key, "out_trade_no": m.no}
+    yield Seed("GET", f"/{m.name}/submit.php?{urlencode(signed, errors='surrogateescape')}")
+    asked = m.flat({"pid": m.keys.pid, "key": m.keys.key, "out_trade_no": m.no})
     for act in ("order", "query", "orders", "settle"):
-        yield Seed("GET", f"/{m.name}/api.php?{urlencode({'act': act, **asked})}")
-    yield m.form("api.php?act=refund", {**asked, "money": "1.00"})
+        yield Seed("GET", f"/{m.name}/api.php?{urlencode({'act': act, **asked}, errors='surrogateescape')}")
+    yield m.form("api.php?act=refund", m.flat({**asked, "money": "1.00"}))
 
 
 def alipay(m: Merchant) -> Iterator[Seed]:
@@ -123,7 +142,7 @@ def alipay(m: Merchant) -> Iterator[Seed]:
             "timestamp": m.beijing(),
             "version": "1.0",
             "notify_url": m.notify,
-            "biz_content": json.dumps({"out_trade_no": m.no, **biz}, ensure_ascii=False),
+            "biz_content": json.dumps(m.twist({"out_trade_no": m.no, **biz})),
         }
         sign = _rsa(_pairs(fields), m.keys.told["app_private_key"])
         return m.form("gateway.do", {**fields, "sign": sign})
@@ -141,7 +160,7 @@ def alipay(m: Merchant) -> Iterator[Seed]:
 
 def wechat(m: Merchant) -> Iterator[Seed]:
     def call(method: str, path: str, fields: dict[str, Any] | None = None) -> Seed:
-        body = b"" if fields is None else json.dumps(fields, ensure_ascii=False).encode()
+        body = b"" if fields is None else json.dumps(m.twist(fields)).encode()
         text = f"{method}\n/{path}\n{m.wall_s}\nn0nce\n".encode() + body + b"\n"
         sign, serial = _rsa(text, m.keys.told["merchant_private_key"]), m.keys.told["merchant_serial"]
         parts = f'mchid="{m.keys.pid}",nonce_str="n0nce",signature="{sign}",timestamp="{m.wall_s}",serial_no="{serial}"'
@@ -175,7 +194,7 @@ def sharedstore(m: Merchant) -> Iterator[Seed]:
     who = {"app_id": m.keys.pid, "app_key": m.keys.key}
 
     def call(path: str, **fields: str) -> Seed:
-        whole = who | fields
+        whole = who | m.flat(fields)
         return m.form(path, {**whole, "sign": store_signature(whole, m.keys.key)})
 
     trade = {"shared_code": "card_10", "contact": m.contact, "num": "1", "card_id": "0", "device": "0"}
@@ -199,7 +218,8 @@ def sharedstore(m: Merchant) -> Iterator[Seed]:
         "amount": {"sku_id": str(SKU_FIRST), "quantity": "1"},
         "trade": {"sku_id": str(SKU_FIRST), "quantity": "1", "trade_no": m.no},
     }
-    for path, fields in calls.items():
+    for path, bare in calls.items():
+        fields = m.flat(bare)
         signs = {"Api-Id": m.keys.pid, "Api-Signature": store_signature(fields, m.keys.key)}
         seed = m.form(f"plugin/open-api/{path}", fields)
         yield msgspec.structs.replace(seed, headers={**seed.headers, **signs})
@@ -216,7 +236,7 @@ def fulu(m: Merchant) -> Iterator[Seed]:
             "charset": "utf-8",
             "sign_type": "md5",
             "app_auth_token": "",
-            "biz_content": json.dumps(biz),
+            "biz_content": json.dumps(m.twist(biz)),
         }
         text = json.dumps(params, ensure_ascii=False, separators=(",", ":"))
         params["sign"] = fulu_signs.signature(text, m.keys.key)
@@ -244,15 +264,15 @@ def topup(m: Merchant) -> Iterator[Seed]:
 
     top_up = {"reference": m.no, "account": "someone-1", "region": "cn", "product": "topup_6", "quantity": 1}
     top_up |= {"notify_url": m.notify, "passthrough": m.contact}
-    yield call("POST", "topups", json.dumps(top_up).encode())
+    yield call("POST", "topups", json.dumps(m.twist(top_up)).encode())
     yield call("GET", f"topups/{m.no}?x=1")
-    yield call("POST", "accounts/validate", json.dumps({"account": "someone-1", "region": "cn"}).encode())
+    yield call("POST", "accounts/validate", json.dumps(m.twist({"account": "someone-1", "region": "cn"})).encode())
 
 
 def fazer(m: Merchant) -> Iterator[Seed]:
     def call(method: str, path: str, **body: object) -> Seed:
         headers = {"X-API-Key": m.keys.key, "Idempotency-Key": f"{m.no}{method}", "Content-Type": JSON}
-        return Seed(method, f"/{m.name}/api/v2/{path}", json.dumps(body).encode() if body else b"", headers)
+        return Seed(method, f"/{m.name}/api/v2/{path}", json.dumps(m.twist(body)).encode() if body else b"", headers)
 
     fields = {"player_id": "someone-1", "server": "cn"}
     yield call("POST", "topups/order", category_id=f"{m.name}_auto", offer_id="topup_6", fields=fields)
@@ -267,7 +287,7 @@ def fazer(m: Merchant) -> Iterator[Seed]:
 
 def command_queue(m: Merchant) -> Iterator[Seed]:
     def call(method: str, path: str, body: dict[str, object] | None = None) -> Seed:
-        raw = b"" if body is None else json.dumps(body).encode()
+        raw = b"" if body is None else json.dumps(m.twist(body)).encode()
         return Seed(method, f"/{m.name}/{path}", raw, {"X-Tebex-Secret": m.keys.key, "Content-Type": JSON})
 
     yield call("POST", "commands", {"payment": m.no, "player": "someone-1", "package": "topup_6", "quantity": 1})

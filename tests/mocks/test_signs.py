@@ -7,9 +7,10 @@ import pytest
 
 from faults.catalog import Fault, Part, catalog
 from faults.verdict import VALID, OtherRule, SignAs, Variant
-from mocks.apply import SIGNED, Signs, must
+from mocks.apply import Signs
 from mocks.game.mock import DIALECTS as GAME
 from mocks.payment.mock import DIALECTS as PAYMENT
+from mocks.signed import SIGNED, must
 from mocks.supplier.mock import DIALECTS as SUPPLIER
 from plan.units import from_text
 
@@ -52,8 +53,7 @@ PARTS = [(dialect, part) for dialect in SPOKEN for part in Part]
 
 @pytest.mark.parametrize(("dialect", "part"), PARTS)
 def test_a_dialect_knows_every_variant_that_the_catalogue_names_for_it(dialect: str, part: Part) -> None:
-    lacking = of_the_catalogue(dialect, part) - of_the_dialect(dialect, part)
-    assert sorted(lacking) == []
+    assert sorted(of_the_catalogue(dialect, part) - of_the_dialect(dialect, part)) == []
 
 
 @pytest.mark.parametrize(("dialect", "part"), PARTS)
