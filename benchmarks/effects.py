@@ -37,6 +37,8 @@ CURES: dict[str, tuple[str, ...]] = {
     "supplier_reply_lost": ("query_supplier",),
     "compensation": ("compensate_late",),
     "disputes": ("compensate_late",),
+    "refund_notice": ("match_by_order", "verify_amount", "requery_unpaid"),
+    "sdk_threads": ("upstream_timeouts",),
     "shop_crash": ("recover_after_crash+query_supplier",),
     "locked_database": ("ack_after_commit", "requery_unpaid"),
     "evening_peak": ("requery_unpaid", "settle_once"),

@@ -42,14 +42,14 @@ def page(plan: Plan, target: Target | None, standing: Standing, run: Path) -> st
     lines += ["  orderjam fault add notice_lost --at 'payment>shop' --rate 30% --for '5 min'"]
     lines += ["  orderjam fault list · orderjam fault remove notice_lost · orderjam fault save mine.yaml"]
     lines += ["", ".env for the shop:"]
-    lines += [f"  {_shown(line)}" for line in env(plan, target, standing).splitlines()]
+    lines += [f"  {line}" for setting in _settings(plan, target, standing) for line in _shown(setting).splitlines()]
     return "\n".join([*lines, "", "Ctrl-C ends it"])
 
 
-def _shown(line: str) -> str:
-    """A line of the .env as a terminal may show it: terminals are recorded and shared."""
-    name = line.partition("=")[0]
-    return f"# {name} holds a private key: --env-file writes it" if "PRIVATE KEY-----" in line else line
+def _shown(setting: str) -> str:
+    """A setting of the .env, all lines of it, as a terminal may show it: terminals are recorded and shared."""
+    name = setting.partition("=")[0]
+    return f"# {name} holds a private key: --env-file writes it" if "PRIVATE KEY-----" in setting else setting
 
 
 def _buying(plan: Plan, standing: Standing) -> list[str]:
@@ -74,6 +74,11 @@ def _buying(plan: Plan, standing: Standing) -> list[str]:
 def env(plan: Plan, target: Target | None, standing: Standing) -> str:
     """A .env: address, pid and key of each upstream, and the settings of the target, if any, that hold these or are
     limits in business time, as a run would set them. Holds keys; PEM texts stand in files, named by their paths."""
+    return "\n".join(_settings(plan, target, standing)) + "\n"
+
+
+def _settings(plan: Plan, target: Target | None, standing: Standing) -> list[str]:
+    """The settings of the .env, one by one; where one holds a key it may be of several lines."""
     lines = ["# made by `orderjam mocks up`; the keys are new each time"]
     for role, url in standing.urls.items():
         for name, at in wiring.channels(role, plan, standing.secrets, url, standing.own_urls).items():
@@ -87,7 +92,7 @@ def env(plan: Plan, target: Target | None, standing: Standing) -> str:
     if standing.proxy:
         values |= wiring.tls_values(standing.proxy)
         lines += _through_proxy(values["tls_proxy"], values["tls_ca"])
-    return "\n".join(lines + (_as_read_by(target, plan, values) if target is not None else [])) + "\n"
+    return lines + (_as_read_by(target, plan, values) if target is not None else [])
 
 
 def _as_read_by(target: Target, plan: Plan, values: dict[str, str]) -> list[str]:

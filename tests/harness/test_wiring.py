@@ -133,8 +133,12 @@ def test_a_private_key_is_named_by_its_file_and_never_shown(
     written = Path(lines["ALIPAY_APP_PRIVATE_KEY_FILE"])
     assert written.read_text() == keys.upstreams["alipay"].told["app_private_key"]
     assert (written.stat().st_mode & 0o777, "ALIPAY_APP_PRIVATE_KEY" in lines) == (0o600, False)
-    start = msgspec.structs.replace(target.start, env={"CHANNELS": "{payment_channels}"})
+    start = msgspec.structs.replace(
+        target.start, env={"CHANNELS": "{payment_channels}", "PEM": "{payment.alipay.app_private_key}"}
+    )
     page = handout.page(paid, msgspec.structs.replace(target, start=start), standing, tmp_path)
     assert "# CHANNELS holds a private key: --env-file writes it" in page
+    assert "# PEM holds a private key: --env-file writes it" in page
     assert "PRIVATE KEY-----" not in page
+    assert not set(written.read_text().splitlines()) & {line.strip() for line in page.splitlines()}
     assert "client._gateway = 'http://127.0.0.1:1/alipay/gateway.do'" in page
