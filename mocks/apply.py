@@ -5,12 +5,9 @@ The order of a notice is in notices.py, what is done to fields in mangle.py.
 
 import asyncio
 import copy
-import gzip
-from codecs import BOM_UTF8
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractContextManager
 from functools import partial
-from http import HTTPStatus
 from typing import Protocol, TypeAlias, TypeVar
 
 import msgspec
@@ -18,8 +15,6 @@ import msgspec
 from faults.decide import Decider, Exchange
 from faults.verdict import (
     NOTHING,
-    UNSURE,
-    VALID,
     AnswerUnknown,
     BigAnswer,
     Capacity,
@@ -43,7 +38,6 @@ from faults.verdict import (
     RejectVersion,
     Reset,
     Reshape,
-    SignAs,
     SlowBody,
     Strike,
     Truncate,
@@ -51,94 +45,27 @@ from faults.verdict import (
     Verdict,
     When,
     Wrap,
-    Wrapping,
 )
 from ledger.clock import SECOND_NS, Clock
-from ledger.events import ACCEPT, REFUSE, Checked, Event, Struck
+from ledger.events import Checked, Event, Struck
 from ledger.states import Hop, Operation, Phase
 from mocks.mangle import MANGLING, Mangled, mangle
 from mocks.mangle import Schema as Schema
+from mocks.reply import HTML as HTML
+from mocks.reply import JSON as JSON
+from mocks.reply import TEXT as TEXT
+from mocks.reply import Fields as Fields
+from mocks.reply import Reply as Reply
+from mocks.reply import page_of, wrapped
+from mocks.signed import SIGNED, must, oddly_signed
 from mocks.waits import Room, Waits
 
 Append: TypeAlias = Callable[[Event], None]
-Fields: TypeAlias = dict[str, str]
 E = TypeVar("E")
 
-TEXT = "text/plain; charset=utf-8"
-JSON = "application/json; charset=utf-8"
-HTML = "text/html; charset=utf-8"
 
 PIECES = 10
 """A slow body comes in so many pieces, or a byte at a time if it is shorter."""
-ELSEWHERE = "/v2/"
-"""Where a moved path leads: a place that no mock of this version takes."""
-SIGNED = {
-    Variant.WRONG_KEY: "signed with another key",
-    Variant.MISSING: "not signed",
-    Variant.CHARSET_GBK: "signed as GBK",
-    Variant.EMPTY_KEPT: "empty fields signed",
-    Variant.CASE: "signature in upper case",
-    Variant.JSON_ESCAPING: "signed with other JSON escapes than sent",
-    Variant.UNSORTED: "fields signed unsorted",
-    Variant.SORT_LOCALE: "fields sorted in another order of letters",
-    Variant.URLENCODED: "url-encoded values signed",
-    Variant.DOUBLE_ENCODED: "url-encoded twice",
-    Variant.PLUS_SPACE: "plus signs arrive as spaces",
-    Variant.TYPE_CONFUSION: "signed by another algorithm than named",
-    Variant.TYPE_IN_STRING: "sign_type on the wrong side of the signed text",
-    Variant.KEY_TAIL: "key joined to the text in another way",
-    Variant.MERGED_SOURCES: "query and body taken together or apart",
-    Variant.BODY_RESERIALIZED: "JSON written anew after signing",
-    Variant.TRAILING_NEWLINE: "last line break of the signed text missing",
-    Variant.MISSING_TYPE_HEADER: "no header names the signature's type",
-    Variant.PARTIAL_COVER: "changed where the signature does not reach",
-    Variant.SKEW_6_MIN: "signed six minutes off",
-    Variant.SKEW_11_MIN: "signed eleven minutes off",
-    Variant.SKEW_1_DAY: "signed a day off",
-    Variant.UNIT_SKEW: "time in another unit",
-    Variant.TIME_ZONE: "time of another zone",
-    Variant.CERT_ROTATED: "signed with a certificate that is not listed yet",
-    Variant.UNKNOWN_SERIAL: "serial number that nobody knows",
-    Variant.EMPTY_SERIAL: "serial number empty",
-    Variant.PROBE: "a probe in place of the signature",
-    Variant.GCM_BAD_TAG: "ciphertext with a broken tag",
-    Variant.V3KEY_CHANGED: "encrypted with another key",
-    Variant.NUMBER_FORMAT: "another form of the number signed than sent",
-    Variant.FIELD_ORDER: "fields in another order",
-    Variant.ESCAPED: "slashes and letters escaped, signed so",
-    Variant.SPACED: "white space within, signed so",
-    Variant.SIGN_FIRST: "signature in front of what it signs",
-    Variant.EXTRA_FIELD: "one more field, signed too",
-    Variant.CERT_OVERLAP: "signed with the newer of two listed certificates",
-    Variant.SKEW_4_MIN: "signed four minutes off",
-}
-_PHRASES = {status.value: status.phrase for status in HTTPStatus}
-_PAGE = """<!DOCTYPE html>
-<html><head><meta charset="utf-8"><title>TITLE</title></head><body><h1>TITLE</h1><hr>nginx</body></html>
-"""
-
-
-class Reply(msgspec.Struct):
-    """What to answer: `fields` as a JSON object, or else `body` as it is.
-
-    `pieces` sends the body piece by piece, whenever the next comes. `breaks`: the connection is reset (RST) after this
-    share of the body; at 0 before the first byte of the answer.
-    """
-
-    status: int = 200
-    fields: dict[str, object] | None = None
-    body: bytes = b""
-    kind: str = TEXT
-    location: str | None = None
-    headers: Fields = {}
-    pieces: Callable[[], AsyncGenerator[bytes, None]] | None = None
-    breaks: float | None = None
-
-    def flat(self) -> "Reply":
-        """The same answer with its body written out."""
-        if self.fields is None:
-            return self
-        return msgspec.structs.replace(self, fields=None, body=msgspec.json.encode(self.fields), kind=JSON)
 
 
 class Signs(msgspec.Struct, frozen=True):
@@ -396,13 +323,13 @@ class Injector:
         page = verdict.first(Page, Moved)
         if page is not None and not (isinstance(page.effect, Page) and page.effect.acted):
             self._note(case, page, "a page in place of the answer, nothing done")
-            return _page(page.effect)
+            return page_of(page.effect)
         reply = self._acted(case)
         if case.early is not None and case.call.tell_early is not None and await case.call.tell_early():
             self.struck(case.early, _of_first_notice(case.exchange), case.call.subject.o, "sent before the answer")
         if page is not None:
             self._note(case, page, "a page in place of the answer")
-            return _page(page.effect)
+            return page_of(page.effect)
         if case.is_unsigned:
             return reply
         verdict = self._dressed(case, reply)
@@ -556,38 +483,6 @@ class Injector:
             self.struck(strike, case.exchange, case.call.subject.o, changed, must)
 
 
-def wrapped(reply: Reply, wrapping: Wrapping) -> Reply:
-    """An answer of JSON in another wrapping; any other as it is."""
-    flat = reply.flat()
-    if flat.body[:1] not in (b"{", b"["):
-        return reply
-    match wrapping:
-        case Wrapping.HTML | Wrapping.PLAIN:
-            kind = HTML if wrapping is Wrapping.HTML else TEXT
-            return reply if flat.kind == kind else msgspec.structs.replace(flat, kind=kind)
-        case Wrapping.BOM:
-            return msgspec.structs.replace(flat, body=BOM_UTF8 + flat.body)
-        case Wrapping.GZIP:
-            zipped = gzip.compress(flat.body, mtime=0)
-            return msgspec.structs.replace(flat, body=zipped, headers={**flat.headers, "Content-Encoding": "gzip"})
-
-
-def oddly_signed(verdict: Verdict) -> tuple[Strike, Variant] | None:
-    """How an answer or notice is signed otherwise than by the rule, if it is."""
-    strike = verdict.first(SignAs, OtherRule)
-    if strike is None:
-        return None
-    assert isinstance(strike.effect, SignAs | OtherRule)
-    return strike, strike.effect.variant
-
-
-def must(variant: Variant) -> str:
-    """What a good shop does with an answer or notice that is signed in this way; empty where that is not certain."""
-    if variant in UNSURE:
-        return ""
-    return ACCEPT if variant in VALID else REFUSE
-
-
 def _of_first_notice(exchange: Exchange) -> Exchange:
     """The first notice of what a request has ordered, on the way back."""
     caller, _, callee = exchange.hop.partition(">")
@@ -596,10 +491,3 @@ def _of_first_notice(exchange: Exchange) -> Exchange:
 
 def _reset(verdict: Verdict, when: When) -> Strike | None:
     return next((s for s in verdict.strikes if s.effect == Reset(when)), None)
-
-
-def _page(effect: Effect) -> Reply:
-    assert isinstance(effect, Page | Moved)
-    title = "欢迎访问 Welcome" if effect.status < 300 else f"{effect.status} {_PHRASES.get(effect.status, 'Error')}"
-    location = ELSEWHERE if isinstance(effect, Moved) and effect.status != 404 else None
-    return Reply(effect.status, body=_PAGE.replace("TITLE", title).encode(), kind=HTML, location=location)

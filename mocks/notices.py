@@ -25,10 +25,11 @@ from faults.verdict import NOTHING, Kill, Lose, Repeat, Strike, TellAgain, Toget
 from ledger.clock import SECOND_NS, Clock
 from ledger.events import DONE, NoticeAnswered, NoticeSent
 from ledger.states import Hop, Operation
-from mocks.apply import SIGNED, Append, Fields, Injector, Place, Schema, Subject, first, must, oddly_signed
+from mocks.apply import Append, Fields, Injector, Place, Schema, Subject, first
 from mocks.evidence import message
 from mocks.mangle import Mangled
 from mocks.server import masked
+from mocks.signed import SIGNED, must, oddly_signed
 from mocks.waits import Waits
 
 AT_ONCE = 200

@@ -7,6 +7,7 @@ from plan.faults import Label
 
 WHERE = {
     "epay": Part.REQUESTS | Part.NOTICES,
+    "vmq": Part.REQUESTS | Part.NOTICES,
     "alipay": Part.ALL,
     "sharedstore": Part.REQUESTS,
     "fulu": Part.ALL,

@@ -7,6 +7,7 @@ from plan.faults import Label
 
 WHERE = {
     "epay": Part.REQUESTS | Part.NOTICES,
+    "vmq": Part.REQUESTS | Part.NOTICES,
     "fulu": Part.REQUESTS | Part.NOTICES,
 }
 FAULT = Fault(

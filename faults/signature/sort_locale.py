@@ -2,12 +2,11 @@
 
 from faults.catalog import SIGNED, Cause, Fault, NoParams, Part, hops_of
 from faults.verdict import OtherRule, Variant
-from ledger.events import REFUSE
 from plan.faults import Label
 
 WHERE = {
-    "epay": Part.REQUESTS | Part.NOTICES,
-    "epay_v2": Part.ALL,
+    "epay": Part.REQUESTS,
+    "epay_v2": Part.REQUESTS,
     "sharedstore": Part.REQUESTS,
     "kakayun": Part.REQUESTS,
 }
@@ -22,5 +21,4 @@ FAULT = Fault(
     cause=Cause.SIGNATURE,
     imitates="a sort by locale, or PHP's of numeric keys, in place of bytes: it shows only with the rare key",
     source="signature failure modes of the protocols: case-insensitive or numeric sort against byte order",
-    must=REFUSE,
 )

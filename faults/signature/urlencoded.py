@@ -8,6 +8,7 @@ from plan.faults import Label
 WHERE = {
     "epay": Part.REQUESTS | Part.NOTICES,
     "epay_v2": Part.ALL,
+    "vmq": Part.REQUESTS | Part.NOTICES,
     "sharedstore": Part.REQUESTS,
 }
 FAULT = Fault(

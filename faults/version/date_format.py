@@ -9,9 +9,11 @@ from plan.faults import Label
 WHERE = {
     "epay": Part.ANSWERS,
     "epay_v2": Part.TOLD,
+    "vmq": Part.ANSWERS,
     "alipay": Part.TOLD,
     "wechat": Part.TOLD,
     "fulu": Part.TOLD,
+    "fazer": Part.TOLD,
 }
 """Where moments are told at all."""
 

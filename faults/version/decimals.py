@@ -1,4 +1,4 @@
-"""ver.decimals: an amount of yuan is written in another way."""
+"""ver.decimals: an amount is written in another way."""
 
 import msgspec
 
@@ -14,8 +14,9 @@ WHERE = {
     "sharedstore": Part.ANSWERS,
     "fulu": Part.TOLD,
     "kakayun": Part.ANSWERS,
+    "fazer": Part.TOLD,
 }
-"""Where money is told as a text in yuan."""
+"""Where money is told as a text with decimals."""
 
 
 class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -37,7 +37,7 @@ AT_A_TIME = 250
 
 PUT = Schema(
     pair=("status", "state"), missing="id", state="status", states={"queued": "pending", "done": "executed"},
-    identifiers=("id", "payment"),
+    identifiers=("id", "payment"), flaps={"status": ("done", "queued")}, envelope=("", "data"),
 )  # fmt: skip
 SCHEMAS = {
     Operation.BUY: PUT,
@@ -138,6 +138,7 @@ class CommandQueue(GameServer):
             act=partial(self._act, step, case),
             refuse=partial(self._refuse, case, _FORBIDDEN),
             is_genuine_as=partial(self._is_known, asked),
+            refuse_repeat=partial(self._refuse_repeat, case) if operation is Operation.BUY else None,
         )
         return await self._desk.injector.answer(call)
 
@@ -192,6 +193,12 @@ class CommandQueue(GameServer):
         top_up = self._accounts.take(request, case.subject)
         self._commands.put(top_up, online=body.online, once=body.once)
         return _told(top_up)
+
+    def _refuse_repeat(self, case: Case) -> Reply | None:
+        """The refusal of a payment that has its command already; None where it has none."""
+        payment = _try_read(case.asked.body).payment
+        is_repeat = self._accounts.top_ups.find(self.name, payment) is not None
+        return self._refuse(case, _refusal_of(Repeated(payment))) if is_repeat else None
 
     def _read_request(self, raw: bytes) -> tuple[Body, Request]:
         """What a shop wants done; Refusal for the first flaw, NoAccount."""

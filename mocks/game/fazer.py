@@ -14,7 +14,7 @@ from uuid import UUID
 
 import msgspec
 
-from faults.verdict import Outcome, Variant
+from faults.verdict import Outcome, Shape, Variant
 from ledger.clock import SECOND_NS
 from ledger.events import TradeRefused
 from ledger.states import Code, Hop, Operation
@@ -30,7 +30,7 @@ from mocks.notices import PAID, Heard, Letter, Matter, notice_id
 from mocks.server import Answer, Asked, NoRoute, read_json, readable
 from plan.orders import find_key, key_of_account
 
-BASE = "api/v2"
+BASE, VERSION = "api/v2", "v2"
 KEY, ONCE = "X-API-Key", "Idempotency-Key"
 SIGNATURE, EVENT, EVENT_ID, ATTEMPT = (
     "X-Webhook-Signature", "X-Webhook-Event", "X-Webhook-Event-Id", "X-Webhook-Delivery-Attempt",
@@ -47,10 +47,13 @@ _CODES: dict[str, object] = {"true": 1, "false": 0}
 ORDER = Schema(
     pair=("order.status", "order.state"), missing="order.status", state="order.status", states=_STATES, code="ok",
     codes=_CODES, money=("order.price_usd", "order.total_usd"), identifiers=("order.id", "order.offer_id"),
+    flaps={"order.status": ("completed", "processing")}, dates=("order.created_at", "order.completed_at"),
+    shape=("order", Shape.LIST), envelope=("order", "data"),
 )  # fmt: skip
 TOLD = Schema(
     pair=("data.status", "data.state"), missing="data.status", state="data.status", states=_STATES,
     money=("data.price_usd", "data.total_usd"), identifiers=("data.id", "data.fields"),
+    dates=("data.created_at", "data.completed_at"), shape=("data", Shape.LIST),
 )  # fmt: skip
 SCHEMAS = {
     Operation.MERCHANT: Schema(missing="webhook", code="ok", codes=_CODES),
@@ -154,6 +157,9 @@ class Fazer(GameServer):
             is_genuine_as=partial(self._is_known, asked),
             sell=partial(self._sell, case) if is_buy else None,
             tell_early=partial(self._tell_early, case) if is_buy else None,
+            version=VERSION,
+            unknown=_unknown,
+            refuse_repeat=partial(self._refuse_repeat, case) if is_buy else None,
         )
         return await self._desk.injector.answer(call)
 
@@ -262,6 +268,12 @@ class Fazer(GameServer):
         if ending is None:
             return self._refuse(case, Refusal(*REFUSED[outcome]))
         return self._said(self._accept(case, request, ending))
+
+    def _refuse_repeat(self, case: Case) -> Reply | None:
+        """The refusal of a key that was seen before; None where it is new, or there is none."""
+        once = case.asked.headers.get(ONCE, "")
+        is_repeat = once and self._accounts.top_ups.find(self.name, once) is not None
+        return self._refuse(case, _refusal_of(Repeated(once))) if is_repeat else None
 
     def _accept(self, case: Case, request: Request, ending: Ending) -> TopUp:
         case.accepted = self._accounts.accept(request, case.subject, ending)
@@ -408,6 +420,10 @@ def _subject_of(asked: Asked, operation: Operation) -> Subject:
         if once := _once(asked):
             return Subject(once, "order_number", once)
     return Subject(operation.value, "operation", None)
+
+
+def _unknown() -> Reply:
+    return Reply(500, {"ok": False, "code": "internal_error", "error": "what became of it is not known"})
 
 
 def _refusal_of(error: GoodsError) -> Refusal:

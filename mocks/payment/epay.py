@@ -50,12 +50,12 @@ BAD_SIGNATURE = "签名校验失败，请返回重试！"
 OF_BOTH = frozenset(
     {
         Variant.WRONG_KEY, Variant.MISSING, Variant.CHARSET_GBK, Variant.EMPTY_KEPT, Variant.CASE, Variant.UNSORTED,
-        Variant.URLENCODED, Variant.DOUBLE_ENCODED, Variant.PLUS_SPACE, Variant.TYPE_CONFUSION, Variant.KEY_TAIL,
+        Variant.URLENCODED, Variant.PLUS_SPACE, Variant.TYPE_CONFUSION, Variant.KEY_TAIL,
         Variant.NUMBER_FORMAT,
     }
 )  # fmt: skip
 REQUESTS = OF_BOTH | {Variant.SORT_LOCALE, Variant.MERGED_SOURCES}
-NOTICES = OF_BOTH | {Variant.FIELD_ORDER, Variant.EXTRA_FIELD}
+NOTICES = OF_BOTH | {Variant.DOUBLE_ENCODED, Variant.FIELD_ORDER, Variant.EXTRA_FIELD}
 """A notice has no name with a capital letter, so that another order of letters could not differ."""
 
 Style = Callable[[Refusal], Reply]
@@ -150,11 +150,7 @@ class Epay(Family):
         refuse = partial(self._refuse_signature, place.operation, fields, subject.o, style)
 
         def refuse_repeat() -> Reply | None:
-            if self._trades.find(self.name, order_no=fields.get("out_trade_no", "")) is None:
-                return None
-            refusal = Refusal("订单号已存在！")
-            self._note_refused(place.operation, subject.o, refusal)
-            return style(refusal)
+            return self._refused_repeat(fields, place.operation, subject, style)
 
         call = Call(
             place, subject, by_rule(), act, refuse,
@@ -285,6 +281,11 @@ def _all(asked: Asked) -> Fields:
     return asked.query_fields() | asked.body_fields()
 
 
+def _version(fields: Fields) -> str:
+    """What a request says of its version: the algorithm it signs by, which V1 and V2 differ in."""
+    return readable(fields.get("sign_type", ""))[:16].upper() or "MD5"
+
+
 def _missing(fields: Fields, act: str) -> Refusal | None:
     needed = [fields.get("pid"), fields.get("key") or fields.get("sign")]
     if act in ("order", "refund"):
@@ -297,11 +298,6 @@ def _missing(fields: Fields, act: str) -> Refusal | None:
 def _whole(fields: Fields, name: str, unless: int) -> int:
     text = fields.get(name, "")
     return int(text) if text.isascii() and text.isdecimal() and len(text) < 10 else unless
-
-
-def _version(fields: Fields) -> str:
-    """What a request says of its version: the algorithm it signs by, which V1 and V2 differ in."""
-    return readable(fields.get("sign_type", ""))[:16].upper() or "MD5"
 
 
 def _json_refusal(refusal: Refusal) -> Reply:

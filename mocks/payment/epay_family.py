@@ -4,6 +4,7 @@ Source: docs/protocols/epay.md and docs/protocols/epay_v2.md.
 """
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from html import escape
@@ -29,7 +30,7 @@ PAID, WAITING, CLOSED = "TRADE_SUCCESS", "WAIT_BUYER_PAY", "TRADE_CLOSED"
 NAME_BYTES_MAX = 127
 NOTICE = Schema(
     pair=("trade_status", "status"), missing="trade_status", state="trade_status", states={PAID: "TRADE_FINISHED"},
-    money=("money",), identifiers=("param",),
+    money=("money",), identifiers=("param",), dates=("timestamp",),
 )  # fmt: skip
 
 _ORDER_NO = re.compile(r"[A-Za-z0-9._|-]{1,64}", re.ASCII)
@@ -86,6 +87,16 @@ class Family:
         self._append(
             TradeRefused(t=t, o=o, upstream=self.name, operation=operation, code=refusal.code, words=refusal.words)
         )
+
+    def _refused_repeat(
+        self, fields: Fields, operation: Operation, subject: Subject, style: Callable[[Refusal], Reply]
+    ) -> Reply | None:
+        """As a gateway refuses a number it has seen; None for a new one."""
+        if self._trades.find(self.name, order_no=fields.get("out_trade_no", "")) is None:
+            return None
+        refusal = Refusal("订单号已存在！")
+        self._note_refused(operation, subject.o, refusal)
+        return style(refusal)
 
     # --- orders -------------------------------------------------------------------------------------------------
     def _read_order(self, fields: Fields, needs: Needs) -> Order:

@@ -5,19 +5,20 @@ Source: docs/protocols/epay_v2.md.
 
 import json
 from collections.abc import Callable
+from functools import partial
 from typing import ClassVar
 
 import msgspec
 
-from faults.verdict import Variant
+from faults.verdict import Shape, Variant
 from ledger.events import Unmatched
 from ledger.money import Fen, MoneyError, parse_yuan, yuan
 from ledger.states import Code, Operation
-from mocks.apply import JSON, Call, Fields, Place, Reply, Schema, Signs
+from mocks.apply import JSON, Call, Fields, Place, Reply, Schema, Signs, Subject
 from mocks.mangle import Mangled
 from mocks.notices import Matter
 from mocks.payment.desk import Desk
-from mocks.payment.epay_family import Family, Needs, Refusal, jump, page_refusal, source
+from mocks.payment.epay_family import PAID, WAITING, Family, Needs, Refusal, jump, page_refusal, source
 from mocks.payment.epay_signing import (
     EXTRA,
     is_rsa_signature,
@@ -39,24 +40,28 @@ PAY_TYPES = {"web": "jump", "jump": "jump", "jsapi": "jsapi", "app": "app", "app
 _CODES: dict[str, object] = {"0": 1, "1": 0}
 PAIR = ("msg", "message")
 """The gateway's own answers say msg, those of the framework around it message."""
-CREATED = Schema(pair=PAIR, missing="pay_info", code="code", codes=_CODES)
+_SHAPE, _ENVELOPE = ("data", Shape.FLAT), ("", "response")
+CREATED = Schema(pair=PAIR, missing="pay_info", code="code", codes=_CODES, shape=_SHAPE, envelope=_ENVELOPE)
 QUERIED = Schema(
     pair=("status", "trade_status"), missing="status", state="status", states={"0": 1, "1": 2, "2": 3}, no_state="9",
-    code="code", codes=_CODES, money=("money",), identifiers=("param",),
+    code="code", codes=_CODES, money=("money",), identifiers=("param",), dates=("addtime", "endtime"),
+    flaps={"status": ("1", 0), "trade_status": (PAID, WAITING)}, shape=_SHAPE, envelope=_ENVELOPE,
 )  # fmt: skip
-ANSWERED = Schema(pair=PAIR, missing="code", code="code", codes=_CODES, money=("money",))
+ANSWERED = Schema(
+    pair=PAIR, missing="code", code="code", codes=_CODES, money=("money",), dates=("addtime",), shape=_SHAPE,
+    envelope=_ENVELOPE,
+)  # fmt: skip
 
 _METHODS = frozenset({"GET", "POST"})
 _COMMON = frozenset(
     {
-        Variant.WRONG_KEY, Variant.MISSING, Variant.CHARSET_GBK, Variant.EMPTY_KEPT, Variant.UNSORTED,
-        Variant.URLENCODED, Variant.TYPE_CONFUSION, Variant.NUMBER_FORMAT, Variant.SKEW_6_MIN, Variant.SKEW_11_MIN,
-        Variant.SKEW_1_DAY, Variant.SKEW_4_MIN,
+        Variant.WRONG_KEY, Variant.MISSING, Variant.EMPTY_KEPT, Variant.UNSORTED, Variant.URLENCODED,
+        Variant.TYPE_CONFUSION, Variant.SKEW_6_MIN, Variant.SKEW_11_MIN, Variant.SKEW_1_DAY,
     }
 )  # fmt: skip
-REQUESTS = _COMMON | {Variant.SORT_LOCALE, Variant.DOUBLE_ENCODED, Variant.PLUS_SPACE, Variant.MERGED_SOURCES}
-ANSWERS = _COMMON | {Variant.FIELD_ORDER, Variant.EXTRA_FIELD, Variant.SIGN_FIRST}
-NOTICES = _COMMON | {Variant.DOUBLE_ENCODED, Variant.PLUS_SPACE, Variant.FIELD_ORDER, Variant.EXTRA_FIELD}
+REQUESTS = _COMMON | {Variant.SORT_LOCALE, Variant.PLUS_SPACE}
+ANSWERS = _COMMON | {Variant.SKEW_4_MIN, Variant.FIELD_ORDER, Variant.EXTRA_FIELD}
+NOTICES = ANSWERS | {Variant.PLUS_SPACE}
 
 Step = Callable[[Asked, Fields], dict[str, object]]
 
@@ -157,7 +162,7 @@ class EpayV2(Family):
 
         def refused(refusal: Refusal) -> Reply:
             self._note_refused(place.operation, subject.o, refusal)
-            return Reply(fields={"code": 1, "msg": refusal.words})
+            return _refused(refusal)
 
         def act() -> Reply:
             try:
@@ -168,18 +173,20 @@ class EpayV2(Family):
             return Reply(fields={"code": 0, "msg": "success", **said})
 
         def seal(reply: Reply, variant: Variant | None) -> None:
-            if done and reply.fields is not None:
+            if done and reply.fields is not None and "message" not in reply.fields:
                 body = msgspec.json.encode(self._sealed(reply.fields, variant))
                 reply.fields, reply.body, reply.kind = None, body, JSON
 
         why = self._why_not(fields)
         refuse = lambda: refused(why or Refusal("RSA签名校验失败！", Code.UPSTREAM_BAD_SIGNATURE))  # noqa: E731
-        call = Call(place, subject, why is None, act, refuse, is_genuine_as=self._judged(asked, fields), seal=seal)
+        call = Call(
+            place, subject, why is None, act, refuse, is_genuine_as=self._judged(fields), seal=seal, version="RSA",
+            unknown=_unknown, refuse_repeat=partial(self._repeated, fields, place.operation, subject, _refused),
+        )  # fmt: skip
         return await self._injector.answer(call)
 
-    def _judged(self, asked: Asked, fields: Fields) -> Callable[[Variant], bool]:
-        both = asked.query_fields() | asked.body_fields()
-        return lambda variant: self._why_not(both if variant is Variant.MERGED_SOURCES else fields, variant) is None
+    def _judged(self, fields: Fields) -> Callable[[Variant], bool]:
+        return lambda variant: self._why_not(fields, variant) is None
 
     def _sealed(self, said: dict[str, object], variant: Variant | None) -> dict[str, object]:
         """The answer with its timestamp and signature; what is nested in it is not covered, as in the original."""
@@ -187,11 +194,7 @@ class EpayV2(Family):
         flat = {k: str(v) for k, v in said.items() if not isinstance(v, dict | list)}
         signed = self._signed(flat, variant)
         whole: dict[str, object] = said | {k: v for k, v in signed.items() if k not in said or k == "timestamp"}
-        if variant is Variant.FIELD_ORDER:
-            return dict(reversed(whole.items()))
-        if variant is Variant.SIGN_FIRST:
-            return {"sign": whole["sign"]} | whole
-        return whole
+        return dict(reversed(whole.items())) if variant is Variant.FIELD_ORDER else whole
 
     async def _page(self, asked: Asked) -> Answer:
         """The browser's way to pay."""
@@ -210,8 +213,17 @@ class EpayV2(Family):
 
         why = self._why_not(fields)
         refuse = lambda: refused(why or Refusal("RSA签名校验失败！", Code.UPSTREAM_BAD_SIGNATURE))  # noqa: E731
-        call = Call(self._submit, subject, why is None, act, refuse, is_genuine_as=self._judged(asked, fields))
+        call = Call(
+            self._submit, subject, why is None, act, refuse, is_genuine_as=self._judged(fields), version="RSA",
+            refuse_repeat=partial(self._repeated, fields, Operation.CREATE, subject, page_refusal),
+        )  # fmt: skip
         return await self._injector.answer(call)
+
+    def _repeated(
+        self, fields: Fields, operation: Operation, subject: Subject, style: Callable[[Refusal], Reply]
+    ) -> Reply | None:
+        is_create = operation is Operation.CREATE
+        return self._refused_repeat(fields, operation, subject, style) if is_create else None
 
     # --- what can be asked for ------------------------------------------------------------------------------------
     def _made(self, fields: Fields, needs: Needs) -> Trade:
@@ -293,6 +305,15 @@ class EpayV2(Family):
     def _more(self, trade: Trade) -> Fields:
         """What V2 says beside what V1 does."""
         return {"api_trade_no": trade.trade_no, "buyer": "", "timestamp": str(self._now_s())}
+
+
+def _refused(refusal: Refusal) -> Reply:
+    return Reply(fields={"code": 1, "msg": refusal.words})
+
+
+def _unknown() -> Reply:
+    """In the envelope of the framework around the gateway, which signs nothing."""
+    return Reply(fields={"code": 502, "message": "服务暂时不可用"})
 
 
 def _own_no(trade: Trade, refund: Refund) -> str:

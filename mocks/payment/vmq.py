@@ -13,7 +13,7 @@ from urllib.parse import quote_plus
 
 import msgspec
 
-from faults.verdict import Variant
+from faults.verdict import Shape, Variant
 from ledger.events import TradeRefused
 from ledger.money import Fen, MoneyError, parse_yuan, yuan
 from ledger.states import Code, Hop, Operation
@@ -38,11 +38,13 @@ CLOSE_MIN = 5
 SLOTS = {"many": 1000, "ten": 10}
 """How many orders of one price may be open; its source tries ten amounts."""
 
+_SHAPE = ("data", Shape.FLAT)
 MONEY = ("data.price", "data.reallyPrice")
-CREATED = Schema(missing="data.payUrl", code="code", codes={"1": 0, "-1": 1}, money=MONEY)
+CREATED = Schema(missing="data.payUrl", code="code", codes={"1": 0, "-1": 1}, money=MONEY, shape=_SHAPE)
 QUERIED = Schema(
     missing="data.state", state="data.state", states={"-1": 3, "0": 1, "1": 2, "2": 4}, no_state="9",
-    code="code", codes={"1": 0, "-1": 1}, money=MONEY,
+    code="code", codes={"1": 0, "-1": 1}, money=MONEY, flaps={"data.state": ("1", 0)},
+    dates=("data.date",), shape=_SHAPE,
 )  # fmt: skip
 ANSWERED = Schema(missing="code", code="code", codes={"1": 0, "-1": 1})
 NOTICE = Schema(missing="reallyPrice", money=("price", "reallyPrice"), identifiers=("param",))
@@ -50,11 +52,11 @@ NOTICE = Schema(missing="reallyPrice", money=("price", "reallyPrice"), identifie
 _METHODS = frozenset({"GET", "POST"})
 REQUESTS = frozenset(
     {
-        Variant.WRONG_KEY, Variant.MISSING, Variant.CHARSET_GBK, Variant.CASE, Variant.KEY_TAIL, Variant.UNSORTED,
-        Variant.NUMBER_FORMAT, Variant.URLENCODED,
+        Variant.WRONG_KEY, Variant.MISSING, Variant.CHARSET_GBK, Variant.CASE, Variant.NUMBER_FORMAT,
+        Variant.URLENCODED,
     }
 )  # fmt: skip
-NOTICES = REQUESTS | {Variant.DOUBLE_ENCODED, Variant.PLUS_SPACE, Variant.FIELD_ORDER}
+NOTICES = REQUESTS | {Variant.FIELD_ORDER}
 
 
 class Refused(Exception):
@@ -68,14 +70,13 @@ class Refused(Exception):
 def signature(values: Fields, key: str, variant: Variant | None = None) -> str:
     """MD5 over the values one behind the other, in the order given, and the key behind them. With a variant: the same,
     wrong in that way."""
-    pairs = sorted(values.items()) if variant is Variant.UNSORTED else list(values.items())
+    pairs = list(values.items())
     if variant is Variant.NUMBER_FORMAT:
         pairs = [(name, as_number(value) if name.lower().endswith("price") else value) for name, value in pairs]
     text = "".join(quote_plus(value) if variant is Variant.URLENCODED else value for _, value in pairs)
     secret = f"another-key-than-{key}" if variant is Variant.WRONG_KEY else key
-    text += f"&key={secret}" if variant is Variant.KEY_TAIL else secret
     charset, errors = ("gbk", "replace") if variant is Variant.CHARSET_GBK else ("utf-8", "surrogateescape")
-    digest = hashlib.md5(text.encode(charset, errors), usedforsecurity=False).hexdigest()
+    digest = hashlib.md5((text + secret).encode(charset, errors), usedforsecurity=False).hexdigest()
     return digest.upper() if variant is Variant.CASE else digest
 
 

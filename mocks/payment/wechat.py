@@ -34,6 +34,8 @@ from mocks.payment.wechat_bodies import (
     BODIES,
     NO_RESOURCE,
     NOT_THERE,
+    UNKNOWN,
+    USED,
     Closing,
     Ordered,
     Refunding,
@@ -114,8 +116,7 @@ class WeChat:
         self._trades, self._injector = desk.trades, desk.injector
         self._words = Wording(self._pid, self._appid, desk.wall_s)
         self._cashier = Cashier(desk, back=lambda trade: "")
-        self._by = self._platform.by_certificate
-        self._count = 0
+        self._by, self._count = self._platform.by_certificate, 0
         self._payers: dict[str, str] = {}
         self._refunds: dict[str, str] = {}
         self._told: tuple[Mangled, int] | None = None
@@ -205,6 +206,9 @@ class WeChat:
             is_genuine_as=lambda variant: self._signed_target(asked, heading, variant) is not None,
             tolerated=WITH_PREFIX if heading.target == _targets(asked, self.name)[-1] else None,
             seal=partial(self._seal, heading),
+            version="v3",
+            unknown=UNKNOWN.reply,
+            refuse_repeat=lambda: self._refuse_repeat(place.operation, subject.o, number),
         )
         return await self._injector.answer(call)
 
@@ -240,6 +244,10 @@ class WeChat:
         )
         return refusal.reply()
 
+    def _refuse_repeat(self, operation: Operation, o: str | None, number: str) -> Reply | None:
+        known = self._trades.find(self.name, order_no=number) if operation is Operation.CREATE else None
+        return self._refused(operation, o, USED) if known is not None else None
+
     def _seal(self, heading: Heading, reply: Reply, variant: Variant | None) -> None:
         """Signs the very bytes that are sent, also where there are none."""
         body = reply.body
@@ -270,7 +278,7 @@ class WeChat:
         try:
             trade = self._trades.create(order, subject)
         except AmountDiffers:
-            raise Refusal(403, "OUT_TRADE_NO_USED", "商户订单号重复", Code.PAY_AMOUNT_MISMATCH) from None
+            raise USED from None
         if trade.is_captured:
             raise Refusal(400, "ORDERPAID", "该订单已支付")
         if trade.closed:

@@ -114,6 +114,10 @@ class Refusal(Exception):
         return Reply(self.status, fields | ({"detail": self.detail} if self.detail else {}))
 
 
+UNKNOWN = Refusal(500, "SYSTEM_ERROR", "系统异常，请用相同参数重新调用", Code.UPSTREAM_UNKNOWN_RESULT)
+USED = Refusal(403, "OUT_TRADE_NO_USED", "商户订单号重复", Code.PAY_AMOUNT_MISMATCH)
+
+
 def param_error(field: str, issue: str, value: object = None, location: str = "body") -> Refusal:
     """The refusal of one field: a path such as /amount/total."""
     shown = value if isinstance(value, int) and abs(value) < 2**53 else readable(str(value))[:_SHOWN_MAX]

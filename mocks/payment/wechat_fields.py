@@ -6,6 +6,7 @@ Source: docs/protocols/wechat.md, Answers and Notices.
 from collections.abc import Callable
 from hashlib import blake2b
 
+from faults.verdict import Shape
 from mocks.apply import Schema
 from mocks.mangle import Mangled
 from mocks.notices import About, Matter
@@ -38,16 +39,20 @@ OTHER_EVENT = {
 }
 """Events that an envelope may name and its resource belies."""
 
-ORDERED = {way: Schema(pair=(field, "url"), missing=field) for way, field in ANSWERED_WITH.items()}
+ENVELOPE = ("", "data")
+"""Nothing stands around an answer of the platform; in front of many a shop something puts `data` there."""
+ORDERED = {way: Schema(pair=(field, "url"), missing=field, envelope=ENVELOPE) for way, field in ANSWERED_WITH.items()}
 TRADE = Schema(
     pair=("trade_state", "state"), missing="trade_state", state="trade_state",
     states={"SUCCESS": "REFUND", "NOTPAY": "USERPAYING", "CLOSED": "REVOKED"}, no_state="ACCEPT",
-    money=("amount.total", "amount.payer_total"), in_fen=True, identifiers=("attach",),
+    money=("amount.total", "amount.payer_total"), in_fen=True, identifiers=("attach",), dates=("success_time",),
+    flaps={"trade_state": ("SUCCESS", "USERPAYING")}, shape=("amount", Shape.FLAT), envelope=ENVELOPE,
 )  # fmt: skip
 REFUNDED = Schema(
     pair=("status", "refund_status"), missing="status", state="status",
     states={"SUCCESS": "PROCESSING", "PROCESSING": "ABNORMAL"}, no_state="ACCEPT",
-    money=("amount.refund", "amount.payer_refund"), in_fen=True,
+    money=("amount.refund", "amount.payer_refund"), in_fen=True, dates=("create_time", "success_time"),
+    flaps={"status": ("SUCCESS", "PROCESSING")}, shape=("amount", Shape.FLAT), envelope=ENVELOPE,
 )  # fmt: skip
 """The notice of a refund calls `refund_status` what its answer calls `status`; the code-pay family knows ACCEPT."""
 COMPLAINED = Schema(

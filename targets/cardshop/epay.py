@@ -1,6 +1,6 @@
 """The shop's own Epay V1 client: it asks for a trade, asks about one, gives money back, and reads notices.
 
-Source: docs/protocols.md, Epay V1.
+Source: docs/protocols/epay.md.
 """
 
 import hashlib

@@ -7,16 +7,16 @@ import json
 import sys
 from typing import Any
 
-from alipay.aop.api.AlipayClientConfig import AlipayClientConfig  # type: ignore[import-untyped]
-from alipay.aop.api.constant.CommonConstants import THREAD_LOCAL  # type: ignore[import-untyped]
-from alipay.aop.api.DefaultAlipayClient import DefaultAlipayClient  # type: ignore[import-untyped]
-from alipay.aop.api.request.AlipayTradePagePayRequest import AlipayTradePagePayRequest  # type: ignore[import-untyped]
-from alipay.aop.api.request.AlipayTradePrecreateRequest import (  # type: ignore[import-untyped]
+from alipay.aop.api.AlipayClientConfig import AlipayClientConfig
+from alipay.aop.api.constant.CommonConstants import THREAD_LOCAL
+from alipay.aop.api.DefaultAlipayClient import DefaultAlipayClient
+from alipay.aop.api.request.AlipayTradePagePayRequest import AlipayTradePagePayRequest
+from alipay.aop.api.request.AlipayTradePrecreateRequest import (
     AlipayTradePrecreateRequest,
 )
-from alipay.aop.api.request.AlipayTradeQueryRequest import AlipayTradeQueryRequest  # type: ignore[import-untyped]
-from alipay.aop.api.request.AlipayTradeRefundRequest import AlipayTradeRefundRequest  # type: ignore[import-untyped]
-from alipay.aop.api.util.SignatureUtils import verify_with_rsa  # type: ignore[import-untyped]
+from alipay.aop.api.request.AlipayTradeQueryRequest import AlipayTradeQueryRequest
+from alipay.aop.api.request.AlipayTradeRefundRequest import AlipayTradeRefundRequest
+from alipay.aop.api.util.SignatureUtils import verify_with_rsa
 
 REQUESTS = {
     "precreate": AlipayTradePrecreateRequest,

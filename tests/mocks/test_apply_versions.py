@@ -7,7 +7,7 @@ import pytest
 from faults.verdict import Wrapping
 from ledger.events import NoticeSent, Refunded, Struck, TradeCreated
 from ledger.states import Hop, Phase
-from mocks.apply import HTML, JSON, TEXT, Reply, wrapped
+from mocks.reply import HTML, JSON, TEXT, Reply, wrapped
 from tests.mocks.exchanges import MAPI, QUERY, a_purchase, body_of, struck
 from tests.mocks.world import KEY, PID, MakeWorld, World, a_fault, an_order, signed
 

@@ -283,3 +283,11 @@ async def test_a_reset_of_the_mock_leaves_nothing_to_run() -> None:
         await w.puts()
         await w.pulled()
         assert len(w.found(Credited)) == 1
+
+
+async def test_the_queue_refuses_the_first_repeat_of_a_payment() -> None:
+    async with a_queue(a_fault("dup", "duplicate_refused", Hop.SHOP_GAME)) as w:
+        assert [(await w.puts())[0] for _ in range(3)] == [202, 409, 202]
+        await w.pulled()
+        assert len(w.found(Credited)) == len(w.found(GoodsAccepted)) == 1
+        assert len(w.found(GoodsRefused)) == 1

@@ -73,17 +73,18 @@ PLACES = [
 
 
 def at_payment(w: World) -> Said:
-    """A shop that signs everything, sends an empty field and sells goods with a Chinese name; its buyer; its refund."""
-    order = signed(an_order(1) | {"device": ""})
-    asked = {"pid": PID, "out_trade_no": "C000001"}
+    """A shop that signs everything, sends an empty field, one with a capital and a stray one in the address, and sells
+    goods with a Chinese name and a plus; its buyer; its refund."""
+    order = signed(an_order(1, name="会员+充值 1") | {"device": "", "Z": "1"})
+    asked = {"pid": PID, "out_trade_no": "C000001", "Z": "a+b"}
     first = "/epay/cashier.php?trade_no="
 
     def trade_no() -> str:
         return next(iter(w.mock.trades)).trade_no if len(w.mock.trades) else "none"
 
     return [
-        lambda: w.ask("/epay/submit.php", order),
-        lambda: w.ask("/epay/mapi.php", order),
+        lambda: w.ask("/epay/submit.php?_input_charset=utf-8", order),
+        lambda: w.ask("/epay/mapi.php?_input_charset=utf-8", order),
         lambda: w.ask(first + trade_no()),
         lambda: w.ask(first + trade_no(), {"key": "b00000001"}, accept="application/json"),
         *[lambda: w.ask("/epay/api.php?act=order", signed(asked | {"device": ""}))] * 2,

@@ -319,3 +319,20 @@ async def test_what_is_kept_of_a_struck_exchange_holds_neither_key_nor_secret() 
         (kept,) = w.kept
         assert KEY not in repr(kept)
         assert SECRET not in repr(kept)
+
+
+async def test_the_reseller_knows_an_error_of_its_own_and_the_order_goes_on() -> None:
+    async with a_reseller(a_fault("lost", "answer_unknown", Hop.SHOP_GAME)) as w:
+        status, answer = await w.orders()
+        assert (status, answer["ok"], answer["code"]) == (500, False, "internal_error")
+        await w.move_to_s(1)
+        assert len(w.found(Credited)) == 1
+
+
+async def test_the_reseller_refuses_the_first_repeat_of_a_key() -> None:
+    async with a_reseller(a_fault("dup", "duplicate_refused", Hop.SHOP_GAME)) as w:
+        answers = [await w.orders() for _ in range(3)]
+        assert [answer["ok"] for _, answer in answers] == [True, False, True]
+        assert (answers[1][0], answers[1][1]["code"]) == (409, "idempotency_conflict")
+        await w.move_to_s(1)
+        assert len(w.found(Credited)) == 1

@@ -110,7 +110,7 @@ def test_sigterm_ends_a_game_server_that_is_still_at_work(tmp_path: Path) -> Non
             "supplier",
             a_plan(upstreams={n: UpstreamPlan("supplier", "topup") for n in ("cheap", "good")}),
             STORES,
-            "upstreams.cheap: the supplier mock speaks no 'topup'; legal: fulu",
+            "upstreams.cheap: the supplier mock speaks no 'topup'; legal: fulu, kakayun, sharedstore",
         ),
     ],
 )

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -283,7 +283,9 @@ async def running(
     suppliers: Sequence[str] = (),
     sells_topups: bool = False,
     lock_wait_s: float = 5.0,
+    more: Mapping[str, tuple[str, str, list[web.RouteDef]]] | None = None,
 ) -> AsyncIterator[World]:
+    """`more`: suppliers of other dialects by name, each with its dialect, its key and its routes."""
     epay, topups, at = FakeEpay(), FakeGame("game"), [1_700_000_000.0]
     stores = {name: FakeSupplier(name) for name in suppliers}
     upstream = web.Application()
@@ -303,6 +305,8 @@ async def running(
                 web.post(f"/{name}/shared/commodity/query", fake.query),
             ]
         )
+    for _, _, routes in (more or {}).values():
+        upstream.add_routes(routes)
     database = Database(f"sqlite+aiosqlite:///{data}/shop.db", lock_wait_s=lock_wait_s)
     behind, pokes = list[asyncio.Task[None]](), list[float]()
     store = Store(database)
@@ -319,7 +323,11 @@ async def running(
             token,
             order_life_s=ORDER_LIFE_S,
             requery_s=REQUERY_S,
-            suppliers={name: peer(name) for name in stores},
+            suppliers={name: peer(name) for name in stores}
+            | {
+                name: Peer(name, str(server.make_url(f"/{name}/")), "7", key, dialect)
+                for name, (dialect, key, _) in (more or {}).items()
+            },
             games={"game": peer("game")} if sells_topups else {},
         )
         async with asyncio.TaskGroup() as deliveries:
