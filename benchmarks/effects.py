@@ -188,6 +188,9 @@ paid at the beginning of a lock that lasts 30 s of business time, which is as lo
 - `tolerant_reader` reads the renamed, retyped and re-coded answers; an answer that stayed away it cannot read.
 - `upstream_timeouts` with `query_supplier` ends every wait, but the product stays locked while the supplier is asked inside the
   notice; `queue_delivery` takes that lock away, and without a timeout what hangs goes on hanging.
+- The same timeout gives an SDK's threads back (`sdk_threads`): fewer hang at once than there are threads.
+- `verify_amount` reads what a notice is about (`refund_notice`): nothing is delivered on money that went back. It finds no notice
+  that was lost, so the buyer still waits until the channel pays back by force.
 - `settle_once` ends double delivery and nothing else. `ack_after_commit` loses nothing to a locked database, and waits for
   the channel's next notice; `requery_unpaid` does not wait.
 - `retry_supplier` alone delivers where requests never arrived; `honest_page` alone delivers nothing more, and says so.

@@ -17,7 +17,8 @@ class Profile:
     """
 
     verify_amount: bool = False
-    """The money of a notice must equal the price. Off: only the signature is checked, whatever was paid counts."""
+    """The money of a notice must equal the price, and the notice must be for this merchant and about a payment. Off:
+    only signature and state are checked; whatever was paid counts, and money given back may be taken for money paid."""
     # Amounts off by 0.01: dujiaoka#351, VPay#45. Other gateways change the amount by some fen to tell payers apart.
 
     settle_once: bool = False
@@ -45,7 +46,8 @@ class Profile:
     # One product, then the whole shop freezes: measured, 8 orders 18 s; alf.io#1524.
 
     upstream_timeouts: bool = False
-    """An upstream has CARDSHOP_UPSTREAM_TIMEOUT_S to answer. Off: the client's 30 s."""
+    """An upstream has CARDSHOP_UPSTREAM_TIMEOUT_S to answer, and a blocking SDK to find a thread. Off: the client's
+    30 s."""
     # Supplier slow while the notice is handled: measured; acg-faka#810. A channel that hangs: measured, over 45 s.
 
     retry_supplier: bool = False

@@ -1,4 +1,4 @@
-"""The shop of docs/point_your_shop.md, forty lines on somebody else's SDK, under a whole run: it loses what it should."""
+"""The shop of docs/point_your_shop.md, forty lines on somebody else's SDK, in a whole run: it loses what it should."""
 
 import re
 from pathlib import Path
