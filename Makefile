@@ -45,8 +45,8 @@ fuzz: .venv/.made ## 200,000 damaged requests at every dialect and at /_admin (h
 	@$(BIN)/python -m tests.mocks.fuzzing
 
 bench: .venv/.made ## measure; figures as ratios within one run
-	@for b in strikes_and_journal epay_vs_wiremock goods_vs_wiremock driver_lateness driver_throughput whole_run; do \
-	  echo "== $$b"; $(BIN)/python benchmarks/$$b.py || exit 1; done
+	@for b in strikes_and_journal dialects_vs_wiremock rsa_dialects ladder_lateness trades_in_memory driver_lateness driver_throughput whole_run; do \
+	  echo "== $$b"; $(BIN)/python -m benchmarks.$$b || exit 1; done
 
 effects: .venv/.made ## play every scenario and write docs/effects.md (half an hour)
 	@$(BIN)/python benchmarks/effects.py --fresh

@@ -1,16 +1,18 @@
-"""What the benchmarks of the mocks share: a mock's real process, pinned to a core, and the environment it needs."""
+"""What the benchmarks of the mocks share: a mock's real process pinned to a core, and load by wrk on the other."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
+import psutil
 
 from ledger.clock import SECOND_NS, Epoch, RunClock
 from ledger.rundir import RunDir
@@ -24,6 +26,7 @@ from plan.ladders import LADDERS
 from plan.orders import Delay, Mix
 from plan.run import SCHEMA, Evidence, Plan, TargetPlan, UpstreamPlan, stuck_after
 from plan.units import BusinessTime, Rate, Share, WireTime
+from tests.mocks.seeds import Seed
 
 MOCK_CORE, LOAD_CORE = "0", "1"
 
@@ -114,3 +117,74 @@ def standing(folder: Path, plan: Plan, keys: dict[str, Keys], *, core: str = MOC
         if process.poll() is None:
             process.kill()
             process.wait()
+
+
+# --- load by wrk -------------------------------------------------------------------------------------------------
+CONNECTIONS = 32
+WRK = """
+local requests, n = {}, 0
+local file = io.open("FILE", "rb")
+while true do
+  local length = file:read("*line")
+  if not length then break end
+  requests[#requests + 1] = file:read(tonumber(length))
+end
+request = function()
+  n = n % #requests + 1
+  return requests[n]
+end
+"""
+
+
+class Round(msgspec.Struct, frozen=True):
+    """Answers a second, and the CPU time that the server spent on each."""
+
+    answers_per_s: float
+    cpu_us: float
+
+
+def write_requests(folder: Path, seeds: Iterable[Seed]) -> Path:
+    """A script for wrk that sends these requests one after the other, and again from the first."""
+    file, script = folder / "requests", folder / "requests.lua"
+    with file.open("wb") as written:
+        for seed in seeds:
+            headers = "".join(f"{name}: {value}\r\n" for name, value in seed.headers.items())
+            head = f"{seed.method} {seed.target} HTTP/1.1\r\nHost: 127.0.0.1\r\n{headers}"
+            whole = head.encode() + f"Content-Length: {len(seed.body)}\r\n\r\n".encode() + seed.body
+            written.write(f"{len(whole)}\n".encode() + whole)
+    script.write_text(WRK.replace("FILE", str(file)))
+    return script
+
+
+def _wrk(port: int, script: Path, seconds: float) -> list[str]:
+    command = ["taskset", "-c", LOAD_CORE, "wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds:g}s", "-s", str(script)]
+    return [*command, f"http://127.0.0.1:{port}/"]
+
+
+@contextmanager
+def driven(mock: Standing, script: Path) -> Iterator[None]:
+    """Load for as long as the context is open."""
+    process = subprocess.Popen(_wrk(mock.port, script, 3600), stdout=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait()
+
+
+def loaded(pid: int, port: int, script: Path, seconds: float) -> Round:
+    """What a server does, by wrk on the other core; fails if any answer is an error."""
+    server = psutil.Process(pid)
+    before = server.cpu_times()
+    said = subprocess.run(_wrk(port, script, seconds), capture_output=True, text=True, check=True).stdout
+    after = server.cpu_times()
+    assert "Non-2xx" not in said, said
+    rate, count = re.search(r"Requests/sec:\s+([\d.]+)", said), re.search(r"(\d+) requests in", said)
+    assert rate, said
+    assert count, said
+    spent = after.user + after.system - before.user - before.system
+    return Round(float(rate[1]), round(spent / int(count[1]) * 1e6, 1))
+
+
+def median(rounds: list[Round]) -> Round:
+    return sorted(rounds, key=lambda one: one.answers_per_s)[len(rounds) // 2]

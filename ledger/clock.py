@@ -93,6 +93,11 @@ class ManualClock:
         live = [t for t, _, future in self._waiting if not future.done()]
         return min(live, default=None)
 
+    def drop_given_up(self) -> None:
+        """Forgets all who wait no more: a clock that stands still would keep them for ever."""
+        self._waiting = [waiting for waiting in self._waiting if not waiting[2].done()]
+        heapq.heapify(self._waiting)
+
     def move_to(self, t: int) -> None:
         """Moves to t and wakes, in order, all who waited for it."""
         assert t >= self._t, "a run's clock never goes backwards"

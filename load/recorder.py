@@ -33,8 +33,11 @@ class Recorder:
         self._second: dict[str, Second] = {}
         self._second_end = 0
         self._lateness = Quantiles()
+        self._is_closed = False
 
     def append(self, event: Event) -> None:
+        if self._is_closed:
+            return
         try:
             self._voice.append(event)
         except JournalError as error:
@@ -49,8 +52,10 @@ class Recorder:
             _end_broken(error)
 
     def close(self) -> None:
-        """Seals the journal; nothing may be recorded after."""
+        """Seals the journal. An answer that comes after this is nobody's any more: its request was recorded as one
+        that nobody will hear the answer of."""
         self._write_second(self._now())
+        self._is_closed = True
         try:
             self._voice.close()
         except JournalError as error:

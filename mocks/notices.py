@@ -72,8 +72,8 @@ PAID = Matter()
 
 
 def notice_id(trade_no: str, matter: Matter) -> str:
-    """The id of a notice: the same over all its attempts and copies, another for any other; 32 hex digits."""
-    return blake2b(f"{trade_no}\x1f{matter.about}\x1f{matter.no}".encode(), digest_size=16).hexdigest()
+    """The id of a notice: the same over all its attempts and copies, another for any other; 34 hex digits."""
+    return blake2b(f"{trade_no}\x1f{matter.about}\x1f{matter.no}".encode(), digest_size=17).hexdigest()
 
 
 class Letter(msgspec.Struct, frozen=True):

@@ -14,6 +14,7 @@ from urllib.parse import unquote, unquote_to_bytes
 
 import msgspec
 from aiohttp import ClientError, web
+from aiohttp.http import HttpProcessingError
 
 from ledger.clock import SECOND_NS, Clock
 from ledger.events import Unmatched
@@ -27,9 +28,9 @@ BACKLOG = 4096
 FINISH_WITHIN_S = 2.0
 BODY_MAX = 1024 * 1024
 """Bytes of a request's body, unpacked; a longer one is answered 413."""
-IDLE_S, BODY_WITHIN_S = 75.0, 30.0
-"""Until the head of a request has come, the first or the next of a connection; and then its body: how slow a sender may
-be, and how long a half-open connection stays."""
+IDLE_S, BODY_WITHIN_S, LINGER_S = 75.0, 30.0, 2.0
+"""Until the head of a request has come, the first or the next of a connection; then its body; and how long what is left
+of one that was refused is read: how slow a sender may be, and how long a half-open connection stays."""
 CONNECTIONS_MAX = 8192
 """Those beyond are closed at once. Faults that hold answers back hold connections: an upstream that hangs has many."""
 FLUSH_TURNS = 100
@@ -206,8 +207,9 @@ class Server:
     async def start(self, host: str, port: int) -> int:
         """Listens; the port it got. OSError where it cannot."""
         loop = asyncio.get_running_loop()
+        bounds = {"loop": loop, "access_log": None, "keepalive_timeout": IDLE_S, "lingering_time": LINGER_S}
         self._listening = await loop.create_server(
-            lambda: _Exchanges(self._web, loop=loop, access_log=None, keepalive_timeout=IDLE_S),  # type: ignore[arg-type]
+            lambda: _Exchanges(self._web, **bounds),  # type: ignore[arg-type]
             host,
             port,
             backlog=BACKLOG,
@@ -238,8 +240,10 @@ class Server:
             return _close(request)  # the caller went away in the middle of its own request
         except TimeoutError:
             return self._unread(408)
-        except (ValueError, LookupError):
-            return self._unread(400)  # multipart that is none, or in a charset that is none
+        except (web.RequestPayloadError, HttpProcessingError, ValueError, LookupError):
+            return self._unread(
+                400
+            )  # it cannot be unpacked, or is multipart that is none, or in a charset that is none
         try:
             reply = await self._reply(asked)
             if reply is None:

@@ -370,7 +370,7 @@ class Fazer(GameServer):
             return None
         return {
             "event": STATUS_CHANGED,
-            "event_id": str(UUID(notice_id(top_up.trade_no, matter), version=4)),
+            "event_id": str(UUID(notice_id(top_up.trade_no, matter)[:32], version=4)),
             "timestamp": self._at(top_up.ended_t),
             "data": self._told(top_up),
         }

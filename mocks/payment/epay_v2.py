@@ -27,10 +27,11 @@ from mocks.payment.epay_signing import (
     rsa_signature,
 )
 from mocks.payment.trades import AmountDiffers, NotPaid, Refund, RefundDiffers, TooMuch, Trade
-from mocks.server import Answer, Asked, NoRoute
+from mocks.server import Answer, Asked, NoRoute, readable
 
 PATHS = ("submit", "create", "query", "refund", "refundquery", "close")
 CLOCK_S = 300
+PATH_SHOWN = 200
 """A request whose timestamp is farther from the gateway's clock than this is refused."""
 SKEWS_S = {Variant.SKEW_4_MIN: 240, Variant.SKEW_6_MIN: 360, Variant.SKEW_11_MIN: 660, Variant.SKEW_1_DAY: 86_400}
 PAY_TYPES = {"web": "jump", "jump": "jump", "jsapi": "jsapi", "app": "app", "applet": "wxplugin"}
@@ -115,9 +116,14 @@ class EpayV2(Family):
             return await self._page(asked)
         if rest in self._steps:
             return await self._api(asked, *self._steps[rest])
-        whole = f"/{self.name}/{path}"
+        whole = readable(f"/{self.name}/{path}")[:PATH_SHOWN]
         self._append(
-            Unmatched(t=self._clock.t(), method=asked.method, path=whole, nearest=f"/{self.name}/api/pay/query")
+            Unmatched(
+                t=self._clock.t(),
+                method=asked.method,
+                path=whole,
+                nearest=f"/{self.name}/api/pay/query",
+            )
         )
         return Reply(404, {"code": 404, "message": "请求的接口不存在"})
 

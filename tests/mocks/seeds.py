@@ -22,6 +22,8 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from mocks.game.topup import request_signature
 from mocks.server import Asked
 from mocks.supplier import fulu_signs
+from mocks.supplier.kakayun import FIRST_GOODSID
+from mocks.supplier.kakayun_signs import signature as kakayun_signature
 from mocks.supplier.sharedstore_mcy import SKU_FIRST
 from mocks.supplier.sharedstore_signs import signature as store_signature
 from mocks.upstreams import Keys
@@ -130,6 +132,39 @@ def epay(m: Merchant) -> Iterator[Seed]:
     for act in ("order", "query", "orders", "settle"):
         yield Seed("GET", f"/{m.name}/api.php?{urlencode({'act': act, **asked}, errors='surrogateescape')}")
     yield m.form("api.php?act=refund", m.flat({**asked, "money": "1.00"}))
+
+
+def epay_v2(m: Merchant) -> Iterator[Seed]:
+    def call(path: str, **fields: str) -> Seed:
+        whole = m.flat({"pid": m.keys.pid, "timestamp": str(m.wall_s), **fields})
+        sign = _rsa(_pairs(whole).encode("utf-8", "surrogateescape"), m.keys.told["merchant_private_key"])
+        return m.form(path, {**whole, "sign": sign, "sign_type": "RSA"})
+
+    order = {"type": "alipay", "method": "web", "device": "pc", "out_trade_no": m.no, "notify_url": m.notify}
+    order |= {"return_url": "http://127.0.0.1:9/orders/1", "name": "会员", "money": "10.00", "clientip": "127.0.0.1"}
+    yield call("api/pay/create", **order, param=m.contact)
+    yield call("api/pay/query", out_trade_no=m.no)
+    yield call("api/pay/submit", **order, param=m.contact)
+    yield call("api/pay/refund", out_trade_no=m.no, out_refund_no=f"{m.no}R", money="1.00")
+    yield call("api/pay/refundquery", out_refund_no=f"{m.no}R")
+    yield call("api/pay/close", out_trade_no=m.no)
+    yield call("api/merchant/info")
+
+
+def vmq(m: Merchant) -> Iterator[Seed]:
+    def md5(*values: str) -> str:
+        return hashlib.md5("".join((*values, m.keys.key)).encode("utf-8", "surrogateescape")).hexdigest()
+
+    order = m.flat({"payId": m.no, "param": m.contact, "type": "2", "price": "10.00"})
+    signed = {**order, "sign": md5(*(order.get(name, "") for name in ("payId", "param", "type", "price")))}
+    signed |= {"notifyUrl": m.notify, "returnUrl": "http://127.0.0.1:9/orders/1"}
+    yield m.form("createOrder", signed)
+    yield m.form("createOrder", {**signed, "isHtml": "1"})
+    asked = m.flat({"orderId": m.no})
+    for path in ("getOrder", "checkOrder"):
+        yield Seed("GET", f"/{m.name}/{path}?{urlencode(asked, errors='surrogateescape')}")
+    yield m.form("closeOrder", {**asked, "sign": md5(asked.get("orderId", ""))})
+    yield m.form("getState", {"t": str(m.wall_s), "sign": md5(str(m.wall_s))})
 
 
 def alipay(m: Merchant) -> Iterator[Seed]:
@@ -254,6 +289,25 @@ def fulu(m: Merchant) -> Iterator[Seed]:
     yield m.form("console", console)
 
 
+def kakayun(m: Merchant) -> Iterator[Seed]:
+    def call(path: str, **fields: object) -> Seed:
+        whole = m.twist({"userid": m.keys.pid, "timestamp": str(m.wall_s), **fields})
+        try:
+            sign = kakayun_signature(whole, m.keys.key)
+        except (UnicodeError, OverflowError):
+            sign = ""  # what no JSON of ours can hold goes unsigned
+        signed = {**whole, "sign": sign}
+        return Seed("POST", f"/{m.name}/dockapiv3/{path}", json.dumps(signed).encode(), {"Content-Type": JSON})
+
+    order = {"goodsid": str(FIRST_GOODSID), "buynum": "1", "usorderno": m.no, "attach": [m.contact]}
+    yield call("order/create", **order)
+    yield call("order/get", usorderno=m.no)
+    yield call("user/info")
+    yield call("goods/group")
+    yield call("goods/all", page=1)
+    yield call("goods/details", goodsid=str(FIRST_GOODSID))
+
+
 # --- game --------------------------------------------------------------------------------------------------------
 def topup(m: Merchant) -> Iterator[Seed]:
     def call(method: str, path: str, body: bytes = b"") -> Seed:
@@ -274,7 +328,7 @@ def fazer(m: Merchant) -> Iterator[Seed]:
         headers = {"X-API-Key": m.keys.key, "Idempotency-Key": f"{m.no}{method}", "Content-Type": JSON}
         return Seed(method, f"/{m.name}/api/v2/{path}", json.dumps(m.twist(body)).encode() if body else b"", headers)
 
-    fields = {"player_id": "someone-1", "server": "cn"}
+    fields = {"player_id": "someone-1", "server_id": "cn-east"}
     yield call("POST", "topups/order", category_id=f"{m.name}_auto", offer_id="topup_6", fields=fields)
     yield call("GET", "topups")
     yield call("GET", f"topups/offers?category_id={m.name}_auto")
@@ -299,10 +353,13 @@ def command_queue(m: Merchant) -> Iterator[Seed]:
 
 SEEDS: dict[str, Maker] = {
     "epay": epay,
+    "epay_v2": epay_v2,
+    "vmq": vmq,
     "alipay": alipay,
     "wechat": wechat,
     "sharedstore": sharedstore,
     "fulu": fulu,
+    "kakayun": kakayun,
     "topup": topup,
     "fazer": fazer,
     "command_queue": command_queue,

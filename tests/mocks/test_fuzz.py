@@ -8,7 +8,7 @@ from mocks.supplier.mock import DIALECTS as SUPPLIERS
 from tests.mocks.fuzzing import KEPT_MIB_MAX, fuzz, fuzz_frames
 from tests.mocks.seeds import SEEDS
 
-REQUESTS = 400
+REQUESTS = 250
 pytestmark = pytest.mark.slow
 
 
