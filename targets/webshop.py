@@ -51,9 +51,9 @@ class Take(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 class Start(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """How the harness starts the shop. Braces are filled in: {python} {data} {profile} {port_file} {port} {admin_token}
-    {payment_channels} {supplier_channels} {game_servers} (JSON of the upstreams by name: url, pid, key) and
-    {payment.NAME.url|pid|key}, {supplier.NAME.…}, {game.NAME.…}. {tls_proxy} and {tls_ca}: address of the loopback TLS
-    proxy, which runs where a target names it, and the file of the CA that its clients must trust.
+    {payment_channels} {supplier_channels} {game_servers} (JSON of the upstreams by name: url, dialect, pid, key …) and
+    {payment.NAME.url|pid|key …}, {supplier.NAME.…}, {game.NAME.…}. {tls_proxy} and {tls_ca}: address of the loopback
+    TLS proxy, which runs where a target names it, and the file of the CA that its clients must trust.
 
     {port} is a free one; 0 where {port_file} stands beside it and the shop may choose, until it is started again.
     """

@@ -73,7 +73,8 @@ class Workers:
             for pipe in self.pokes:  # whoever still lives hears that nobody is left
                 os.close(pipe)
             if not done:
-                os.kill(self.nursery, signal.SIGKILL)
+                with contextlib.suppress(ProcessLookupError):  # it has ended in this very moment
+                    os.kill(self.nursery, signal.SIGKILL)
 
     @staticmethod
     def _poke(pipe: int) -> None:
