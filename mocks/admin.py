@@ -10,7 +10,8 @@ import msgspec
 
 from faults.byhand import ByHand
 from ledger.states import Phase
-from mocks.apply import Fields, Injector, Reply
+from mocks.apply import Injector
+from mocks.reply import Fields, Reply
 from mocks.server import Asked, Lag, NoRoute, read_json, readable
 from plan import document
 from plan.document import DocumentError

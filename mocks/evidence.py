@@ -7,7 +7,8 @@ from contextvars import ContextVar
 from urllib.parse import urlencode
 
 from ledger.events import Exchanged, Struck
-from mocks.apply import Append, Fields, Reply
+from mocks.call import Append
+from mocks.reply import Fields, Reply
 from mocks.server import Asked
 
 TEXT_MAX = 16 * 1024

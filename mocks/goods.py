@@ -5,7 +5,7 @@ from typing import Protocol, TypeVar
 from ledger.clock import Clock
 from ledger.events import GoodsRefused, GoodsRequested
 from ledger.states import Code
-from mocks.apply import Append
+from mocks.call import Append
 from plan.run import REPLAY, SELL_AGAIN
 
 NOBODY = "nobody"

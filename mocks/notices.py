@@ -11,31 +11,27 @@ compressed.
 """
 
 import asyncio
-from collections.abc import Callable, Coroutine, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from enum import StrEnum
 from hashlib import blake2b
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
-import aiohttp
 import msgspec
-from yarl import URL
 
 from faults.decide import Exchange
 from faults.verdict import NOTHING, Kill, Lose, Repeat, Strike, TellAgain, Together, Variant, Verdict
 from ledger.clock import SECOND_NS, Clock
 from ledger.events import DONE, NoticeAnswered, NoticeSent
 from ledger.states import Hop, Operation
-from mocks.apply import Append, Fields, Injector, Place, Schema, Subject, first
-from mocks.evidence import message
-from mocks.mangle import Mangled
+from mocks.apply import Injector, first
+from mocks.call import Append, Place, Subject
+from mocks.mangle import Mangled, Schema
+from mocks.post import AT_ONCE, Heard, Letter, Send, came_back, went_out
 from mocks.server import masked
 from mocks.signed import SIGNED, must, oddly_signed
 from mocks.waits import Waits
 
-AT_ONCE = 200
-"""Notices under way at the same time; the rest wait for their turn, and are journalled as sent when it has come."""
 WORDS_MAX = 200
-_BODY_MAX = 64 * 1024
 
 ACCEPTED, REFUSED, ERROR, UNANSWERED = "accepted", "refused", "error", "unanswered"
 
@@ -76,27 +72,8 @@ def notice_id(trade_no: str, matter: Matter) -> str:
     return blake2b(f"{trade_no}\x1f{matter.about}\x1f{matter.no}".encode(), digest_size=17).hexdigest()
 
 
-class Letter(msgspec.Struct, frozen=True):
-    """A notice as it goes out: a complete, quoted URL, and for those dialects that post a body and its headers."""
-
-    method: str
-    url: str
-    body: bytes | None = None
-    headers: Fields = {}
-
-
-class Heard(msgspec.Struct, frozen=True):
-    """What came back: `status` 0 and `words` where nobody could be reached."""
-
-    status: int
-    words: str
-
-
 Signal = Callable[[Strike, Exchange, str | None], None]
 """Tells the harness that a struck notice was just acknowledged."""
-
-Send = Callable[[Letter], Coroutine[Any, Any, Heard]]
-"""Sends a letter and never raises for what the other side does; waits as long as it takes."""
 
 
 class Told(Protocol):
@@ -407,7 +384,7 @@ class Notices(Generic[T]):
             outcome = ACCEPTED if line.teller.is_accepted(heard) else REFUSED
         self._note_answered(trade, attempt, heard or Heard(0, ""), outcome, sent_t)
         if self._injector.evidence is not None:
-            self._injector.evidence.keep(lambda: _came_back(heard), lambda: _went_out(letter))
+            self._injector.evidence.keep(lambda: came_back(heard), lambda: went_out(letter))
         return outcome == ACCEPTED
 
     async def _answer_to(self, letter: Letter, until_t: int) -> Heard | None:
@@ -456,49 +433,3 @@ class Notices(Generic[T]):
                 about=str(attempt.matter.about),
             )
         )
-
-
-def _went_out(letter: Letter) -> bytes:
-    return message(f"{letter.method} {letter.url} HTTP/1.1", letter.headers, letter.body or b"")
-
-
-def _came_back(heard: Heard | None) -> bytes:
-    if heard is None or heard.status == 0:
-        return f"({heard.words if heard is not None else 'no answer in time'})".encode()
-    return message(f"HTTP/1.1 {heard.status}", {}, heard.words.encode())
-
-
-def postman() -> aiohttp.ClientSession:
-    """The one session that carries notices: no cookies, no proxies, no more than AT_ONCE connections.
-
-    Each notice has a connection of its own, as a gateway's curl has: on a kept one aiohttp would silently repeat a
-    GET that a dying shop had already read, and count a shop's closing of an idle connection as a failed notice.
-    """
-    return aiohttp.ClientSession(
-        connector=aiohttp.TCPConnector(limit=AT_ONCE, force_close=True),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        timeout=aiohttp.ClientTimeout(total=None),
-        headers={"User-Agent": "Mozilla/4.0"},
-    )
-
-
-def sender(session: aiohttp.ClientSession) -> Send:
-    """Sends letters over HTTP. Its timeout is its caller's."""
-
-    async def send(letter: Letter) -> Heard:
-        try:
-            url = URL(letter.url, encoded=True)
-            async with session.request(
-                letter.method, url, data=letter.body, headers=letter.headers, allow_redirects=False
-            ) as reply:
-                body = bytearray()
-                async for chunk in reply.content.iter_chunked(_BODY_MAX):
-                    body += chunk
-                    if len(body) >= _BODY_MAX:
-                        break
-                return Heard(reply.status, body.decode("utf-8", "replace"))
-        except (aiohttp.ClientError, OSError, ValueError) as error:
-            reason = getattr(error, "strerror", None) or ""  # never str(error): it may quote the address
-            return Heard(0, f"{type(error).__name__} {reason}".strip())
-
-    return send

@@ -13,8 +13,8 @@ from ledger.clock import Epoch, RunClock
 from ledger.journal import JournalError, Voice
 from ledger.rundir import RunDir, write_atomically
 from mocks.loopback import is_loopback_host
-from mocks.notices import postman, sender
 from mocks.ports import Ports, own_first
+from mocks.post import postman, sender
 from mocks.server import Server, Unmatcher, flush, serve
 from mocks.tripwire import Tripwire
 from mocks.upstreams import SetupError, Upstreams, read_keys

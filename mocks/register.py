@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Generic, Protocol, TypeVar
 
 from ledger.clock import utc_now
-from mocks.apply import Fields
+from mocks.reply import Fields
 
 
 class Entry(Protocol):

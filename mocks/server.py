@@ -19,7 +19,8 @@ from aiohttp.http import HttpProcessingError
 from ledger.clock import SECOND_NS, Clock
 from ledger.events import Unmatched
 from ledger.journal import Voice
-from mocks.apply import JSON, Append, Fields, Reply
+from mocks.call import Append
+from mocks.reply import JSON, Fields, Reply
 
 FLUSH_EVERY_NS = SECOND_NS // 5
 LAG_EVERY_NS = SECOND_NS // 20

@@ -8,7 +8,10 @@ import msgspec
 
 from ledger.clock import SECOND_NS, Clock
 from ledger.states import Hop, Operation
-from mocks.apply import JSON, Call, Fields, Injector, Place, Reply, Schema, Subject
+from mocks.apply import Injector
+from mocks.call import Call, Place, Subject
+from mocks.mangle import Schema
+from mocks.reply import JSON, Fields, Reply
 from mocks.server import Answer, Asked, NoRoute, readable
 from plan.orders import find_key, key_of_account
 from plan.stubs import PARAM, TEXT, Stub

@@ -11,9 +11,12 @@ from faults.byhand import ByHand
 from faults.decide import Decider
 from ledger.clock import Clock
 from mocks.admin import PREFIX, Admin
-from mocks.apply import Append, Fields, Injector
+from mocks.apply import Injector
+from mocks.call import Append
 from mocks.evidence import Evidence, answered, asked_for
-from mocks.notices import Ladder, Send, Signal
+from mocks.notices import Ladder, Signal
+from mocks.post import Send
+from mocks.reply import Fields
 from mocks.server import Answer, Asked, Lag, NoRoute
 from plan.document import nearest
 from plan.run import Plan, UpstreamPlan

@@ -12,7 +12,7 @@ import msgspec
 from ledger.clock import SECOND_NS, Clock
 from ledger.events import Credited, GoodsAccepted
 from ledger.states import Code
-from mocks.apply import Append, Subject
+from mocks.call import Append, Subject
 from mocks.goods import NOBODY, GoodsError, GoodsFacts, UnknownProduct, replayed
 from mocks.register import Register
 from plan.orders import Mix, is_warm_up, key_of_account, wish

@@ -18,13 +18,15 @@ import msgspec
 from faults.verdict import Variant
 from ledger.events import TradeRefused
 from ledger.states import Code, Hop, Operation
-from mocks.apply import Call, Place, Reply, Schema, Signs, Subject
+from mocks.call import Call, Place, Signs, Subject
 from mocks.game.accounts import PROCESSING, NoAccount, Request, TopUp
 from mocks.game.commands import Command, Commands
 from mocks.game.desk import Desk, GameServer
 from mocks.game.puller import Puller
 from mocks.game.refusal import Refusal
 from mocks.goods import GoodsError, Repeated
+from mocks.mangle import Schema
+from mocks.reply import Reply
 from mocks.server import Answer, Asked, NoRoute, read_fields, read_json, readable
 from plan.orders import find_key, key_of_account
 

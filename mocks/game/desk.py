@@ -7,7 +7,8 @@ from typing import ClassVar
 import msgspec
 
 from ledger.clock import SECOND_NS, Clock
-from mocks.apply import Append, Injector, Signs
+from mocks.apply import Injector
+from mocks.call import Append, Signs
 from mocks.game.accounts import Accounts, TopUp
 from mocks.notices import Ladder, Notices
 from mocks.server import Answer, Asked

@@ -18,15 +18,17 @@ from faults.verdict import Outcome, Shape, Variant
 from ledger.clock import SECOND_NS
 from ledger.events import TradeRefused
 from ledger.states import Code, Hop, Operation
-from mocks.apply import Call, Place, Reply, Schema, Signs, Subject
+from mocks.call import Call, Place, Signs, Subject
 from mocks.game.accounts import FAILED, PROCESSING, SUCCEEDED, Ending, NoAccount, OtherRegion, Request, TopUp
 from mocks.game.desk import Desk, GameServer
 from mocks.game.refusal import Refusal
 from mocks.game.signed_json import ODDLY_WRITTEN, as_signed, hmac_hex, written
 from mocks.goods import GoodsError, Repeated
 from mocks.loopback import is_loopback
-from mocks.mangle import Mangled
-from mocks.notices import PAID, Heard, Letter, Matter, notice_id
+from mocks.mangle import Mangled, Schema
+from mocks.notices import PAID, Matter, notice_id
+from mocks.post import Heard, Letter
+from mocks.reply import Reply
 from mocks.server import Answer, Asked, NoRoute, read_json, readable
 from plan.orders import find_key, key_of_account
 

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 from ledger.states import Hop
-from mocks.apply import Fields
 from mocks.game.accounts import Accounts, Realm, TopUp
 from mocks.game.command_queue import CommandQueue
 from mocks.game.desk import Desk, GameServer
@@ -11,6 +10,7 @@ from mocks.game.fazer import Fazer
 from mocks.game.rcon import Rcon
 from mocks.game.topup import TopUpServer
 from mocks.notices import Notices
+from mocks.reply import Fields
 from mocks.upstreams import Instance, Keys, Upstreams
 from plan.run import Plan, UpstreamPlan
 

@@ -13,9 +13,10 @@ import msgspec
 
 from faults.verdict import Unconfirmed
 from ledger.clock import SECOND_NS
-from mocks.apply import Place, Reply
+from mocks.call import Place
 from mocks.game.commands import Command, Commands
 from mocks.game.desk import Desk
+from mocks.reply import Reply
 
 RUN_AGAIN = "run, and not taken off the queue: it will run again"
 Ask: TypeAlias = Callable[[str, str, bytes], Awaitable[Reply | None]]

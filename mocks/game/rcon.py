@@ -11,13 +11,14 @@ from typing import ClassVar
 from faults.verdict import BigAnswer, Effect, OtherFlavour, Outcome
 from ledger.events import TradeRefused
 from ledger.states import Code, Hop, Operation
-from mocks.apply import HTML, Call, Place, Reply, Signs, Subject
+from mocks.call import Call, Place, Signs, Subject
 from mocks.game.accounts import NoAccount, Request
 from mocks.game.desk import Desk, GameServer
 from mocks.game.rcon_commands import Refusal, order_in, read_give, subject_of
 from mocks.game.rcon_frames import ANSWER, AUTH, AUTH_ANSWER, COMMAND, Frame, in_frames
 from mocks.game.rcon_wire import Line, Out, Then, Wire
 from mocks.goods import GoodsError
+from mocks.reply import HTML, Reply
 from mocks.server import Answer, Asked, NoRoute, masked, readable
 
 MINECRAFT, SOURCE = "minecraft", "source"

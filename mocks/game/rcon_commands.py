@@ -8,7 +8,7 @@ import re
 import msgspec
 
 from ledger.states import Code, Operation
-from mocks.apply import Subject
+from mocks.call import Subject
 from plan.orders import find_key, key_of_account
 
 COUNT_MAX = 1000

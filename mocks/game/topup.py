@@ -17,7 +17,7 @@ from faults.verdict import Outcome, Shape, Variant
 from ledger.clock import SECOND_NS
 from ledger.events import TradeRefused
 from ledger.states import Code, Hop, Operation
-from mocks.apply import Call, Fields, Place, Reply, Schema, Signs, Subject
+from mocks.call import Call, Place, Signs, Subject
 from mocks.game.accounts import (
     FAILED,
     PROCESSING,
@@ -33,8 +33,10 @@ from mocks.game.refusal import Refusal
 from mocks.game.signed_json import ODDLY_WRITTEN, SKEWS_S, as_signed, hmac_hex, written
 from mocks.goods import GoodsError, Repeated, UnknownProduct
 from mocks.loopback import is_loopback
-from mocks.mangle import Mangled
-from mocks.notices import Heard, Letter, Matter
+from mocks.mangle import Mangled, Schema
+from mocks.notices import Matter
+from mocks.post import Heard, Letter
+from mocks.reply import Fields, Reply
 from mocks.server import Answer, Asked, NoRoute, read_json, readable
 from plan.orders import find_key, key_of_account
 

@@ -12,9 +12,9 @@ from faults.verdict import Variant
 from ledger.clock import SECOND_NS
 from ledger.events import Unmatched
 from ledger.states import Code, Hop, Operation
-from mocks.apply import Place, Reply, Schema, Signs, Subject
-from mocks.mangle import Mangled
-from mocks.notices import Heard, Letter, Matter
+from mocks.call import Place, Signs, Subject
+from mocks.mangle import Mangled, Schema
+from mocks.notices import Matter
 from mocks.payment.alipay_answers import COMPLAINED, ENDED_SCHEMA, QUERIED, REFUND_FOUND, REFUNDED, Answers
 from mocks.payment.alipay_asked import (
     NO_METHOD,
@@ -33,6 +33,8 @@ from mocks.payment.alipay_turn import Act, Method, Turn, error_response
 from mocks.payment.cashier import Cashier
 from mocks.payment.desk import Desk
 from mocks.payment.trades import AmountDiffers, Order, Trade
+from mocks.post import Heard, Letter
+from mocks.reply import Reply
 from mocks.server import Answer, Asked, NoRoute, readable
 from mocks.upstreams import SetupError
 from plan.orders import find_key

@@ -7,8 +7,8 @@ from faults.verdict import Shape
 from ledger.clock import SECOND_NS
 from ledger.money import Fen, yuan
 from ledger.states import Code
-from mocks.apply import Schema, Subject
-from mocks.mangle import Mangled
+from mocks.call import Subject
+from mocks.mangle import Mangled, Schema
 from mocks.notices import About, Matter
 from mocks.payment.alipay_asked import Refusal, Request, invalid, read_amount
 from mocks.payment.alipay_told import (

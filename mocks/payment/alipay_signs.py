@@ -21,8 +21,9 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key, l
 from cryptography.x509.oid import NameOID
 
 from faults.verdict import Variant
-from mocks.apply import Fields, Signs
+from mocks.call import Signs
 from mocks.mangle import Mangled
+from mocks.reply import Fields
 from mocks.upstreams import Keys
 
 K = TypeVar("K")

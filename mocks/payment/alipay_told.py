@@ -7,8 +7,7 @@ Source: docs/protocols/alipay.md, Notices.
 import msgspec
 
 from ledger.money import Fen, yuan
-from mocks.apply import Schema
-from mocks.mangle import Mangled
+from mocks.mangle import Mangled, Schema
 from mocks.notices import About, Matter, notice_id
 from mocks.payment.alipay_asked import beijing
 from mocks.payment.desk import Desk

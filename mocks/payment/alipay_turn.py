@@ -10,7 +10,7 @@ import msgspec
 
 from faults.verdict import CountOtherwise, Effect, Enwrap, Variant
 from ledger.events import TradeRefused
-from mocks.apply import HTML, Call, Place, Reply, Subject
+from mocks.call import Call, Place, Subject
 from mocks.mangle import Mangled
 from mocks.payment.alipay_asked import (
     BAD_CERT,
@@ -26,6 +26,7 @@ from mocks.payment.alipay_asked import (
 )
 from mocks.payment.alipay_signs import Seal
 from mocks.payment.desk import Desk
+from mocks.reply import HTML, Reply
 
 KIND = "text/html; charset={}"
 """What the gateway calls its JSON."""

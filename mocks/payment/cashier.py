@@ -16,10 +16,11 @@ import jinja2
 from ledger.events import TradeRefused
 from ledger.money import Fen, yuan
 from ledger.states import Code, Hop, Operation
-from mocks.apply import HTML, JSON, Call, Place, Reply
+from mocks.call import Call, Place
 from mocks.payment.desk import Desk
 from mocks.payment.disputes import TooEarly
 from mocks.payment.trades import IsClosed, IsDisputed, NotPaid, Trade
+from mocks.reply import HTML, JSON, Reply
 from mocks.server import Asked, readable
 from plan.orders import find_key
 

@@ -4,7 +4,8 @@ and complaints about what was paid."""
 import msgspec
 
 from ledger.clock import SECOND_NS, Clock
-from mocks.apply import Append, Injector
+from mocks.apply import Injector
+from mocks.call import Append
 from mocks.notices import Notices
 from mocks.payment.disputes import Disputes
 from mocks.payment.expiry import Expiry

@@ -13,11 +13,13 @@ from faults.verdict import Shape, Variant
 from ledger.events import Unmatched
 from ledger.money import Fen, MoneyError, parse_yuan, yuan
 from ledger.states import Code, Operation
-from mocks.apply import Call, Fields, Place, Reply, Schema, Signs
+from mocks.call import Call, Place, Signs
+from mocks.mangle import Schema
 from mocks.payment.desk import Desk
 from mocks.payment.epay_family import PAID, WAITING, Family, Needs, Refusal, jump, page_refusal, source
 from mocks.payment.epay_signing import is_signature, signature
 from mocks.payment.trades import AmountDiffers, NotPaid, TooMuch, Trade
+from mocks.reply import Fields, Reply
 from mocks.server import Answer, Asked, NoRoute, readable
 
 FILES = ("submit.php", "mapi.php", "api.php", "cashier.php")

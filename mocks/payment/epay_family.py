@@ -15,14 +15,16 @@ from faults.verdict import Variant
 from ledger.events import TradeRefused
 from ledger.money import Fen, MoneyError, parse_yuan, yuan
 from ledger.states import Code, Hop, Operation
-from mocks.apply import HTML, Fields, Place, Reply, Schema, Subject
+from mocks.call import Place, Subject
 from mocks.loopback import is_loopback
-from mocks.mangle import Mangled
-from mocks.notices import About, Heard, Letter, Matter
+from mocks.mangle import Mangled, Schema
+from mocks.notices import About, Matter
 from mocks.payment.cashier import Cashier
 from mocks.payment.desk import Desk
 from mocks.payment.epay_signing import EXTRA, ON_THE_WAY, joined
 from mocks.payment.trades import Order, Trade
+from mocks.post import Heard, Letter
+from mocks.reply import HTML, Fields, Reply
 from mocks.server import Asked, readable
 from plan.orders import find_key
 

@@ -18,7 +18,7 @@ from cryptography.hazmat.primitives.hashes import SHA1, SHA256, HashAlgorithm
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
 from faults.verdict import Variant
-from mocks.apply import Fields
+from mocks.reply import Fields
 
 UNSIGNED = frozenset({"sign", "sign_type"})
 ON_THE_WAY = frozenset({Variant.DOUBLE_ENCODED, Variant.PLUS_SPACE})

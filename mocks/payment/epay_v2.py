@@ -14,8 +14,8 @@ from faults.verdict import Shape, Variant
 from ledger.events import Unmatched
 from ledger.money import Fen, MoneyError, parse_yuan, yuan
 from ledger.states import Code, Operation
-from mocks.apply import JSON, Call, Fields, Place, Reply, Schema, Signs, Subject
-from mocks.mangle import Mangled
+from mocks.call import Call, Place, Signs, Subject
+from mocks.mangle import Mangled, Schema
 from mocks.notices import Matter
 from mocks.payment.desk import Desk
 from mocks.payment.epay_family import PAID, WAITING, Family, Needs, Refusal, jump, page_refusal, source
@@ -27,6 +27,7 @@ from mocks.payment.epay_signing import (
     rsa_signature,
 )
 from mocks.payment.trades import AmountDiffers, NotPaid, Refund, RefundDiffers, TooMuch, Trade
+from mocks.reply import JSON, Fields, Reply
 from mocks.server import Answer, Asked, NoRoute, readable
 
 PATHS = ("submit", "create", "query", "refund", "refundquery", "close")

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import ClassVar, Protocol
 
-from mocks.apply import Fields, Signs
+from mocks.call import Signs
 from mocks.notices import Notices, Teller
 from mocks.payment.alipay import Alipay
 from mocks.payment.desk import Desk
@@ -14,6 +14,7 @@ from mocks.payment.expiry import Expiry
 from mocks.payment.trades import Trade, Trades
 from mocks.payment.vmq import Vmq
 from mocks.payment.wechat import WeChat
+from mocks.reply import Fields
 from mocks.upstreams import Instance, Keys, Upstreams
 from plan.run import UpstreamPlan
 

@@ -11,7 +11,7 @@ import msgspec
 from ledger.clock import Clock, utc_now
 from ledger.events import Captured, Disputed, DisputeEnded, Refunded, RefundRequested, TradeClosed, TradeCreated
 from ledger.money import Fen
-from mocks.apply import Append, Subject
+from mocks.call import Append, Subject
 
 
 class TradeError(Exception):

@@ -17,15 +17,17 @@ from faults.verdict import Shape, Variant
 from ledger.events import TradeRefused
 from ledger.money import Fen, MoneyError, parse_yuan, yuan
 from ledger.states import Code, Hop, Operation
-from mocks.apply import Call, Fields, Place, Reply, Schema, Signs, Subject
+from mocks.call import Call, Place, Signs, Subject
 from mocks.loopback import is_loopback
-from mocks.mangle import Mangled
-from mocks.notices import ACCEPTED, About, Heard, Letter, Matter
+from mocks.mangle import Mangled, Schema
+from mocks.notices import ACCEPTED, About, Matter
 from mocks.payment.cashier import Cashier
 from mocks.payment.desk import Desk
 from mocks.payment.epay_family import jump
 from mocks.payment.epay_signing import as_number, joined
 from mocks.payment.trades import Order, Trade
+from mocks.post import Heard, Letter
+from mocks.reply import Fields, Reply
 from mocks.server import Answer, Asked, NoRoute, readable
 from plan.orders import find_key
 

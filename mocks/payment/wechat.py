@@ -16,10 +16,10 @@ from faults.verdict import Variant
 from ledger.events import TradeRefused
 from ledger.money import Fen
 from ledger.states import Code, Hop, Operation
-from mocks.apply import JSON, Call, Fields, Place, Reply, Signs, Subject
+from mocks.call import Call, Place, Signs, Subject
 from mocks.loopback import is_loopback
 from mocks.mangle import Mangled
-from mocks.notices import About, Heard, Letter, Matter, notice_id
+from mocks.notices import About, Matter, notice_id
 from mocks.payment.cashier import Cashier
 from mocks.payment.desk import Desk
 from mocks.payment.trades import (
@@ -70,6 +70,8 @@ from mocks.payment.wechat_signs import (
     rewritten,
     written,
 )
+from mocks.post import Heard, Letter
+from mocks.reply import JSON, Fields, Reply
 from mocks.server import Answer, Asked, NoRoute, readable
 from mocks.upstreams import SetupError
 from plan.orders import find_key

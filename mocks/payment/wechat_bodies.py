@@ -12,8 +12,8 @@ import msgspec
 from msgspec import Meta, Struct
 
 from ledger.states import Code
-from mocks.apply import Reply
 from mocks.payment.wechat_signs import Flaw
+from mocks.reply import Reply
 from mocks.server import readable
 
 _FEN_MAX = 10_000_000_000

@@ -7,8 +7,7 @@ from collections.abc import Callable
 from hashlib import blake2b
 
 from faults.verdict import Shape
-from mocks.apply import Schema
-from mocks.mangle import Mangled
+from mocks.mangle import Mangled, Schema
 from mocks.notices import About, Matter
 from mocks.payment.trades import Dispute, Refund, Trade
 from mocks.payment.wechat_signs import rfc3339

@@ -21,8 +21,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, load_pem_priv
 from cryptography.x509 import Certificate, load_pem_x509_certificate
 
 from faults.verdict import Variant
-from mocks.apply import Fields
 from mocks.mangle import Mangled
+from mocks.reply import Fields
 from mocks.upstreams import Keys
 
 SCHEME = "WECHATPAY2-SHA256-RSA2048"

@@ -3,7 +3,8 @@
 import msgspec
 
 from ledger.clock import SECOND_NS, Clock
-from mocks.apply import Append, Injector
+from mocks.apply import Injector
+from mocks.call import Append
 from mocks.notices import Ladder, Notices
 from mocks.supplier.stock import Purchase, Stock
 from mocks.supplier.works import Works

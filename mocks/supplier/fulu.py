@@ -13,11 +13,13 @@ import msgspec
 from faults.verdict import Effect, Outcome, Reshape, Shape, Variant
 from ledger.events import TradeRefused
 from ledger.states import Code, Hop, Operation
-from mocks.apply import JSON, Call, Place, Reply, Signs, Subject
+from mocks.call import Call, Place, Signs, Subject
 from mocks.goods import GoodsError, Repeated
 from mocks.loopback import is_loopback
 from mocks.mangle import Mangled
-from mocks.notices import Heard, Letter, Matter
+from mocks.notices import Matter
+from mocks.post import Heard, Letter
+from mocks.reply import JSON, Reply
 from mocks.server import Answer, Asked, NoRoute, read_json
 from mocks.supplier import fulu_signs as signs
 from mocks.supplier import fulu_texts as texts

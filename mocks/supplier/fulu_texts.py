@@ -9,8 +9,8 @@ from typing import TypeAlias
 from faults.verdict import Outcome, Shape
 from ledger.money import Fen, yuan
 from ledger.states import Code, Operation
-from mocks.apply import Schema
 from mocks.goods import GoodsError, Repeated, UnknownProduct
+from mocks.mangle import Schema
 from mocks.supplier.stock import DELIVERED, FAILED, PROCESSING, Purchase, SoldOut, card_parts
 
 Data: TypeAlias = dict[str, object]

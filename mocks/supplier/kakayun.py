@@ -13,8 +13,10 @@ from faults.verdict import Outcome, Shape, Variant
 from ledger.events import TradeRefused
 from ledger.money import Fen, MoneyError, parse_yuan, yuan
 from ledger.states import Code, Hop, Operation
-from mocks.apply import Call, Place, Reply, Schema, Signs, Subject
+from mocks.call import Call, Place, Signs, Subject
 from mocks.goods import GoodsError, Repeated, UnknownProduct
+from mocks.mangle import Schema
+from mocks.reply import Reply
 from mocks.server import Answer, Asked, NoRoute, read_json
 from mocks.supplier.counter import Counter
 from mocks.supplier.kakayun_signs import REQUESTS, are_equal, signature

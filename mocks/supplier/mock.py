@@ -5,8 +5,8 @@ from collections.abc import Callable
 from ledger.events import goods_hash
 from ledger.money import Fen
 from ledger.states import Hop
-from mocks.apply import Fields
 from mocks.notices import Notices
+from mocks.reply import Fields
 from mocks.stubs import Stubs
 from mocks.supplier.counter import Counter
 from mocks.supplier.fulu import Fulu

@@ -11,8 +11,9 @@ from typing import ClassVar, TypeAlias
 from faults.verdict import Outcome
 from ledger.events import TradeRefused
 from ledger.states import Code, Hop, Operation
-from mocks.apply import Call, Fields, Place, Reply, Signs, Subject
+from mocks.call import Call, Place, Signs, Subject
 from mocks.goods import GoodsError
+from mocks.reply import Fields, Reply
 from mocks.server import Answer, Asked, NoRoute, readable
 from mocks.supplier import sharedstore_texts as texts
 from mocks.supplier.counter import Counter

@@ -9,8 +9,10 @@ from typing import ClassVar, TypeAlias
 
 from faults.verdict import Outcome, Variant
 from ledger.states import Code, Operation
-from mocks.apply import Fields, Schema, Subject
+from mocks.call import Subject
 from mocks.goods import GoodsError
+from mocks.mangle import Schema
+from mocks.reply import Fields
 from mocks.server import Asked
 from mocks.supplier.counter import Counter
 from mocks.supplier.sharedstore_texts import FAILED_WORDS, REFUSED, Data, Refusal

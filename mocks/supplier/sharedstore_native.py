@@ -9,7 +9,9 @@ from typing import ClassVar
 from faults.verdict import Variant
 from ledger.money import Fen, yuan
 from ledger.states import Operation
-from mocks.apply import Fields, Schema, Subject
+from mocks.call import Subject
+from mocks.mangle import Schema
+from mocks.reply import Fields
 from mocks.server import Asked
 from mocks.supplier.counter import Counter
 from mocks.supplier.sharedstore_family import Family, Step

@@ -10,7 +10,7 @@ from functools import cmp_to_key
 from urllib.parse import quote_plus, unquote_to_bytes
 
 from faults.verdict import Variant
-from mocks.apply import Fields
+from mocks.reply import Fields
 
 REQUESTS = frozenset(
     {

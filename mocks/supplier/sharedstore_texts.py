@@ -8,8 +8,8 @@ from typing import TypeAlias
 
 from faults.verdict import Outcome, Shape
 from ledger.states import Code
-from mocks.apply import Fields, Reply
 from mocks.goods import GoodsError, Repeated, UnknownProduct
+from mocks.reply import Fields, Reply
 from mocks.server import readable
 from mocks.supplier.stock import SoldOut
 

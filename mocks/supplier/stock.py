@@ -12,7 +12,7 @@ from ledger.clock import Clock
 from ledger.events import Credited, GoodsAccepted, GoodsSold, goods_hash
 from ledger.money import Fen
 from ledger.states import Code
-from mocks.apply import Append, Subject
+from mocks.call import Append, Subject
 from mocks.goods import GoodsError, GoodsFacts, UnknownProduct, replayed
 from mocks.register import Register
 from plan.run import REPLAY

@@ -11,7 +11,7 @@ import msgspec
 
 from ledger.clock import SECOND_NS, Clock
 from ledger.states import Code
-from mocks.apply import Subject
+from mocks.call import Subject
 from mocks.goods import NOBODY
 from mocks.supplier.stock import Purchase, Request, Stock
 

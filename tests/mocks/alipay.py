@@ -14,10 +14,10 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.hashes import SHA1, SHA256
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
-from mocks.apply import Reply
 from mocks.identities import fresh
 from mocks.keyring import Keyring
 from mocks.payment.mock import PaymentMock
+from mocks.reply import Reply
 from mocks.server import Asked
 from mocks.upstreams import Keys
 from plan.faults import FaultPlan

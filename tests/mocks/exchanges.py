@@ -6,7 +6,8 @@ from typing import Any
 
 from ledger.events import Struck
 from ledger.states import Hop, Operation
-from mocks.apply import Call, Place, Reply, Subject
+from mocks.call import Call, Place, Subject
+from mocks.reply import Reply
 from plan.orders import order_key
 from tests.mocks.world import KEY, PID, World, an_order, signed
 

@@ -10,7 +10,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from ledger.clock import SECOND_NS
-from mocks.apply import Reply
+from mocks.reply import Reply
 from mocks.server import Asked
 from mocks.supplier.mock import SupplierMock
 from mocks.upstreams import Keys

@@ -9,8 +9,9 @@ from contextlib import asynccontextmanager
 from typing import Any
 from urllib.parse import urlencode
 
-from mocks.apply import Call, Reply
+from mocks.call import Call
 from mocks.game.mock import GameMock
+from mocks.reply import Reply
 from mocks.server import Asked
 from mocks.supplier.mock import SupplierMock
 from mocks.upstreams import Keys

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from ledger.clock import SECOND_NS, ManualClock
 from ledger.events import Credited, Event, GoodsAccepted, GoodsRefused
-from mocks.apply import Subject
+from mocks.call import Subject
 from mocks.game.accounts import (
     Accounts,
     Ending,

@@ -6,7 +6,7 @@ import pytest
 
 from ledger.clock import SECOND_NS
 from ledger.states import Hop, Phase
-from mocks.notices import Heard
+from mocks.post import Heard
 from mocks.server import Asked
 from plan.units import Share
 from tests.mocks.world import KEY, MakeWorld, World, a_fault

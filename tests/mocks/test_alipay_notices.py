@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from ledger.events import NoticeAnswered, NoticeSent
-from mocks.notices import Heard, Letter
+from mocks.post import Heard, Letter
 from tests.mocks.alipay import Gateway, a_call, a_gateway, an_order, merchant
 
 C1 = {"out_trade_no": "C000001"}

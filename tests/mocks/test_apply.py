@@ -11,7 +11,7 @@ from faults.verdict import BuyerEffect, Effect, FlapState, HouseEffect, Kill, Te
 from ledger.clock import SECOND_NS
 from ledger.events import Captured, Refunded, Struck, TradeCreated, TradeRefused
 from ledger.states import Code, Hop, Operation, Phase
-from mocks.apply import Reply
+from mocks.reply import Reply
 from plan.units import Share, from_text
 from tests.mocks.exchanges import MAPI, QUERY, a_purchase, body_of, create, struck
 from tests.mocks.world import KEY, PID, MakeWorld, World, a_fault, an_order, signed

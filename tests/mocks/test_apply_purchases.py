@@ -9,7 +9,7 @@ from faults.catalog import catalog
 from faults.verdict import Outcome, Variant
 from ledger.events import Struck, TradeRefused
 from ledger.states import Code, Hop, Operation, Phase
-from mocks.apply import Reply
+from mocks.reply import Reply
 from plan.units import Share
 from tests.mocks.exchanges import MAPI, QUERY, a_purchase, struck
 from tests.mocks.world import MakeWorld, a_fault, an_order, signed

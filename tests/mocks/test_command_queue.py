@@ -12,8 +12,8 @@ import pytest
 
 from ledger.events import Credited, GoodsAccepted, GoodsRefused, GoodsRequested, Struck, TradeRefused
 from ledger.states import Hop
-from mocks.apply import Reply
 from mocks.game.mock import GameMock
+from mocks.reply import Reply
 from mocks.server import Asked, NoRoute
 from plan.run import UpstreamPlan
 from plan.units import WireTime

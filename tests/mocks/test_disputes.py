@@ -8,9 +8,10 @@ from ledger.events import Captured, Disputed, DisputeEnded, NoticeSent, Refunded
 from ledger.money import Fen
 from ledger.states import Operation
 from mocks.mangle import Mangled
-from mocks.notices import Heard, Ladder, Letter, Matter
+from mocks.notices import Ladder, Matter
 from mocks.payment.cashier import REASON_MAX
 from mocks.payment.trades import Trade
+from mocks.post import Heard, Letter
 from plan.run import UpstreamPlan
 from plan.units import BusinessTime
 from tests.mocks.world import MakeWorld, World

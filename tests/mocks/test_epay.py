@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from faults.verdict import VALID, OtherRule, Strike, Variant, Verdict
 from ledger.events import Captured, Refunded, Struck, TradeCreated, TradeRefused, Unmatched
 from ledger.states import Code, Operation
-from mocks.notices import Letter, Matter
+from mocks.notices import Matter
 from mocks.payment.epay import NOTICES, REQUESTS
 from mocks.payment.epay_family import cut_name
 from mocks.payment.epay_signing import signature
+from mocks.post import Letter
 from mocks.server import Asked, NoRoute
 from plan.run import UpstreamPlan
 from tests.mocks.world import KEY, PID, RETURN, MakeWorld, World, a_plan, an_order, signed

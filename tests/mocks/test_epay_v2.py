@@ -20,10 +20,11 @@ from ledger.events import Captured, Refunded, Struck, TradeClosed, TradeRefused,
 from ledger.states import Code
 from mocks.identities import fresh
 from mocks.keyring import Keyring
-from mocks.notices import Letter, Matter
+from mocks.notices import Matter
 from mocks.payment.epay_signing import is_rsa_signature, public_key
 from mocks.payment.epay_v2 import ANSWERS, NOTICES, REQUESTS
 from mocks.payment.mock import PaymentMock
+from mocks.post import Letter
 from mocks.upstreams import Keys
 from plan.run import UpstreamPlan
 from tests.mocks.world import RETURN, WALL_S, World, a_plan, an_order

@@ -12,9 +12,10 @@ from faults.catalog import NOTICES, Fault, catalog, is_legal
 from faults.verdict import OtherRule, SignAs
 from ledger.events import Struck
 from ledger.states import Hop
-from mocks.apply import Reply, Signs
+from mocks.call import Signs
 from mocks.game.topup import TopUpServer
 from mocks.payment.epay import Epay
+from mocks.reply import Reply
 from mocks.supplier.sharedstore import SharedStore
 from plan.faults import FaultPlan
 from tests.mocks.goods import (

@@ -16,10 +16,11 @@ import pytest
 from faults.verdict import Variant
 from ledger.events import Credited, GoodsRefused, NoticeAnswered, NoticeSent, Struck, TradeRefused
 from ledger.states import Hop
-from mocks.apply import Reply
 from mocks.game.fazer import Fazer
 from mocks.game.mock import GameMock
-from mocks.notices import PAID, Heard, Letter
+from mocks.notices import PAID
+from mocks.post import Heard, Letter
+from mocks.reply import Reply
 from mocks.server import Asked, NoRoute
 from mocks.upstreams import Keys
 from plan.run import UpstreamPlan

@@ -19,7 +19,7 @@ from ledger.events import (
     goods_hash,
 )
 from ledger.states import Code, Hop, Operation
-from mocks.notices import Heard
+from mocks.post import Heard
 from mocks.server import Asked, NoRoute
 from mocks.supplier.fulu_signs import compact, escaped, signature
 from mocks.supplier.mock import SupplierMock

@@ -9,7 +9,8 @@ from faults.catalog import catalog, is_legal
 from faults.verdict import VALID, Outcome, Variant
 from ledger.events import Credited, GoodsRefused, GoodsSold, Struck
 from ledger.states import Code, Hop
-from mocks.notices import PAID, Letter
+from mocks.notices import PAID
+from mocks.post import Letter
 from mocks.supplier.fulu import Fulu
 from mocks.supplier.fulu_signs import ANSWERS, NOTICES
 from tests.mocks.fulu_world import (

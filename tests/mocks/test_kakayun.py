@@ -24,7 +24,7 @@ from ledger.events import (
     goods_hash,
 )
 from ledger.states import Code, Hop
-from mocks.apply import Reply
+from mocks.reply import Reply
 from mocks.server import Asked, NoRoute
 from mocks.supplier.kakayun_signs import signature
 from mocks.supplier.mock import SupplierMock

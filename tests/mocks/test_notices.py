@@ -10,7 +10,7 @@ from faults.verdict import Kill, Strike
 from ledger.clock import SECOND_NS
 from ledger.events import NoticeAnswered, NoticeSent, Struck
 from ledger.states import Hop, Operation, Phase
-from mocks.notices import Heard
+from mocks.post import Heard
 from plan.units import Share
 from tests.mocks.world import KEY, MakeWorld, World, a_fault, signed
 

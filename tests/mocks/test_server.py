@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from ledger.clock import ManualClock
 from ledger.events import Event
-from mocks.apply import JSON, Reply
+from mocks.reply import JSON, Reply
 from mocks.server import Answer, Asked, NoRoute, Server, Unmatcher, read_fields
 
 RUNS: list[Callable[[Coroutine[Any, Any, None]], None]] = [asyncio.run, uvloop.run]

@@ -9,7 +9,7 @@ import pytest
 from ledger.clock import ManualClock
 from ledger.events import Event
 from mocks import server
-from mocks.apply import Reply
+from mocks.reply import Reply
 from mocks.server import BODY_MAX, Server, Unmatcher
 from tests.mocks.test_server import OneAnswer
 

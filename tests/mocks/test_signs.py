@@ -7,7 +7,7 @@ import pytest
 
 from faults.catalog import Fault, Part, catalog
 from faults.verdict import VALID, OtherRule, SignAs, Variant
-from mocks.apply import Signs
+from mocks.call import Signs
 from mocks.game.mock import DIALECTS as GAME
 from mocks.payment.mock import DIALECTS as PAYMENT
 from mocks.signed import SIGNED, must

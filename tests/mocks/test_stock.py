@@ -10,7 +10,7 @@ from ledger.clock import ManualClock
 from ledger.events import Event, GoodsAccepted, GoodsRefused, GoodsSold, goods_hash
 from ledger.money import Fen
 from ledger.states import Code
-from mocks.apply import Subject
+from mocks.call import Subject
 from mocks.goods import GoodsError, Repeated, UnknownProduct
 from mocks.supplier.stock import (
     CREDIT_FEN,

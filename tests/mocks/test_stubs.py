@@ -8,7 +8,7 @@ import pytest
 
 from ledger.events import Struck
 from ledger.states import Hop
-from mocks.apply import Reply
+from mocks.reply import Reply
 from mocks.server import Asked, NoRoute
 from mocks.supplier.mock import SupplierMock
 from plan.faults import FaultPlan

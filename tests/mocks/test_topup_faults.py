@@ -15,7 +15,7 @@ from ledger.events import (
     Struck,
 )
 from ledger.states import Code, Hop
-from mocks.notices import Heard, Letter
+from mocks.post import Heard, Letter
 from tests.mocks.goods import (
     GameWorld,
     a_game,

@@ -13,7 +13,8 @@ from ledger.events import (
     NoticeAnswered,
     NoticeSent,
 )
-from mocks.notices import PAID, Heard
+from mocks.notices import PAID
+from mocks.post import Heard
 from tests.mocks.goods import (
     NOTIFY,
     GameWorld,

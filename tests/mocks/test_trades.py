@@ -16,7 +16,7 @@ from ledger.events import (
     TradeCreated,
 )
 from ledger.money import Fen
-from mocks.apply import Subject
+from mocks.call import Subject
 from mocks.payment.trades import AmountDiffers, IsClosed, IsDisputed, NotPaid, Order, TooMuch, Trade, Trades
 
 AMOUNT = 1000

@@ -14,8 +14,9 @@ from faults.verdict import VALID, Variant
 from ledger.events import Captured, TradeClosed, TradeRefused
 from ledger.money import Fen
 from ledger.states import Code
-from mocks.notices import Heard, Matter
+from mocks.notices import Matter
 from mocks.payment.vmq import NOTICES, REQUESTS, really_price, signature
+from mocks.post import Heard
 from plan.run import UpstreamPlan
 from tests.mocks.world import KEY, NOTIFY, RETURN, WALL_S, World, make_world
 

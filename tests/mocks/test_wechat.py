@@ -20,8 +20,8 @@ from ledger.events import (
     TradeRefused,
 )
 from ledger.states import Code
-from mocks.notices import Heard
 from mocks.payment.wechat import WeChat
+from mocks.post import Heard
 from mocks.server import Asked, NoRoute
 from mocks.upstreams import Keys, SetupError
 from plan.units import BusinessTime

@@ -12,9 +12,9 @@ from faults.catalog import catalog
 from faults.verdict import UNSURE, VALID, OtherRule, SignAs, Variant
 from ledger.events import ACCEPT, REFUSE, Struck, TradeCreated
 from ledger.states import Hop
-from mocks.apply import Reply
-from mocks.notices import Letter
 from mocks.payment.wechat import ON_ANSWERS, ON_NOTICES, ON_REQUESTS
+from mocks.post import Letter
+from mocks.reply import Reply
 from plan.faults import FaultPlan
 from plan.units import from_text
 from tests.mocks.wechat import NONCE, PAY, WeChatWorld, a_wechat, an_order, authorization, opened, plain, the_keys

@@ -10,7 +10,7 @@ from ledger.clock import SECOND_NS, ManualClock
 from ledger.events import Credited, Event, GoodsAccepted, GoodsRefused, GoodsSold
 from ledger.money import Fen
 from ledger.states import Code
-from mocks.apply import Subject
+from mocks.call import Subject
 from mocks.goods import UnknownProduct
 from mocks.supplier.stock import DELIVERED, FAILED, PROCESSING, Purchase, Request, Shelf, SoldOut, Stock
 from mocks.supplier.works import Ending, Works

@@ -17,11 +17,11 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from cryptography.x509 import load_pem_x509_certificate
 
 from ledger.clock import SECOND_NS
-from mocks.apply import Reply
 from mocks.identities import fresh
 from mocks.keyring import Keyring
-from mocks.notices import Letter
 from mocks.payment.mock import PaymentMock
+from mocks.post import Letter
+from mocks.reply import Reply
 from mocks.server import Asked
 from mocks.upstreams import Keys
 from plan.faults import FaultPlan

@@ -11,9 +11,9 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from ledger.clock import SECOND_NS, ManualClock
 from ledger.events import Event, Exchanged
 from ledger.states import Hop, Phase
-from mocks.apply import Reply
-from mocks.notices import Heard, Letter
 from mocks.payment.mock import PaymentMock
+from mocks.post import Heard, Letter
+from mocks.reply import Reply
 from mocks.server import Asked
 from mocks.upstreams import Keys, Upstreams
 from plan.arrivals import Constant, arrivals
