@@ -34,7 +34,7 @@ from tests.mocks.seeds import SEEDS, Merchant, Seed
 JAR = Path.home() / ".m2/repository/org/wiremock/wiremock-standalone/3.13.1/wiremock-standalone-3.13.1.jar"
 ORDERS, RSA_ORDERS = 60_000, 12_000
 RSA = ("alipay", "wechat", "epay_v2")
-ROUNDS, ROUND_S, WARM_S = 3, 4.0, 10.0
+ROUNDS, ROUND_S, WARM_S = 3, 2.0, 6.0
 BARE = """
 import hashlib, sys, uvloop
 from aiohttp import web

@@ -16,7 +16,7 @@ from benchmarks.dialects_vs_wiremock import creates
 from benchmarks.standing import Standing, a_plan, driven, merchants, standing, write_requests
 
 TRADES, WARM = 100_000, 5_000
-FULL_MIB_MAX, KEPT_MIB_MAX = 200.0, 30.0
+FULL_MIB_MAX, KEPT_MIB_MAX = 200.0, 45.0
 LOOK_EVERY_S = 0.2
 
 

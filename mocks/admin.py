@@ -4,7 +4,7 @@ import ctypes
 import gc
 import hmac
 from collections.abc import Callable
-from typing import Protocol
+from typing import Annotated, Protocol
 
 import msgspec
 
@@ -29,7 +29,7 @@ class Told(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The body of POST /_admin/phase."""
 
     phase: Phase
-    l0_t: int | None = None
+    l0_t: Annotated[int, msgspec.Meta(ge=-(2**62), le=2**62)] | None = None
 
 
 class Books(Protocol):

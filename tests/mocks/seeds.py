@@ -155,7 +155,7 @@ def vmq(m: Merchant) -> Iterator[Seed]:
     def md5(*values: str) -> str:
         return hashlib.md5("".join((*values, m.keys.key)).encode("utf-8", "surrogateescape")).hexdigest()
 
-    order = m.flat({"payId": m.no, "param": m.contact, "type": "2", "price": "10.00"})
+    order = m.flat({"payId": m.no, "param": m.contact, "type": "2", "price": f"{m.n % 5_000 + 1}.00"})
     signed = {**order, "sign": md5(*(order.get(name, "") for name in ("payId", "param", "type", "price")))}
     signed |= {"notifyUrl": m.notify, "returnUrl": "http://127.0.0.1:9/orders/1"}
     yield m.form("createOrder", signed)

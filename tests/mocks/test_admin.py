@@ -55,7 +55,16 @@ async def test_phase_and_lease_begin_and_keep_the_faults(world: MakeWorld) -> No
 
 
 @pytest.mark.parametrize(
-    "body", [None, {}, {"phase": "lunch"}, {"phase": "load", "l0_t": "now"}, {"phase": "load", "x": 1}, []]
+    "body",
+    [
+        None,
+        {},
+        {"phase": "lunch"},
+        {"phase": "load", "l0_t": "now"},
+        {"phase": "load", "l0_t": 2**70},
+        {"phase": "load", "x": 1},
+        [],
+    ],
 )
 async def test_what_is_no_phase_is_refused(world: MakeWorld, body: object) -> None:
     async with world() as w:

@@ -26,6 +26,7 @@ def test_loopback_addresses_may_be_told(url: str) -> None:
         "http://127.0.0.256/",
         "http://127.0.0.1/a b",
         "http://127.0.0.1/a\r\nX: y",
+        "http://127.0.0.1/\udcff",
         "ftp://127.0.0.1/",
         "//127.0.0.1/",
         "127.0.0.1/n",

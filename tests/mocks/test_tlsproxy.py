@@ -56,13 +56,13 @@ class Mock:
             while piece := connection.recv(65536):
                 read += piece
                 while (whole := _whole(read)) is not None:
-                    self.heard.append(read[:whole])
-                    read = read[whole:]
+                    asked, read = read[:whole], read[whole:]
+                    self.heard.append(asked)
                     if self.answer == RESET:
                         connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                         return
                     connection.sendall(self.answer)
-                    if b"Connection: close" in self.heard[-1]:
+                    if b"Connection: close" in asked:
                         return
 
     def close(self) -> None:
