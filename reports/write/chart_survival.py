@@ -1,6 +1,8 @@
 """Which share of paid orders was still open after a time: Kaplan-Meier with its band, deadlines, numbers at risk; and
 which share of those that need an upstream it had not been asked for."""
 
+import math
+
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -10,6 +12,8 @@ from reports.write.chart import GREY, INK, WIDTH_IN, pick, short_s
 Y_TICKS = (0.0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 LINEAR_BELOW = 0.01
 X_MIN, X_START_MAX = 0.7, 10.0
+CLOSE = 0.12
+"""Marks nearer to the deadline than this share of the axis have no words of their own."""
 CURVE = "#3391CE"
 ASKED = "#CC79A7"
 """Both read on white and on black."""
@@ -36,6 +40,8 @@ def draw(findings: Findings, language: str) -> Figure | None:
     for mark in findings.deadlines:
         own = mark.s == findings.deadline_s
         ax.axvline(mark.s, color=INK if own else GREY, lw=1.1 if own else 0.8, ls=(0, (4, 3)))
+        if not own and abs(math.log(mark.s / findings.deadline_s)) < CLOSE * math.log(end / start):
+            continue  # its words would stand on those of the deadline
         words = pick(language, "deadline ", "期限 ") if own else ""
         ax.text(mark.s, 1.02, words + short_s(mark.s), transform=ax.get_xaxis_transform(), ha="center", fontsize=8.5)
     ax.set_xscale("log")
