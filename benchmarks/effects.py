@@ -1,7 +1,8 @@
 """What each scenario does to the naive shop, and what cures it: plays the table below and writes docs/effects.md.
 
 Whole runs with real processes, one after another: `make effects` plays the short cuts (`--ci`, half a minute each),
-`--whole` the scenarios as they stand. Runs are kept, and what is there is not played again unless it is named.
+`--whole` the scenarios as they stand. Runs are kept, and what is there is not played again unless it is named; where
+scenarios are named, the lines of the others are kept as they stand in docs/effects.md.
 """
 
 import argparse
@@ -45,6 +46,8 @@ CURES: dict[str, tuple[str, ...]] = {
 }
 """The scenarios, and the switch or switches that each is there to show."""
 
+ROW_BARS = 16
+"""Of a line in the table of effects; those of what remains have fewer."""
 DOC = Path(__file__).parents[1] / "docs" / "effects.md"
 HEAD = """# What the scenarios show
 
@@ -148,7 +151,12 @@ def main() -> None:
     if unknown := [name for name in asked.scenarios if name not in CURES]:
         words.error(f"no scenario {unknown[0]!r}; legal: {', '.join(CURES)}")
     table, left = [], []
+    before = DOC.read_text(encoding="utf-8").splitlines() if asked.scenarios and not asked.fresh else []
     for scenario in CURES:
+        if kept := [line for line in before if scenario not in asked.scenarios and line.startswith(f"| {scenario} |")]:
+            table += [line for line in kept if line.count("|") == ROW_BARS]
+            left += [line for line in kept if line.count("|") != ROW_BARS]
+            continue
         for profile in profiles(scenario):
             out = asked.runs / f"{scenario}-{profile}"
             found = out / "latest" / "findings.json"
