@@ -250,7 +250,7 @@ class EpayV2(Family):
         return {"data": said} if self._desk.upstream.option("query") == "nested" else said
 
     def _refund(self, _: Asked, fields: Fields) -> dict[str, object]:
-        trade, no = self._found(fields), fields.get("out_refund_no", "")[:64]
+        trade, no = self._found(fields), _refund_no(fields)
         try:
             refund, _first = self._trades.refund(trade, parse_yuan(fields.get("money", "")), no)
         except NotPaid:
@@ -263,7 +263,7 @@ class EpayV2(Family):
         return _said_of_refund(trade, refund)
 
     def _refund_query(self, _: Asked, fields: Fields) -> dict[str, object]:
-        found = self._refunded.get(fields.get("refund_no") or fields.get("out_refund_no", ""))
+        found = self._refunded.get(fields.get("refund_no") or _refund_no(fields))
         if found is None:
             raise Refusal("退款单号不存在！", Code.PAY_NOT_SUBMITTED)
         trade, refund = found
@@ -320,6 +320,11 @@ def _unknown() -> Reply:
 def _own_no(trade: Trade, refund: Refund) -> str:
     """The gateway's own number of a refund."""
     return f"{trade.trade_no}R{trade.refunds.index(refund) + 1}"
+
+
+def _refund_no(fields: Fields) -> str:
+    """The shop's own number of a refund, fit for answers."""
+    return readable(fields.get("out_refund_no", ""))[:64]
 
 
 def _said_of_refund(trade: Trade, refund: Refund) -> dict[str, object]:
