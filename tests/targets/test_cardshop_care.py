@@ -158,6 +158,7 @@ async def test_a_job_that_vanished_is_found_again_by_the_switches_that_look(
     async with running(tmp_path, profile, suppliers=("a",)) as world:
         order_no = await world.place()
         await world.notify(order_no)
+        await asyncio.gather(*world.behind)
         await world.shop.jobs.leave(order_no, "", due=None)
         for _ in range(40):
             world.at[0] += 5
@@ -172,6 +173,7 @@ async def test_a_job_whose_worker_is_gone_is_taken_up_and_nothing_is_bought_twic
         supplier, shop = world.suppliers["a"], world.shop
         order_no = await world.place()
         await world.notify(order_no)
+        await asyncio.gather(*world.behind)
         assert await shop.jobs.claim("lost", now=world.at[0], lease_s=6.0, most=9) == [order_no]
         # The worker wrote down that it asks, asked, and was killed before it read the answer.
         assert await shop.store.ask_goods(order_no, "a", at=world.at[0])
@@ -203,6 +205,7 @@ async def test_a_turn_that_finds_the_database_locked_is_taken_again_once_it_is_f
     async with running(tmp_path, "hardened", suppliers=("a",), lock_wait_s=0.01) as world:
         order_no = await world.place()
         await world.notify(order_no)
+        await asyncio.gather(*world.behind)
         world.suppliers["a"].hang = hang = asyncio.Event()
         async with asyncio.TaskGroup() as group:
             group.create_task(work_once(world.shop, "test"))
@@ -224,6 +227,7 @@ async def test_without_recovery_a_job_whose_lease_ran_out_stays_where_it_is(tmp_
     async with running(tmp_path, "naive+queue_delivery", suppliers=("a",)) as world:
         order_no = await world.place()
         await world.notify(order_no)
+        await asyncio.gather(*world.behind)
         await world.shop.jobs.claim("lost", now=world.at[0], lease_s=6.0, most=9)
         world.at[0] += 1000
         assert await sweep(world.shop, world.at[0]) == 0
@@ -241,6 +245,7 @@ async def test_an_honest_page_says_recharging_only_once_an_upstream_has_accepted
     async with running(tmp_path, profile, suppliers=("a",)) as world:
         order_no = await world.place()
         await world.notify(order_no)
+        await asyncio.gather(*world.behind)
         assert (await world.poll(order_no))["state"] == after_payment
         world.suppliers["a"].hang = hang = asyncio.Event()
         working = asyncio.ensure_future(world.delivered())
