@@ -88,15 +88,15 @@ VALID = frozenset(
         Variant.FIELD_ORDER,
         Variant.ESCAPED,
         Variant.SPACED,
-        Variant.SIGN_FIRST,
         Variant.EXTRA_FIELD,
         Variant.CERT_OVERLAP,
         Variant.SKEW_4_MIN,
     }
 )
 """Those that a good shop accepts: the answer or notice is signed rightly, and only looks unusual."""
-UNSURE = frozenset({Variant.MISSING_TYPE_HEADER, Variant.PARTIAL_COVER})
-"""Those that a good shop may accept or refuse: what the signature covers is right."""
+UNSURE = frozenset({Variant.MISSING_TYPE_HEADER, Variant.PARTIAL_COVER, Variant.SIGN_FIRST})
+"""Those that a good shop may accept or refuse: what the signature covers is right, and clients of good repute differ.
+Of Alipay's answers with the signature in front python-alipay-sdk takes all, the vendor's own SDKs none."""
 
 
 class Stripped(StrEnum):

@@ -29,6 +29,5 @@ FAULT = Fault(
     cause=Cause.SIGNATURE,
     imitates="a field or header lost on the way: requests are refused, and no shop may deliver on an unsigned notice",
     source="signature failure modes of the protocols: no sign, no header; must be refused",
-    twin="sig.odd_sign_first",
     must=REFUSE,
 )

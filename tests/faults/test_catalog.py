@@ -501,7 +501,7 @@ def test_every_fault_of_a_signature_says_in_which_dialects_it_means_something(fa
 @pytest.mark.parametrize("fault", catalog().values(), ids=catalog())
 def test_twins_name_each_other_and_ask_the_opposite_of_a_shop(fault: Fault[Any]) -> None:
     assert fault.must in ("", REFUSE, ACCEPT)
-    if fault.name.startswith("sig.odd_"):
+    if fault.name.startswith("sig.odd_") and fault.name != "sig.odd_sign_first":  # good shops differ about it
         assert fault.must == ACCEPT
         assert fault.twin
     if fault.twin:
