@@ -188,6 +188,8 @@ nobody, so the money goes back at the limit of three minutes (fifteen in the who
 minutes that a page may stand still: stuck, and honestly compensated. `sold_out`, `fails_later`, `wrong_account`, `wrong_region`:
 nothing can be delivered, the money is back at once. `locked_database`: no fault is keyed to an order there; these were
 paid at the beginning of a lock that lasts 30 s of business time, which is as long as 支付中 may last.
+`disputes`: no goods will ever come, and the money is back before anybody complains. `sdk_threads`: one buyer had to wait for a
+thread that a slow call still held.
 
 ## What the single switches do, and do not
 
