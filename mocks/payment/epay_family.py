@@ -4,6 +4,7 @@ Source: docs/protocols/epay.md and docs/protocols/epay_v2.md.
 """
 
 import re
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -67,7 +68,7 @@ def source(asked: Asked) -> Fields:
     return query if "pid" in query or asked.method == "GET" else asked.body_fields()
 
 
-class Family:
+class Family(ABC):
     """One instance of a gateway of this family, with one merchant. A version says how it signs."""
 
     schema = NOTICE
@@ -79,9 +80,9 @@ class Family:
         self._at_shop = partial(Place, Hop.SHOP_PAYMENT, upstream=desk.name)
         self._submit = Place(Hop.BUYER_PAYMENT, Operation.CREATE, desk.name)
 
+    @abstractmethod
     def _signed(self, fields: Fields, variant: Variant | None) -> Fields:
         """The fields of a notice with their signature, by the rule or in the way of a variant."""
-        raise NotImplementedError
 
     # --- refusals -----------------------------------------------------------------------------------------------
     def _note_refused(self, operation: Operation, o: str | None, refusal: Refusal) -> None:
