@@ -5,10 +5,9 @@ The order of a notice is in notices.py, what is done to fields in mangle.py.
 
 import asyncio
 import copy
-from collections.abc import AsyncGenerator, Callable
-from contextlib import AbstractContextManager
+from collections.abc import AsyncGenerator, Callable, Iterable
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 import msgspec
 
@@ -47,6 +46,7 @@ from ledger.clock import SECOND_NS, Clock
 from ledger.events import Checked, Struck
 from ledger.states import Hop, Operation, Phase
 from mocks.call import Append, Call, Place, Subject
+from mocks.evidence import Evidence
 from mocks.mangle import MANGLING, Mangled, mangle
 from mocks.reply import Reply, page_of, wrapped
 from mocks.signed import SIGNED, must, oddly_signed
@@ -76,30 +76,14 @@ def first(verdict: Verdict, kind: type[E]) -> tuple[Strike, E] | None:
     return next(((s, s.effect) for s in verdict.strikes if isinstance(s.effect, kind)), None)
 
 
-class Keeper(Protocol):
-    """Who keeps the messages of struck exchanges (mocks/evidence.py)."""
-
-    def note(self, struck: Struck) -> None:
-        """Something was struck in the exchange that is under way."""
-        ...
-
-    def watched(self) -> AbstractContextManager[None]:
-        """Gathers what is noted while this task, and those it starts, are in the context."""
-        ...
-
-    def keep(self, received: Callable[[], bytes], sent: Callable[[], bytes]) -> None:
-        """Writes down the exchange that is under way, if something was struck in it."""
-        ...
-
-
 class Injector:
     """Asks the decider, does what it says, and journals what changed. One for a process."""
 
-    def __init__(self, decider: Decider, clock: Clock, append: Append) -> None:
+    def __init__(self, decider: Decider, clock: Clock, append: Append, secrets: Iterable[str]) -> None:
         self.clock = clock
         self.phase = Phase.PREPARE
         self.struck_by: dict[str, int] = {}
-        self.evidence: Keeper | None = None
+        self.evidence = Evidence(append, secrets)
         self._decider = decider
         self._append = append
         self._waiting = Waits()
@@ -162,8 +146,7 @@ class Injector:
             must=must,
         )
         self._append(event)
-        if self.evidence is not None:
-            self.evidence.note(event)
+        self.evidence.note(event)
 
     async def wait_while_live(self, until_t: int, others: Waits | None = None) -> float:
         """Waits for a fault until then, until `others` are released, or until faults are off (healed, lease over). The

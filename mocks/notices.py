@@ -260,8 +260,6 @@ class Notices(Generic[T]):
 
     async def _attempt(self, trade: T, line: _Line[T], matter: Matter, n: int) -> bool:
         """One attempt with all its copies; whether one of them was accepted."""
-        if self._injector.evidence is None:
-            return await self._try(trade, line, matter, n)
         with self._injector.evidence.watched():
             return await self._try(trade, line, matter, n)
 
@@ -383,8 +381,7 @@ class Notices(Generic[T]):
         else:
             outcome = ACCEPTED if line.teller.is_accepted(heard) else REFUSED
         self._note_answered(trade, attempt, heard or Heard(0, ""), outcome, sent_t)
-        if self._injector.evidence is not None:
-            self._injector.evidence.keep(lambda: came_back(heard), lambda: went_out(letter))
+        self._injector.evidence.keep(lambda: came_back(heard), lambda: went_out(letter))
         return outcome == ACCEPTED
 
     async def _answer_to(self, letter: Letter, until_t: int) -> Heard | None:

@@ -13,7 +13,7 @@ from ledger.clock import Clock
 from mocks.admin import PREFIX, Admin
 from mocks.apply import Injector
 from mocks.call import Append
-from mocks.evidence import Evidence, answered, asked_for
+from mocks.evidence import answered, asked_for
 from mocks.notices import Ladder, Signal
 from mocks.post import Send
 from mocks.reply import Fields
@@ -110,8 +110,7 @@ class Upstreams(ABC):
         self.append, self.send, self.tasks, self.signal = append, send, tasks, signal
         self.secrets = tuple(secret for k in keys.values() for secret in k.secrets) + ((token,) if token else ())
         decider = Decider(plan)
-        self.injector = Injector(decider, clock, append)
-        self._evidence = self.injector.evidence = Evidence(append, self.secrets)
+        self.injector = Injector(decider, clock, append, self.secrets)
         self.lag = Lag()
         self._open()
         self._instances: dict[str, Instance] = {}
@@ -134,9 +133,10 @@ class Upstreams(ABC):
         instance = self._instances.get(name)
         if instance is None or not slash:
             raise NoRoute
-        with self._evidence.watched():
+        evidence = self.injector.evidence
+        with evidence.watched():
             reply = await instance.answer(asked, path)
-            self._evidence.keep(lambda: asked_for(asked), lambda: answered(reply))
+            evidence.keep(lambda: asked_for(asked), lambda: answered(reply))
         return reply
 
     def forget(self) -> dict[str, object]:
