@@ -22,11 +22,12 @@ from mocks.call import Call, Place, Signs, Subject
 from mocks.game.accounts import FAILED, PROCESSING, SUCCEEDED, Ending, NoAccount, OtherRegion, Request, TopUp
 from mocks.game.desk import Desk, GameServer
 from mocks.game.refusal import Refusal
-from mocks.game.signed_json import ODDLY_WRITTEN, as_signed, hmac_hex, written
+from mocks.game.signed_json import as_signed, hmac_hex
 from mocks.goods import GoodsError, Repeated
 from mocks.loopback import is_loopback
 from mocks.mangle import Mangled, Schema
 from mocks.notices import PAID, Matter, notice_id
+from mocks.odd_json import ODDLY_WRITTEN, written
 from mocks.post import Heard, Letter
 from mocks.reply import Reply
 from mocks.server import Answer, Asked, NoRoute, read_json, readable

@@ -1,4 +1,4 @@
-"""JSON under an HMAC of its bytes, as partner APIs and webhooks have it: how it is written and signed, oddly too.
+"""JSON under an HMAC of its bytes, as partner APIs and webhooks have it: how it is signed, oddly too.
 
 Shared by the dialects of this folder; each says in its own `signs` which variants it knows.
 """
@@ -7,10 +7,7 @@ import hashlib
 import hmac
 import json
 
-import msgspec
-
 from faults.verdict import Variant
-from mocks.mangle import Mangled
 
 SKEWS_S: dict[Variant | None, int] = {
     Variant.SKEW_4_MIN: 240,
@@ -19,22 +16,6 @@ SKEWS_S: dict[Variant | None, int] = {
     Variant.SKEW_1_DAY: 86_400,
 }
 """Seconds by which a signer's clock is behind."""
-ODDLY_WRITTEN = frozenset({Variant.FIELD_ORDER, Variant.SPACED, Variant.ESCAPED, Variant.EXTRA_FIELD})
-"""The variants that are nothing but another way to write the same JSON."""
-
-
-def written(fields: Mangled, variant: Variant | None = None) -> bytes:
-    """The fields as they are sent."""
-    match variant:
-        case Variant.FIELD_ORDER:
-            return msgspec.json.encode(dict(reversed(fields.items())))
-        case Variant.SPACED:
-            return json.dumps(fields, ensure_ascii=False, indent=2).encode()
-        case Variant.ESCAPED:
-            return json.dumps(fields, separators=(",", ":")).replace("/", "\\/").encode()
-        case Variant.EXTRA_FIELD:
-            return msgspec.json.encode(fields | {"schema": "2"})
-    return msgspec.json.encode(fields)
 
 
 def as_signed(body: bytes, variant: Variant | None = None) -> bytes:

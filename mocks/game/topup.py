@@ -30,11 +30,12 @@ from mocks.game.accounts import (
 )
 from mocks.game.desk import Desk, GameServer
 from mocks.game.refusal import Refusal
-from mocks.game.signed_json import ODDLY_WRITTEN, SKEWS_S, as_signed, hmac_hex, written
+from mocks.game.signed_json import SKEWS_S, as_signed, hmac_hex
 from mocks.goods import GoodsError, Repeated, UnknownProduct
 from mocks.loopback import is_loopback
 from mocks.mangle import Mangled, Schema
 from mocks.notices import Matter
+from mocks.odd_json import ODDLY_WRITTEN, written
 from mocks.post import Heard, Letter
 from mocks.reply import Fields, Reply
 from mocks.server import Answer, Asked, NoRoute, read_json, readable

@@ -8,7 +8,7 @@ import re
 from base64 import b64decode, b64encode
 from binascii import Error as NotBase64
 from datetime import datetime, timedelta, timezone
-from functools import cache
+from functools import cache, partial
 from hashlib import blake2b
 
 import msgspec
@@ -21,7 +21,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, load_pem_priv
 from cryptography.x509 import Certificate, load_pem_x509_certificate
 
 from faults.verdict import Variant
-from mocks.mangle import Mangled
+from mocks import odd_json
 from mocks.reply import Fields
 from mocks.upstreams import Keys
 
@@ -40,8 +40,8 @@ SKEWS_S = {
 }
 NOBODY = "5157F09EFDC096DE15EBE81A47057A7232F1B8E1"
 """A serial number that no certificate has."""
-MORE = {"x_orderjam": "1"}
-"""A field that no reader knows."""
+written = partial(odd_json.written, more={"x_orderjam": "1"})
+"""The fields as the JSON that is signed and sent."""
 
 _PADDING, _SHA256, _SHA1 = PKCS1v15(), SHA256(), SHA1()
 _PART = re.compile(r'([a-z_]+)="([^"]*)"', re.ASCII)
@@ -104,20 +104,6 @@ def answer_text(timestamp: str, nonce: str, body: bytes) -> bytes:
 def rfc3339(wall_s: float) -> str:
     """The moment in Beijing, as the platform writes it."""
     return datetime.fromtimestamp(int(wall_s), _BEIJING).isoformat()
-
-
-def written(fields: Mangled, variant: Variant | None = None) -> bytes:
-    """The fields as the JSON that is signed and sent: compact, or as a variant has it."""
-    match variant:
-        case Variant.FIELD_ORDER:
-            return msgspec.json.encode(dict(reversed(fields.items())))
-        case Variant.SPACED:
-            return json.dumps(fields, ensure_ascii=False, indent=2).encode()
-        case Variant.ESCAPED:
-            return json.dumps(fields, separators=(",", ":")).replace("/", "\\/").encode()
-        case Variant.EXTRA_FIELD:
-            return msgspec.json.encode(fields | MORE)
-    return msgspec.json.encode(fields)
 
 
 def rewritten(body: bytes) -> bytes:
