@@ -1,4 +1,6 @@
-"""Ways to sign, in words for the journal, and what a good shop makes of them."""
+"""What all dialects share of signatures: the ways to sign, in words for the journal, what a good shop makes of them."""
+
+import hmac
 
 from faults.verdict import UNSURE, VALID, OtherRule, SignAs, Strike, Variant, Verdict
 from ledger.events import ACCEPT, REFUSE
@@ -43,6 +45,20 @@ SIGNED = {
     Variant.CERT_OVERLAP: "signed with the newer of two listed certificates",
     Variant.SKEW_4_MIN: "signed four minutes off",
 }
+
+
+SKEWS_S: dict[Variant | None, int] = {
+    Variant.SKEW_4_MIN: 240,
+    Variant.SKEW_6_MIN: 360,
+    Variant.SKEW_11_MIN: 660,
+    Variant.SKEW_1_DAY: 86_400,
+}
+"""Seconds by which a clock is off."""
+
+
+def are_equal(own: str, given: object) -> bool:
+    """Whether the secret or signature that was given is the own one, told in constant time."""
+    return isinstance(given, str) and hmac.compare_digest(own.encode(), given.encode("utf-8", "surrogateescape"))
 
 
 def oddly_signed(verdict: Verdict) -> tuple[Strike, Variant] | None:

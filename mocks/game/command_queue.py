@@ -5,7 +5,6 @@ fetches, runs and deletes them. Unless option `puller` says `none`, the mock pla
 Source: Tebex' plugin API for the game's side; the shop's side is our own (docs/protocols/command_queue.md).
 """
 
-import hmac
 import re
 from collections.abc import Callable
 from functools import partial
@@ -28,6 +27,7 @@ from mocks.goods import GoodsError, Repeated
 from mocks.mangle import Schema
 from mocks.reply import Reply
 from mocks.server import Answer, Asked, NoRoute, read_fields, read_json, readable
+from mocks.signed import are_equal
 from plan.orders import find_key, key_of_account
 
 SECRET = "X-Tebex-Secret"
@@ -155,7 +155,7 @@ class CommandQueue(GameServer):
     def _is_known(self, asked: Asked, variant: Variant | None = None) -> bool:
         """Whether the secret is right; by the rule of a variant, whether it had arrived."""
         given = asked.headers.get(SECRET, "") if variant is not Variant.MISSING else ""
-        return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), self._desk.keys.key.encode())
+        return are_equal(self._desk.keys.key, given)
 
     def _refuse(self, case: Case, why: Refusal) -> Reply:
         o, operation, name = case.subject.o, case.operation, self.name

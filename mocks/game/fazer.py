@@ -3,7 +3,6 @@
 Source: fazercards 0.2.0, a vendor's own client (docs/protocols/fazer.md tells what it says and what is ours).
 """
 
-import hmac
 import re
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -31,6 +30,7 @@ from mocks.odd_json import ODDLY_WRITTEN, written
 from mocks.post import Heard, Letter
 from mocks.reply import Reply
 from mocks.server import Answer, Asked, NoRoute, read_json, readable
+from mocks.signed import are_equal
 from plan.orders import find_key, key_of_account
 
 BASE, VERSION = "api/v2", "v2"
@@ -177,7 +177,7 @@ class Fazer(GameServer):
     def _is_known(self, asked: Asked, variant: Variant | None = None) -> bool:
         """Whether the API key is right; by the rule of a variant, whether it had arrived."""
         given = asked.headers.get(KEY, "") if variant is not Variant.MISSING else ""
-        return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), self._desk.keys.key.encode())
+        return are_equal(self._desk.keys.key, given)
 
     def _refuse(self, case: Case, why: Refusal) -> Reply:
         o, operation = case.subject.o, case.operation

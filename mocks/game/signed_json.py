@@ -9,14 +9,6 @@ import json
 
 from faults.verdict import Variant
 
-SKEWS_S: dict[Variant | None, int] = {
-    Variant.SKEW_4_MIN: 240,
-    Variant.SKEW_6_MIN: 360,
-    Variant.SKEW_11_MIN: 660,
-    Variant.SKEW_1_DAY: 86_400,
-}
-"""Seconds by which a signer's clock is behind."""
-
 
 def as_signed(body: bytes, variant: Variant | None = None) -> bytes:
     """Which bytes a signer takes for the body."""

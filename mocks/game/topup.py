@@ -4,7 +4,6 @@ Source: docs/protocols/topup.md (our own protocol).
 """
 
 import hashlib
-import hmac
 import re
 from collections.abc import Callable
 from functools import partial
@@ -30,7 +29,7 @@ from mocks.game.accounts import (
 )
 from mocks.game.desk import Desk, GameServer
 from mocks.game.refusal import Refusal
-from mocks.game.signed_json import SKEWS_S, as_signed, hmac_hex
+from mocks.game.signed_json import as_signed, hmac_hex
 from mocks.goods import GoodsError, Repeated, UnknownProduct
 from mocks.loopback import is_loopback
 from mocks.mangle import Mangled, Schema
@@ -39,6 +38,7 @@ from mocks.odd_json import ODDLY_WRITTEN, written
 from mocks.post import Heard, Letter
 from mocks.reply import Fields, Reply
 from mocks.server import Answer, Asked, NoRoute, read_json, readable
+from mocks.signed import SKEWS_S, are_equal
 from plan.orders import find_key, key_of_account
 
 PARTNER, TIMESTAMP, SIGNATURE, ONCE = "X-Partner", "X-Timestamp", "X-Signature", "Idempotency-Key"
@@ -233,7 +233,7 @@ class TopUpServer(GameServer):
             return False
         target = f"{asked.path}?{asked.query}" if asked.query else asked.path
         own = request_signature(asked.method, target, timestamp, asked.body, self._keys.key, variant)
-        return hmac.compare_digest(own.encode(), headers.get(SIGNATURE, "").encode("utf-8", "surrogateescape"))
+        return are_equal(own, headers.get(SIGNATURE, ""))
 
     def _wall_s(self) -> int:
         return (self._wall_ns + self._clock.t()) // SECOND_NS

@@ -3,7 +3,6 @@
 Source: docs/protocols/epay.md.
 """
 
-import hmac
 from collections.abc import Callable
 from functools import partial
 from typing import ClassVar
@@ -21,6 +20,7 @@ from mocks.payment.epay_signing import is_signature, signature
 from mocks.payment.trades import AmountDiffers, NotPaid, TooMuch, Trade
 from mocks.reply import Fields, Reply
 from mocks.server import Answer, Asked, NoRoute, readable
+from mocks.signed import are_equal
 
 FILES = ("submit.php", "mapi.php", "api.php", "cashier.php")
 ACTS = ("order", "query", "orders", "settle", "refund")
@@ -115,8 +115,7 @@ class Epay(Family):
         return is_signature(fields, self._keys.key, variant)
 
     def _holds_key(self, fields: Fields) -> bool:
-        given = fields.get("key", "").encode("utf-8", "surrogateescape")
-        return hmac.compare_digest(self._keys.key.encode(), given)
+        return are_equal(self._keys.key, fields.get("key", ""))
 
     def _refuse_signature(self, operation: Operation, fields: Fields, o: str | None, style: Style) -> Reply:
         if fields.get("pid", "") == self._keys.pid:

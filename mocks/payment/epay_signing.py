@@ -5,7 +5,6 @@ Source: docs/protocols/epay.md and docs/protocols/epay_v2.md, Signature.
 """
 
 import hashlib
-import hmac
 from base64 import b64decode, b64encode
 from binascii import Error as NotBase64
 from collections.abc import Callable
@@ -19,6 +18,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key, l
 
 from faults.verdict import Variant
 from mocks.reply import Fields
+from mocks.signed import are_equal
 
 UNSIGNED = frozenset({"sign", "sign_type"})
 ON_THE_WAY = frozenset({Variant.DOUBLE_ENCODED, Variant.PLUS_SPACE})
@@ -70,8 +70,7 @@ def is_signature(fields: Fields, key: str, variant: Variant | None = None) -> bo
     """Whether the fields carry their own signature, by the rule or by that of a variant."""
     if variant in (Variant.MISSING, Variant.TYPE_CONFUSION):  # a server that expects none, or one of RSA
         return False
-    given = fields.get("sign", "").encode("utf-8", "surrogateescape")
-    return hmac.compare_digest(signature(fields, key, variant).encode(), given)
+    return are_equal(signature(fields, key, variant), fields.get("sign", ""))
 
 
 # --- RSA ----------------------------------------------------------------------------------------------------------

@@ -29,12 +29,12 @@ from mocks.payment.epay_signing import (
 from mocks.payment.trades import AmountDiffers, NotPaid, Refund, RefundDiffers, TooMuch, Trade
 from mocks.reply import JSON, Fields, Reply
 from mocks.server import Answer, Asked, NoRoute, readable
+from mocks.signed import SKEWS_S
 
 PATHS = ("submit", "create", "query", "refund", "refundquery", "close")
 CLOCK_S = 300
 PATH_SHOWN = 200
 """A request whose timestamp is farther from the gateway's clock than this is refused."""
-SKEWS_S = {Variant.SKEW_4_MIN: 240, Variant.SKEW_6_MIN: 360, Variant.SKEW_11_MIN: 660, Variant.SKEW_1_DAY: 86_400}
 PAY_TYPES = {"web": "jump", "jump": "jump", "jsapi": "jsapi", "app": "app", "applet": "wxplugin"}
 """What the answer's `pay_type` is for a `method`. A buyer's payment code (`scan`) is not read here."""
 
@@ -146,7 +146,7 @@ class EpayV2(Family):
         if fields["pid"] != self._keys.pid:
             return Refusal("商户ID不存在！")
         stamp = fields.get("timestamp", "")
-        now_s = self._now_s() + (SKEWS_S.get(variant, 0) if variant else 0)
+        now_s = self._now_s() + SKEWS_S.get(variant, 0)
         if not (stamp.isascii() and stamp.isdecimal() and len(stamp) < 12) or abs(now_s - int(stamp)) > CLOCK_S:
             return Refusal("时间戳(timestamp)不正确或已过期！", Code.UPSTREAM_BAD_SIGNATURE)
         key = self._other_merchant if variant is Variant.WRONG_KEY else self._merchant_key

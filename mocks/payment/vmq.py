@@ -5,7 +5,6 @@ order of the same price is open pays some fen more. Source: docs/protocols/vmq.m
 """
 
 import hashlib
-import hmac
 from collections.abc import Callable
 from functools import partial
 from typing import ClassVar
@@ -29,6 +28,7 @@ from mocks.payment.trades import Order, Trade
 from mocks.post import Heard, Letter
 from mocks.reply import Fields, Reply
 from mocks.server import Answer, Asked, NoRoute, readable
+from mocks.signed import are_equal
 from plan.orders import find_key
 
 PAGE = "payPage/pay.html"
@@ -169,8 +169,7 @@ class Vmq:
             if signed is None:
                 return True
             given = "" if variant is Variant.MISSING else fields.get("sign", "")
-            right = signature(signed, self._key, variant)
-            return hmac.compare_digest(right.encode(), given.encode("utf-8", "surrogateescape"))
+            return are_equal(signature(signed, self._key, variant), given)
 
         refuse = partial(refused, Refused("签名错误", Code.UPSTREAM_BAD_SIGNATURE))
         return await self._injector.answer(Call(place, subject, by_rule(), act, refuse, is_genuine_as=by_rule))

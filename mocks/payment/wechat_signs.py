@@ -23,6 +23,7 @@ from cryptography.x509 import Certificate, load_pem_x509_certificate
 from faults.verdict import Variant
 from mocks import odd_json
 from mocks.reply import Fields
+from mocks.signed import SKEWS_S
 from mocks.upstreams import Keys
 
 SCHEME = "WECHATPAY2-SHA256-RSA2048"
@@ -32,12 +33,6 @@ PROBE = "WECHATPAY/SIGNTEST/"
 """What a signature begins with that the platform sends to see whether it is checked at all."""
 APART_S_MAX = 300
 """How far a request's timestamp may be from the platform's clock, either way."""
-SKEWS_S = {
-    Variant.SKEW_4_MIN: 240,
-    Variant.SKEW_6_MIN: 360,
-    Variant.SKEW_11_MIN: 660,
-    Variant.SKEW_1_DAY: 86_400,
-}
 NOBODY = "5157F09EFDC096DE15EBE81A47057A7232F1B8E1"
 """A serial number that no certificate has."""
 written = partial(odd_json.written, more={"x_orderjam": "1"})
@@ -128,7 +123,7 @@ class Merchant:
             return NO_MERCHANT
         if claim.serial_no.upper() != self._serial:
             return OTHER_CERTIFICATE
-        now_s = wall_s + (SKEWS_S.get(variant, 0) if variant is not None else 0)
+        now_s = wall_s + SKEWS_S.get(variant, 0)
         return TOO_OLD if abs(now_s - int(claim.timestamp)) > APART_S_MAX else None
 
     def signed_target(
@@ -196,7 +191,7 @@ class Platform:
     def headers(self, body: bytes, stamp: Stamp, hand: Hand, variant: Variant | None = None) -> Fields:
         """The headers that sign these very bytes: by the rule, or in the way of a variant."""
         hand = self._other_hand(hand, variant)
-        timestamp = str(stamp.wall_s - (SKEWS_S.get(variant, 0) if variant is not None else 0))
+        timestamp = str(stamp.wall_s - SKEWS_S.get(variant, 0))
         text = answer_text(timestamp, stamp.nonce, body)
         if variant is Variant.TRAILING_NEWLINE:
             text = text[:-1]

@@ -21,6 +21,7 @@ from mocks.notices import Matter
 from mocks.post import Heard, Letter
 from mocks.reply import JSON, Reply
 from mocks.server import Answer, Asked, NoRoute, read_json
+from mocks.signed import are_equal
 from mocks.supplier import fulu_signs as signs
 from mocks.supplier import fulu_texts as texts
 from mocks.supplier.counter import Counter
@@ -116,7 +117,7 @@ class Fulu:
         """Where a merchant says in his console which address is told of his orders; an empty one: none."""
         fields = asked.body_fields()
         is_merchant = fields.get("app_key") == self._keys.pid
-        if not is_merchant or not signs.are_equal(self._keys.key, fields.get("app_secret")):
+        if not is_merchant or not are_equal(self._keys.key, fields.get("app_secret")):
             return Reply(403, {"ok": False, "error": "app_key or app_secret is wrong"})
         address = fields.get("notify_url", "")
         if address and not is_loopback(address):
@@ -169,7 +170,7 @@ class Fulu:
         if not self._is_fresh(params, variant):
             return False
         own = signs.signature(signs.request_text(params, variant), self._keys.key, variant)
-        return signs.are_equal(own, params.get("sign"))
+        return are_equal(own, params.get("sign"))
 
     def _is_fresh(self, params: Data, variant: Variant | None = None) -> bool:
         wall_s = texts.read_time(params.get("timestamp"), in_utc=variant is Variant.TIME_ZONE)

@@ -4,7 +4,6 @@ Source: docs/protocols/fulu.md, The signature.
 """
 
 import hashlib
-import hmac
 import re
 from base64 import b64encode
 
@@ -88,11 +87,6 @@ def signature(text: str, secret: str, variant: Variant | None = None) -> str:
     charset = "gbk" if variant is Variant.CHARSET_GBK else "utf-8"
     signed = ("".join(sorted(text)) + secret).encode(charset, "replace")
     return hashlib.md5(signed, usedforsecurity=False).hexdigest()
-
-
-def are_equal(own: str, given: object) -> bool:
-    """Whether the signature that was given is the own one, told in constant time."""
-    return isinstance(given, str) and hmac.compare_digest(own.encode(), given.encode("utf-8", "surrogateescape"))
 
 
 def encrypted(text: str, secret: str) -> str:

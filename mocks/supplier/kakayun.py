@@ -18,8 +18,9 @@ from mocks.goods import GoodsError, Repeated, UnknownProduct
 from mocks.mangle import Schema
 from mocks.reply import Reply
 from mocks.server import Answer, Asked, NoRoute, read_json
+from mocks.signed import SKEWS_S, are_equal
 from mocks.supplier.counter import Counter
-from mocks.supplier.kakayun_signs import REQUESTS, are_equal, signature
+from mocks.supplier.kakayun_signs import REQUESTS, signature
 from mocks.supplier.stock import DELIVERED, FAILED, PROCESSING, Purchase, Request, SoldOut, card_parts
 from mocks.supplier.works import Ending
 from plan.orders import find_key, key_of_account
@@ -69,7 +70,6 @@ SCHEMAS = {
 }  # fmt: skip
 """What others of the family say for the same: 卡速售 counts 2, 3, 5 where this one has 3, 5, 4, and lists an order."""
 
-_SKEWS_S = {Variant.SKEW_6_MIN: 360, Variant.SKEW_11_MIN: 660, Variant.SKEW_1_DAY: 86_400}
 _ENDINGS = {
     Outcome.ACCEPT_THEN_FAIL: Ending.FAILED,
     Outcome.STAYS_PROCESSING: Ending.NEVER,
@@ -191,7 +191,7 @@ class Kakayun:
         if not text.isascii() or not text.isdecimal():
             return False
         unit = 1000 if variant is Variant.UNIT_SKEW else 1
-        now_s = self._at.wall_s() + (_SKEWS_S.get(variant, 0) if variant is not None else 0)
+        now_s = self._at.wall_s() + SKEWS_S.get(variant, 0)
         return abs(int(text) - now_s * unit) <= CLOCK_OFF_S * unit
 
     def _refuse_signature(self, case: Case) -> Reply:

@@ -4,7 +4,6 @@ Source: docs/protocols/kakayun.md, The signature.
 """
 
 import hashlib
-import hmac
 
 import msgspec
 
@@ -53,8 +52,3 @@ def _written(value: object) -> str:
     if value is None:
         return ""
     return value if isinstance(value, str) else msgspec.json.encode(value).decode()
-
-
-def are_equal(own: str, given: str) -> bool:
-    """Whether the signature that was given is the own one, told in constant time."""
-    return hmac.compare_digest(own.encode(), given.encode())

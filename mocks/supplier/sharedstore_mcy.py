@@ -14,9 +14,10 @@ from mocks.goods import GoodsError, UnknownProduct
 from mocks.mangle import Schema
 from mocks.reply import Fields
 from mocks.server import Asked
+from mocks.signed import are_equal
 from mocks.supplier.counter import Counter
 from mocks.supplier.sharedstore_family import Family, Step
-from mocks.supplier.sharedstore_signs import are_equal, signature
+from mocks.supplier.sharedstore_signs import signature
 from mocks.supplier.sharedstore_texts import CODES, ENVELOPE, SHAPE, Data, Refusal, number_of, quantity_of
 from mocks.supplier.stock import DELIVERED, Purchase, Request
 

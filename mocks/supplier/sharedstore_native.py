@@ -13,9 +13,10 @@ from mocks.call import Subject
 from mocks.mangle import Schema
 from mocks.reply import Fields
 from mocks.server import Asked
+from mocks.signed import are_equal
 from mocks.supplier.counter import Counter
 from mocks.supplier.sharedstore_family import Family, Step
-from mocks.supplier.sharedstore_signs import are_equal, signature
+from mocks.supplier.sharedstore_signs import signature
 from mocks.supplier.sharedstore_texts import (
     BAD_CARD,
     CODES,

@@ -4,7 +4,6 @@ Source: docs/protocols/sharedstore.md, The signature.
 """
 
 import hashlib
-import hmac
 import re
 from functools import cmp_to_key
 from urllib.parse import quote_plus, unquote_to_bytes
@@ -111,8 +110,3 @@ def _add_pairs(pairs: list[tuple[str, str]], name: str, value: object) -> None:
             _add_pairs(pairs, f"{name}[{key}]", inner)
     else:
         pairs.append((name, str(value)))
-
-
-def are_equal(own: str, given: str) -> bool:
-    """Whether what was given is the own one, told in constant time."""
-    return hmac.compare_digest(own.encode(), given.encode("utf-8", "surrogateescape"))
