@@ -18,7 +18,10 @@ from plan.units import BusinessTime, Duration, Rate, Share, WireSpan
 
 P = TypeVar("P", bound=msgspec.Struct)
 
-FOLDERS = {"exchange": "", "notice": "", "signature": "sig.", "version": "ver.", "goods": "", "buyer": "", "house": ""}
+FOLDERS = {
+    "exchange": "", "notice": "", "signature": "sig.", "version": "ver.", "goods": "", "buyer": "", "house": "",
+    "wire": "wire.",
+}  # fmt: skip
 """Folder of the fault files, and what the names of its faults begin with."""
 
 TO_UPSTREAMS = (Hop.SHOP_PAYMENT, Hop.SHOP_SUPPLIER, Hop.SHOP_GAME)
@@ -157,7 +160,7 @@ class Fault(msgspec.Struct, Generic[P], frozen=True, kw_only=True):
     cause: Cause
     imitates: str
     source: str
-    layer: str = "application"
+    layer: Literal["application", "buyer", "house", "wire", "kernel"] = "application"
     needs: str = ""
     misplaced: Callable[[P, Hop], str] | None = None
     must: str = ""

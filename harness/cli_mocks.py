@@ -21,11 +21,11 @@ from harness.up import Standing, Up, UpOptions, plan_of
 from harness.wiring import TOKEN_VARIABLE, roles
 from ledger.rundir import RunDir
 from ledger.states import Hop
-from mocks.loopback import is_loopback_host
 from mocks.tlsproxy import HOSTS, is_host
 from plan import run as plans
 from plan.dialects import DIALECTS, STUB
 from plan.document import nearest
+from plan.loopback import is_loopback_host
 from plan.run import Plan, UpstreamPlan
 from plan.stubs import read as read_stubs
 from plan.units import WireTime

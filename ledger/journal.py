@@ -16,7 +16,7 @@ from typing import Self
 
 import msgspec
 
-from ledger.clock import SECOND_NS
+from ledger.clock import SECOND_NS, Clock
 from ledger.events import Event, Exchanged, Struck
 
 FLUSH_EVERY_NS = SECOND_NS // 4
@@ -161,6 +161,13 @@ class Voice:
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, at: TracebackType | None) -> None:
         self.close()
+
+
+async def keep_sealing(voice: Voice, clock: Clock) -> None:
+    """Seals what is pending five times a second, until cancelled; JournalError as soon as it cannot."""
+    while True:
+        await clock.wait_until(clock.t() + SECOND_NS // 5)
+        voice.flush()
 
 
 class Wholeness(StrEnum):

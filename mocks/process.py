@@ -10,16 +10,16 @@ from pathlib import Path
 import uvloop
 
 from ledger.clock import Epoch, RunClock
-from ledger.journal import JournalError, Voice
+from ledger.journal import JournalError, Voice, keep_sealing
 from ledger.rundir import RunDir, write_atomically
-from mocks.loopback import is_loopback_host
 from mocks.ports import Ports, own_first
 from mocks.post import postman, sender
-from mocks.server import Server, Unmatcher, flush, serve
+from mocks.server import Server, Unmatcher, serve
 from mocks.tripwire import Tripwire
 from mocks.upstreams import SetupError, Upstreams, read_keys
 from plan import run as plans
 from plan.document import DocumentError
+from plan.loopback import is_loopback_host
 from plan.run import Plan
 
 KEYS_VARIABLE = "ORDERJAM_UPSTREAMS"
@@ -66,7 +66,7 @@ async def _run(kind: type[Upstreams], args: argparse.Namespace, plan: Plan, toke
             )
             server = Server(mock, Unmatcher(voice.append, clock, mock.routes(), mock.secrets))
             owned = [
-                tasks.create_task(flush(voice, clock), name="flush"),
+                tasks.create_task(keep_sealing(voice, clock), name="flush"),
                 tasks.create_task(mock.lag.watch(clock), name="lag"),
             ]
             own = await mock.listen(args.host, own_first(args.port))

@@ -18,11 +18,9 @@ from aiohttp.http import HttpProcessingError
 
 from ledger.clock import SECOND_NS, Clock
 from ledger.events import Unmatched
-from ledger.journal import Voice
 from mocks.call import Append
 from mocks.reply import JSON, Fields, Reply
 
-FLUSH_EVERY_NS = SECOND_NS // 5
 LAG_EVERY_NS = SECOND_NS // 20
 LAG_SAMPLES = 20
 BACKLOG = 4096
@@ -347,13 +345,6 @@ def _close(request: web.BaseRequest) -> web.Response:
     if request.transport is not None:
         request.transport.abort()
     return web.Response()
-
-
-async def flush(voice: Voice, clock: Clock) -> None:
-    """Seals what is pending five times a second, until cancelled; JournalError as soon as it cannot."""
-    while True:
-        await clock.wait_until(clock.t() + FLUSH_EVERY_NS)
-        voice.flush()
 
 
 async def serve(

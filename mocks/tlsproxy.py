@@ -24,7 +24,7 @@ import uvloop
 
 from ledger.rundir import write_atomically
 from mocks.keyring import CA_FILE, Keyring
-from mocks.loopback import is_loopback
+from plan.loopback import is_loopback
 
 HOSTS = {
     "api.mch.weixin.qq.com": "wechat",

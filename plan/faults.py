@@ -25,7 +25,8 @@ class FaultPlan(msgspec.Struct, frozen=True):
     upgrade: the share of struck orders grows over that window of due times from nothing to `rate`, and one order meets
     the same version in all its exchanges.
 
-    `layer` says who applies it: application (a mock), buyer (the driver), house (the harness). `by_exposure` stands for
+    `layer` says who applies it: application (a mock), buyer (the driver), house (the harness), wire (a
+    proxy), kernel (network namespaces of the run's own). `by_exposure` stands for
     faults that look at what happens at the same time. `lengthens` is business time by which a struck buyer may come
     later than the pay delay says.
     """

@@ -12,6 +12,7 @@ from plan.faults import FaultPlan
 from plan.gates import Abort, Gate
 from plan.orders import Mix
 from plan.stubs import Stub
+from plan.transport import Request, Transport
 from plan.units import BusinessTime, WireTime
 
 SCHEMA = 1
@@ -62,7 +63,8 @@ class UpstreamPlan(msgspec.Struct, frozen=True):
 
 class TargetPlan(msgspec.Struct, frozen=True):
     """The shop under test: the name or file of its target description, its profile, the limits that the scenario sets
-    otherwise than the target file, what its products cost in fen, and the role each needs beside payment, if any."""
+    otherwise than the target file, what its products cost in fen, the role each needs beside payment, if any, and
+    which of the databases it may have, by the name in the target file (empty: the target file names none)."""
 
     name: str
     file: str
@@ -70,6 +72,7 @@ class TargetPlan(msgspec.Struct, frozen=True):
     business_time: dict[str, BusinessTime] = {}
     prices: dict[str, int] = {}
     needs: dict[str, str] = {}
+    database: str = ""
 
 
 class Evidence(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -90,7 +93,9 @@ class Made(msgspec.Struct, frozen=True):
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """A scenario, resolved. Business durations are written uncompressed; `wire_s` turns them into what a clock sees."""
+    """A scenario, resolved. Business durations are written uncompressed; `wire_s` turns them into what a clock sees.
+    `requests`: for each hop with wire faults, as `shop>payment/epay` or `buyer>shop`, how a proxy reads what a request
+    is about; a hop that is not there speaks no HTTP, or nothing is known of it."""
 
     schema: int
     scenario: str
@@ -111,6 +116,8 @@ class Plan(msgspec.Struct, frozen=True):
     gates: tuple[Gate, ...]
     abort_when: tuple[Abort, ...] = ()
     workers: int = 1
+    transport: Transport = Transport()
+    requests: dict[str, tuple[Request, ...]] = {}
     made: Made = Made()
 
     def wire_s(self, business_s: float) -> float:

@@ -23,7 +23,6 @@ from mocks.game.desk import Desk, GameServer
 from mocks.game.refusal import Refusal
 from mocks.game.signed_json import as_signed, hmac_hex
 from mocks.goods import GoodsError, Repeated
-from mocks.loopback import is_loopback
 from mocks.mangle import Mangled, Schema
 from mocks.notices import PAID, Matter, notice_id
 from mocks.odd_json import ODDLY_WRITTEN, written
@@ -31,6 +30,7 @@ from mocks.post import Heard, Letter
 from mocks.reply import Reply
 from mocks.server import Answer, Asked, NoRoute, read_json, readable
 from mocks.signed import are_equal
+from plan.loopback import is_loopback
 from plan.orders import find_key, key_of_account
 
 BASE, VERSION = "api/v2", "v2"

@@ -31,7 +31,6 @@ from mocks.game.desk import Desk, GameServer
 from mocks.game.refusal import Refusal
 from mocks.game.signed_json import as_signed, hmac_hex
 from mocks.goods import GoodsError, Repeated, UnknownProduct
-from mocks.loopback import is_loopback
 from mocks.mangle import Mangled, Schema
 from mocks.notices import Matter
 from mocks.odd_json import ODDLY_WRITTEN, written
@@ -39,6 +38,7 @@ from mocks.post import Heard, Letter
 from mocks.reply import Fields, Reply
 from mocks.server import Answer, Asked, NoRoute, read_json, readable
 from mocks.signed import SKEWS_S, are_equal
+from plan.loopback import is_loopback
 from plan.orders import find_key, key_of_account
 
 PARTNER, TIMESTAMP, SIGNATURE, ONCE = "X-Partner", "X-Timestamp", "X-Signature", "Idempotency-Key"

@@ -14,12 +14,12 @@ import msgspec
 from faults.verdict import Variant
 from ledger.money import Fen, MoneyError, parse_yuan
 from ledger.states import Code
-from mocks.loopback import is_loopback
 from mocks.mangle import Mangled
 from mocks.payment.alipay_signs import CHARSETS, HASHES
 from mocks.payment.trades import Order
 from mocks.reply import Fields
 from mocks.server import Asked, readable
+from plan.loopback import is_loopback
 
 DONE, UNKNOWN, MISSING, INVALID, FAILED = "10000", "20000", "40001", "40002", "40004"
 MESSAGES = {

@@ -17,7 +17,6 @@ from ledger.events import TradeRefused
 from ledger.money import Fen, MoneyError, parse_yuan, yuan
 from ledger.states import Code, Hop, Operation
 from mocks.call import Place, Subject
-from mocks.loopback import is_loopback
 from mocks.mangle import Mangled, Schema
 from mocks.notices import About, Matter
 from mocks.payment.cashier import Cashier
@@ -27,6 +26,7 @@ from mocks.payment.trades import Order, Trade
 from mocks.post import Heard, Letter
 from mocks.reply import HTML, Fields, Reply
 from mocks.server import Asked, readable
+from plan.loopback import is_loopback
 from plan.orders import find_key
 
 PAID, WAITING, CLOSED = "TRADE_SUCCESS", "WAIT_BUYER_PAY", "TRADE_CLOSED"

@@ -17,7 +17,6 @@ from ledger.events import TradeRefused
 from ledger.money import Fen, MoneyError, parse_yuan, yuan
 from ledger.states import Code, Hop, Operation
 from mocks.call import Call, Place, Signs, Subject
-from mocks.loopback import is_loopback
 from mocks.mangle import Mangled, Schema
 from mocks.notices import ACCEPTED, About, Matter
 from mocks.payment.cashier import Cashier
@@ -29,6 +28,7 @@ from mocks.post import Heard, Letter
 from mocks.reply import Fields, Reply
 from mocks.server import Answer, Asked, NoRoute, readable
 from mocks.signed import are_equal
+from plan.loopback import is_loopback
 from plan.orders import find_key
 
 PAGE = "payPage/pay.html"

@@ -17,7 +17,6 @@ from ledger.events import TradeRefused
 from ledger.money import Fen
 from ledger.states import Code, Hop, Operation
 from mocks.call import Call, Place, Signs, Subject
-from mocks.loopback import is_loopback
 from mocks.mangle import Mangled
 from mocks.notices import About, Matter, notice_id
 from mocks.payment.cashier import Cashier
@@ -74,6 +73,7 @@ from mocks.post import Heard, Letter
 from mocks.reply import JSON, Fields, Reply
 from mocks.server import Answer, Asked, NoRoute, readable
 from mocks.upstreams import SetupError
+from plan.loopback import is_loopback
 from plan.orders import find_key
 
 WITH_PREFIX = "path_with_prefix"

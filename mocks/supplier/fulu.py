@@ -15,7 +15,6 @@ from ledger.events import TradeRefused
 from ledger.states import Code, Hop, Operation
 from mocks.call import Call, Place, Signs, Subject
 from mocks.goods import GoodsError, Repeated
-from mocks.loopback import is_loopback
 from mocks.mangle import Mangled
 from mocks.notices import Matter
 from mocks.post import Heard, Letter
@@ -30,6 +29,7 @@ from mocks.supplier.fulu_texts import Data, Refusal, unreadable
 from mocks.supplier.stock import Purchase, Request
 from mocks.supplier.works import Ending
 from mocks.upstreams import SetupError
+from plan.loopback import is_loopback
 from plan.orders import find_key, key_of_account
 
 GATEWAY, CONSOLE = "api/getway", "console"

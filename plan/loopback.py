@@ -1,4 +1,4 @@
-"""Which addresses are on this machine: no mock contacts another, sends a buyer there, or listens there unprotected."""
+"""Which addresses are on this machine: nothing contacts another, sends a buyer there, or listens there unprotected."""
 
 import ipaddress
 import re

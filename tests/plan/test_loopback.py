@@ -2,7 +2,7 @@
 
 import pytest
 
-from mocks.loopback import is_loopback, is_loopback_host
+from plan.loopback import is_loopback, is_loopback_host
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""Every toxic there is, one file each, found by its `TOXIC`."""
