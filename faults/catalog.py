@@ -148,9 +148,8 @@ class Fault(msgspec.Struct, Generic[P], frozen=True, kw_only=True):
     situation and multiplies the scenario's rate. `lengthens` gives the business seconds by which a struck buyer comes
     later. `imitates` and `source` say what of the real world this is. `by_exposure` marks those that look at what else
     happens at the same time, so that they strike others at another rate. `of_hop`: it strikes the whole hop, whoever it
-    is about. `needs`: what a target must offer (a part
-    of its `house:`, a way to cancel) so that it can be applied. `misplaced` says what of the parameters cannot be at
-    this hop, if anything.
+    is about. `needs`: what a target must offer (a part of its `house:`, a way to cancel) so that it can be applied.
+    `misplaced` says what of the parameters cannot be at this hop, if anything.
     """
 
     name: str

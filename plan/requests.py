@@ -4,8 +4,10 @@ A proxy reads requests by these tables; the mocks of mocks/ read the same ones w
 genuine requests of every dialect through both. Sources: docs/protocols/.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
+
+import msgspec
 
 from ledger.states import Hop, Operation
 from plan.transport import Request
@@ -21,6 +23,20 @@ Table = Mapping[Hop, tuple[Request, ...]]
 def of(hop: Hop, dialect: str) -> tuple[Request, ...]:
     """The requests at a hop in a dialect; none where it speaks no HTTP, or nothing is known of it."""
     return _tables().get(dialect, {}).get(hop, ())
+
+
+def with_fields(table: tuple[Request, ...], names: Sequence[str]) -> tuple[Request, ...]:
+    """The table of a shop that passes the key on in these fields, too: each stands beside a number of the order."""
+    return tuple(
+        msgspec.structs.replace(request, key=tuple(dict.fromkeys((*request.key, *_beside(request, names)))))
+        for request in table
+    )
+
+
+def _beside(request: Request, names: Sequence[str]) -> Iterator[str]:
+    for number in request.number:
+        where, _, _ = number.rpartition(".")
+        yield from (f"{where}.{name}" for name in names if where != "path")
 
 
 @cache
