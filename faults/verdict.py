@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from faults.kernel.loss import TrueLoss as TrueLoss
 from faults.outside import BuyerEffect as BuyerEffect
 from faults.outside import Cancel as Cancel
 from faults.outside import Complain as Complain
