@@ -26,6 +26,7 @@ from faults.outside import NotSubmitted as NotSubmitted
 from faults.outside import Pause as Pause
 from faults.outside import PayLate as PayLate
 from faults.outside import Reorder as Reorder
+from faults.outside import TrueLoss as TrueLoss
 from faults.outside import WeakNet as WeakNet
 from faults.transport.toxic import Down as Down
 from faults.transport.toxic import OnWire as OnWire
@@ -417,7 +418,7 @@ Effect: TypeAlias = (
     | OtherFlavour | BigAnswer | Unconfirmed | CountOtherwise | Reshape | Enwrap
     | ChangeState | FlapState | FlipCode | ScaleMoney | AmountOff | RewriteMoney | Redate | Retype
     | Strip | Drop | Rename | AddField | SignAs | Lose | Repeat | Together | TellAgain | BuyerEffect | HouseEffect
-    | OnWire | Down
+    | OnWire | Down | TrueLoss
 )  # fmt: skip
 
 

@@ -24,7 +24,7 @@ class Request(msgspec.Struct, frozen=True):
 
     A place is `query.NAME`, `form.NAME`, `json.NAME`, `header.NAME` or `path.NAME` (a named group of `path`, decoded);
     `form.*` is every field in turn. Behind further dots lie fields of JSON, also of JSON written as text
-    (`form.biz_content.passback_params`); of a list each item in turn.
+    (`form.biz_content.passback_params`), and those of each item of a list. Texts and numbers are read, nothing else.
 
     `key` are the places of the order key: the first text counts in which `plan.orders.find_key` or
     `plan.orders.key_of_account` finds one. `number` are the places of the numbers that the order goes by at this
