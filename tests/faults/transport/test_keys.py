@@ -11,7 +11,10 @@ from plan.transport import Request
 KEY = "b00000042"
 CREATE = Request(
     "POST", "/create", Operation.CREATE,
-    key=("form.param", "query.param", "json.attach", "form.biz.passback", "json.biz.contact", "json.list.value", "header.x-key"),
+    key=(
+        "form.param", "query.param", "json.attach", "form.biz.passback", "json.biz.contact", "json.list.value",
+        "header.x-key",
+    ),
     number=("form.no", "query.no", "json.no"),
 )  # fmt: skip
 QUERY = Request("", "/orders/(?P<no>[^/]+)", Operation.QUERY, number=("path.no",))
