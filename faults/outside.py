@@ -1,5 +1,4 @@
-"""What is done outside of the mocks, as values: by the driver to its buyers, by the harness to the shop's house and to
-the packets of a hop."""
+"""What is done outside of the mocks, as values: by the driver to its buyers, by the harness to the shop's house."""
 
 from typing import TypeAlias
 
@@ -87,22 +86,6 @@ class LockDatabase(msgspec.Struct, frozen=True):
 
     held_s: float
     every_s: float
-
-
-# --- the packets of a hop, by network namespaces of the run's own --------------------------------------------------
-class TrueLoss(msgspec.Struct, frozen=True):
-    """Of the packets of a hop, both ways, `loss` is the share lost, `burst` how many in a row on the average;
-    `reorder` and `duplicate` are shares of packets too. Each is `delay_ms` late, and no more than `kb_s` KB pass a
-    second (0: any number). Where there is a `curve`, of packets a second and shares lost, the hop's own rate says the
-    loss: straight lines between the points, the nearest end outside."""
-
-    loss: float = 0.0
-    burst: float = 1.0
-    delay_ms: float = 0.0
-    reorder: float = 0.0
-    duplicate: float = 0.0
-    kb_s: int = 0
-    curve: tuple[tuple[float, float], ...] = ()
 
 
 BuyerEffect: TypeAlias = (

@@ -27,7 +27,6 @@ from faults.outside import NotSubmitted as NotSubmitted
 from faults.outside import Pause as Pause
 from faults.outside import PayLate as PayLate
 from faults.outside import Reorder as Reorder
-from faults.outside import TrueLoss as TrueLoss
 from faults.outside import WeakNet as WeakNet
 from faults.transport.toxic import Down as Down
 from faults.transport.toxic import OnWire as OnWire

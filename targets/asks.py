@@ -2,10 +2,11 @@
 
 import re
 from string import Formatter
+from urllib.parse import parse_qsl
 
 from ledger.states import Operation
 from plan.transport import Request
-from targets.webshop import CancelAsk, Target
+from targets.webshop import Target
 
 CARRY_KEY = ("contact", "account")
 _NO = "(?P<no>[^/]+)"
@@ -18,22 +19,21 @@ def requests(target: Target) -> tuple[Request, ...]:
     which a proxy knows whose it is where it has met both together."""
     place, page = target.place, target.place.poll_url
     fields = [f"form.{name}" for name, text in place.form.items() if set(_names(text)) & set(CARRY_KEY)]
-    cancel = [_asked(target.cancel, Operation.CANCEL)] if target.cancel else []
-    path = _pattern(page.partition("?")[0]) if isinstance(page, str) else _ANY_PAGE
+    cancel = [_by_number(c.method, c.path, Operation.CANCEL) for c in (target.cancel,) if c is not None]
     return (
         Request(place.method, _pattern(place.path), Operation.PLACE, key=tuple(fields)),
         *cancel,
-        Request("GET", path, Operation.POLL, number=_numbers(path)),
+        _by_number("GET", page if isinstance(page, str) else "", Operation.POLL),
     )
 
 
-def _asked(ask: CancelAsk, operation: Operation) -> Request:
-    path = _pattern(ask.path)
-    return Request(ask.method, path, operation, number=_numbers(path))
-
-
-def _numbers(path: str) -> tuple[str, ...]:
-    return ("path.no",) if "(?P<no>" in path else ()
+def _by_number(method: str, template: str, operation: Operation) -> Request:
+    """What is asked about an order at an address with {order_no} in it; at any address, where none is known."""
+    path, _, query = template.partition("?")
+    pattern = _pattern(path) if template else _ANY_PAGE
+    numbers = ["path.no"] if "(?P<no>" in pattern else []
+    numbers += [f"query.{name}" for name, text in parse_qsl(query) if text == "{order_no}"]
+    return Request(method, pattern, operation, number=tuple(numbers))
 
 
 def _names(text: str) -> list[str]:
