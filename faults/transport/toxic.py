@@ -81,7 +81,12 @@ class Exchange(Protocol):
 
     @property
     def struck(self) -> frozenset[str]:
-        """Names of the placed toxics that are for it."""
+        """Names of the placed toxics that are for it, now: faults end, and connections outlive them."""
+        ...
+
+    @property
+    def rate(self) -> float:
+        """How many requests a second the proxy carried over the last second; connections, where none are told apart."""
         ...
 
     def draw(self, toxic: str, n: int) -> float:
