@@ -1,4 +1,4 @@
-"""The least that a proxy on uvloop can be: the limit that others are compared with. Arguments: LISTEN:UPSTREAM ports."""
+"""The least that a proxy on uvloop can be: the limit of the others. Arguments: LISTEN:UPSTREAM ports."""
 
 import asyncio
 import sys
@@ -9,7 +9,7 @@ import uvloop
 
 
 class End(asyncio.Protocol):
-    """One end of a connection; what it hears goes to the other end. `upstream` is the port that a caller's end dials."""
+    """One end of a connection; what it hears goes to the other end. A caller's end dials `upstream`, a port."""
 
     other: "End | None" = None
     early = b""

@@ -1,4 +1,4 @@
-"""What a proxy without toxics costs: the embedded server, Toxiproxy and a 30-line proxy, in one run before one upstream.
+"""What a proxy without toxics costs: the embedded server, Toxiproxy and a 30-line proxy, in one run.
 
     python -m benchmarks.wire_speed [--rounds 5]
 Rounds alternate, so that a noisy machine is noisy to all; medians count, and each ratio is the median of the ratios of
@@ -14,6 +14,7 @@ from collections.abc import Callable
 from contextlib import ExitStack
 
 from benchmarks.wire_keyed import keyed
+
 from benchmarks.wire_load import (
     down_mb_s,
     idle_kb,

@@ -1,4 +1,4 @@
-"""What stands behind the proxies that are measured, in a process of its own: an HTTP/1.1 server, an echo, a source, a sink.
+"""What stands behind the proxies that are measured: an HTTP/1.1 server, an echo, a source and a sink, in one process.
 
 `python -m benchmarks.wire_upstream` prints {"http": port, "echo": port, "source": port, "sink": port} and serves until
 it is ended. `thirty_lines.py` beside it is the least that a proxy on uvloop can be.
