@@ -12,6 +12,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from faults.kernel.loss import TrueLoss as TrueLoss
 from faults.outside import BuyerEffect as BuyerEffect
 from faults.outside import Cancel as Cancel
 from faults.outside import Complain as Complain
@@ -417,7 +418,7 @@ Effect: TypeAlias = (
     | OtherFlavour | BigAnswer | Unconfirmed | CountOtherwise | Reshape | Enwrap
     | ChangeState | FlapState | FlipCode | ScaleMoney | AmountOff | RewriteMoney | Redate | Retype
     | Strip | Drop | Rename | AddField | SignAs | Lose | Repeat | Together | TellAgain | BuyerEffect | HouseEffect
-    | OnWire | Down
+    | OnWire | Down | TrueLoss
 )  # fmt: skip
 
 

@@ -31,7 +31,7 @@ from plan.document import DocumentError
 from plan.run import Made, Plan
 from plan.stubs import read as read_stubs
 from plan.units import to_text
-from scenarios import loader
+from scenarios import cautions, loader
 from scenarios.schema import json_schema
 from targets import webshop
 
@@ -128,6 +128,8 @@ def run(
     path = loader.find(scenario)
     plan = resolve(path, changes)
     plan = _made(plan, _replay_words(scenario, changes, plan, out))
+    if wire := cautions.told(plan):
+        say(wire)
     if dry_run:
         warn(plan)
         print_json(msgspec.to_builtins(plan, enc_hook=to_text)) if as_json else print(document.write(plan))
@@ -252,7 +254,7 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Checks a scenario, target or stubs file without starting anything."""
-    value = document.read_file(file).value
+    value, wire = document.read_file(file).value, ""
     if "place" in value and "poll" in value:
         target = webshop.load(file)
         notes = [] if target.key_in else ["no key_in: exchanges are keyed by the shop's order number, not repeatable"]
@@ -261,10 +263,13 @@ def check(
         read_stubs(file)
         notes = []
     else:
-        notes = loader.warnings(resolve(file, loader.Changes()))
+        plan = resolve(file, loader.Changes())
+        notes, wire = cautions.warnings(plan), cautions.told(plan)
     if as_json:
-        print_json({"file": str(file), "ok": True, "warnings": notes})
+        print_json({"file": str(file), "ok": True, "warnings": notes, "wire": wire})
         return
+    if wire:
+        say(wire)
     for note in notes:
         say(f"warning: {note}")
     print(f"{file}: fine" + (f", {len(notes)} warnings" if notes else ""))

@@ -10,6 +10,7 @@ import msgspec
 from faults.byhand import ByHand
 from faults.decide import Decider
 from ledger.clock import Clock
+from ledger.lag import Lag
 from mocks.admin import PREFIX, Admin
 from mocks.apply import Injector
 from mocks.call import Append
@@ -17,7 +18,7 @@ from mocks.evidence import answered, asked_for
 from mocks.notices import Ladder, Signal
 from mocks.post import Send
 from mocks.reply import Fields
-from mocks.server import Answer, Asked, Lag, NoRoute
+from mocks.server import Answer, Asked, NoRoute
 from plan.document import nearest
 from plan.run import Plan, UpstreamPlan
 

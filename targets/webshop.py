@@ -190,7 +190,7 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     house: House | None = None
     business_time: dict[str, BusinessTime] = {}
     compressible: bool = False
-    key_in: dict[Hop, str] = {}
+    key_in: dict[Hop, list[str] | str] = {}
     allow: list[str] = []
 
     def __post_init__(self) -> None:

@@ -2,6 +2,7 @@
 
 import importlib
 import pkgutil
+from collections.abc import Mapping
 from enum import StrEnum
 from functools import cache
 from typing import ClassVar, Protocol
@@ -66,7 +67,7 @@ class Head(msgspec.Struct, frozen=True):
 
     method: str
     target: str
-    headers: dict[str, str]
+    headers: Mapping[str, str]
     body: bytes
     is_whole: bool
 
