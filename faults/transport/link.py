@@ -38,7 +38,7 @@ class Owner(Protocol):
 
     name: str
     seed: int
-    judge: Judge | None
+    judge: Judge
 
     @property
     def toxics(self) -> Sequence[Placed]: ...
@@ -280,11 +280,10 @@ class Link:
         self.is_open, self.is_begun, self.is_finishing, self.is_silent = True, False, False, False
         self.exchange: Exchange | None = None
         self.framing: Framing | None = None
-        if owner.judge is not None:
-            if owner.judge.reads_requests:
-                self.framing = Framing(n, owner.judge)
-            else:
-                self.exchange = owner.judge.connection(n)
+        if owner.judge.reads_requests:
+            self.framing = Framing(n, owner.judge)
+        else:
+            self.exchange = owner.judge.connection(n)
         self.server: socket.socket | None = None
         self.sides: tuple[Side, ...] = ()
 

@@ -9,9 +9,11 @@ from typing import Any
 
 from faults.transport.addresses import dialled, listening
 from faults.transport.link import Link, Totals
+from faults.transport.match import ByMatch
 from faults.transport.metrics import Link as Counted
 from faults.transport.timer import Timer, Timers
 from faults.transport.toxic import Judge, Placed, Stream
+from ledger.clock import Epoch, RunClock
 from plan.chance import draw
 
 BACKLOG = 4096
@@ -19,6 +21,8 @@ ACCEPTS_AT_ONCE = 64
 AGAIN_S = 0.1
 """No descriptor is left: a connection may wait so long before the proxy tries again to accept it."""
 LOG_EVERY_S = 1.0
+_CLOCK = RunClock(Epoch(0, 0))
+"""Of proxies that belong to no run."""
 _log = logging.getLogger(__name__)
 
 
@@ -33,8 +37,8 @@ class ToxicNotFound(Exception):
 class Proxy:
     """What changes it is in force on all its connections, old and new, when the call returns.
 
-    `listen` is where it is bound while it is enabled. `judge` decides whom toxics with a fault strike; who sets one
-    does so before connections come.
+    `listen` is where it is bound while it is enabled. `judge` decides whom toxics with a fault or a match strike;
+    without one of a run, what the toxics themselves say.
     """
 
     def __init__(
@@ -50,7 +54,8 @@ class Proxy:
         judge: Judge | None = None,
     ) -> None:
         """AddressError and NotAllowedError of faults.transport.addresses for an address that cannot be."""
-        self.name, self.seed, self.judge = name, seed, judge
+        self.name, self.seed = name, seed
+        self.judge: Judge = judge or ByMatch(name, lambda: self._toxics, seed=seed, clock=_CLOCK)
         self._loop, self._timers, self._allow = loop, timers, allow
         self.enabled = False
         self.lease_s: float | None = None

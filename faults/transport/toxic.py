@@ -108,7 +108,8 @@ class Judge(Protocol):
     """Who decides for one proxy what is struck. `reads_requests`: connections carry HTTP/1.1 exchanges to be told
     apart; else each connection is one exchange."""
 
-    reads_requests: bool
+    @property
+    def reads_requests(self) -> bool: ...
 
     def connection(self, n: int) -> Exchange:
         """The n-th connection of the proxy, counted from 1."""
