@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from faults import whom
-from faults.catalog import ON_THE_WIRE
 from ledger.states import Hop
 from plan import requests as reading
 from plan.document import Document, nearest
@@ -59,7 +58,7 @@ def requests(
     in which the shop passes the key on."""
     tables: dict[str, tuple[Request, ...]] = {}
     for fault in faults:
-        for hop in fault.hops if fault.layer in ON_THE_WIRE else ():
+        for hop in fault.hops if fault.layer == "wire" else ():
             found = whom.tables(hop, fault.upstream, dialects, buyer)
             tables |= {at: reading.with_fields(table, key_in.get(hop, ())) for at, table in found.items()}
     return {at: table for at, table in sorted(tables.items()) if table}
