@@ -77,7 +77,11 @@ def test_who_breaks_the_hops_stands_in_the_plan(tmp_path: Path, transport: str, 
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [
-        ("transport: embedded", "transport: embeded", "mine.yaml:13 transport: 'embeded' is not legal here; legal:"),
+        (
+            "transport: embedded",
+            "transport: embeded",
+            "transport: 'embeded' is not legal here; did you mean 'embedded'?",
+        ),
         ("transport: embedded", "transport: {extern: x}", "unknown key 'extern'; did you mean 'external'?"),
         ("transport: embedded", "transport: {external: '198.51.100.1:8474'}", "is not on this machine; legal: 127.0"),
         ("transport: embedded", "transport: {external: 'localhost:0'}", "is not on this machine"),
