@@ -14,7 +14,6 @@ from collections.abc import Callable
 from contextlib import ExitStack
 
 from benchmarks.wire_keyed import keyed
-
 from benchmarks.wire_load import (
     down_mb_s,
     idle_kb,
