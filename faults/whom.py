@@ -3,11 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from faults.catalog import ON_THE_WIRE, Cause, Fault
+from faults.catalog import ON_THE_WIRE, Cause, Fault, is_legal
 from faults.verdict import Effect, OnWire
 from ledger.states import Hop
 from plan import requests
-from plan.dialects import DIALECTS
 from plan.transport import Request
 
 OF_ORDERS = ("rate", "orders", "select", "first", "rolling")
@@ -24,7 +23,7 @@ def tables(hop: Hop, upstream: str | None, dialects: Mapping[str, str], buyer: t
     if hop in (Hop.BUYER_SHOP, Hop.SHOP_DB):
         found = {str(hop): buyer if hop is Hop.BUYER_SHOP else ()}
     else:
-        names = [upstream] if upstream else [n for n, d in dialects.items() if DIALECTS[d].role in hop.split(">")]
+        names = [upstream] if upstream else [name for name, dialect in dialects.items() if is_legal({}, dialect, hop)]
         found = {f"{hop}/{name}": requests.of(hop, dialects[name]) for name in names}
     return {at: table if any(r.tells_order for r in table) else () for at, table in found.items()}
 

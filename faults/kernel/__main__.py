@@ -12,10 +12,10 @@ from pathlib import Path
 import msgspec
 import uvloop
 
-from faults.kernel.hop import hop, lay, namespaces_as
+from faults.kernel.hop import hop, lay
 from faults.kernel.keeper import LOOK_NS, Keeper, PhaseFile, is_in_force, next_edge
 from faults.kernel.loss import TrueLoss
-from faults.kernel.machine import Machine
+from faults.kernel.machine import Machine, none
 from faults.kernel.space import Refused, ToolError, sweep
 from ledger.clock import Epoch, RunClock
 from ledger.events import Struck
@@ -78,10 +78,13 @@ def _asked_alone(args: argparse.Namespace) -> TrueLoss:
     given = {f.name: value for f in msgspec.structs.fields(TrueLoss) if (value := getattr(args, f.name)) is not None}
     if "curve" in given:
         given["curve"] = [step.split(":") for step in given["curve"].split(",")]
+        if any(len(step) != 2 for step in given["curve"]):
+            raise WrongUse(f"--curve {args.curve!r}: legal are steps RATE:SHARE, such as 1000/s:1%,2000/s:5%")
     try:
         return msgspec.convert(given, TrueLoss, dec_hook=from_text, strict=False)
     except msgspec.ValidationError as error:
-        raise WrongUse(str(error)) from None
+        words, _, place = str(error).partition(" - at `$.")
+        raise WrongUse(f"--{place.strip('`').replace('_', '-')}: {words}" if place else words) from None
 
 
 def _planned(args: argparse.Namespace) -> tuple[FaultPlan, TrueLoss]:
@@ -136,14 +139,14 @@ def _setup(args: argparse.Namespace) -> Setup:
     )
 
 
-async def _run(setup: Setup, namespaces: str) -> None:
+async def _run(setup: Setup) -> None:
     clock, stop = RunClock(setup.epoch), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     with ExitStack() as stack:
         voice = stack.enter_context(Voice(RunDir(setup.run).events, setup.writer)) if setup.run else None
         async with (
-            hop(setup.asked, namespaces, setup.listen, setup.upstream) as laid,
+            hop(setup.asked, setup.listen, setup.upstream) as laid,
             asyncio.TaskGroup() as tasks,
         ):
             keeper = Keeper(
@@ -191,9 +194,9 @@ def _probe() -> Machine:
     """What can be laid and dropped here, tried out."""
     with ExitStack() as stack:
         try:
-            return lay(namespaces_as(), stack)[0]
+            return lay(stack)[0]
         except Refused as error:
-            return Machine("", {"namespaces": str(error)})
+            return none(str(error))
 
 
 def _die_with_parent() -> None:
@@ -220,7 +223,7 @@ def main() -> int:
             _die_with_parent()
         for pid in sweep():
             _say(f"ended process {pid}, left over by one of us that was killed")
-        uvloop.run(_run(setup, namespaces_as()))
+        uvloop.run(_run(setup))
     except Exception as error:
         reason = _first(error)
         if not isinstance(

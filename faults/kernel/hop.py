@@ -9,7 +9,7 @@ from itertools import cycle
 from faults.kernel.breaker import Netem, Nftables
 from faults.kernel.keeper import LaidWire
 from faults.kernel.loss import TrueLoss
-from faults.kernel.machine import ROOT, USER, Machine, look
+from faults.kernel.machine import ROOT, USER, Machine, look, none
 from faults.kernel.relay import Relay, most_connections
 from faults.kernel.space import (
     ADDRESSES,
@@ -33,22 +33,21 @@ class Hop:
         self.port, self.wire, self.by = port, wire, by
 
 
-def namespaces_as() -> str:
-    """How this process makes its namespaces: as ROOT, or as root of a USER namespace, which it enters. Refused."""
-    if may_make_namespaces():
-        return ROOT
-    enter_user_namespace()
-    return USER
+def lay(stack: ExitStack) -> tuple[Machine, tuple[Space, Space]]:
+    """A wire, and what can be done to it; gone when the stack is closed. Refused where none can be laid.
 
-
-def lay(namespaces: str, stack: ExitStack) -> tuple[Machine, tuple[Space, Space]]:
-    """A wire, and what can be done to it; gone when the stack is closed. Refused where none can be laid."""
+    Where this process may make no namespaces it becomes root of a user namespace of its own first.
+    """
+    kind = ROOT
+    if not may_make_namespaces():
+        enter_user_namespace()
+        kind = USER
     try:
         near, far = Space(), Space()
         stack.callback(near.close)
         stack.callback(far.close)
         join(near, far)
-        return look(namespaces, near), (near, far)
+        return look(kind, near), (near, far)
     except ToolError as error:
         raise Refused(f"no wire can be laid: {error}") from None
 
@@ -64,16 +63,17 @@ def break_by(machine: Machine, asked: TrueLoss, spaces: tuple[Space, Space]) -> 
 
 
 @asynccontextmanager
-async def hop(
-    asked: TrueLoss, namespaces: str, listen: tuple[str, int], upstream: tuple[str, int]
-) -> AsyncIterator[Hop]:
+async def hop(asked: TrueLoss, listen: tuple[str, int], upstream: tuple[str, int]) -> AsyncIterator[Hop]:
     """Connections to `listen` reach `upstream` over a wire; both are addresses of this machine. Nothing is lost yet.
 
     Refused where the machine does not allow it; OSError where nobody may listen there.
     """
     with ExitStack() as stack:
         outer = stack.enter_context(_listening(listen))
-        machine, (near, far) = lay(namespaces, stack)
+        try:
+            machine, (near, far) = lay(stack)
+        except Refused as error:
+            raise Refused(none(str(error)).refusal(asked)) from None
         wire = break_by(machine, asked, (near, far))
         inner = [stack.enter_context(far.do(lambda: _listening((ADDRESSES[1], 0)))) for _ in range(_FAR_PORTS)]
         turns = cycle([listener.getsockname() for listener in inner])

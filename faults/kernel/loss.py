@@ -51,10 +51,10 @@ class TrueLoss(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     def only_netem(self) -> dict[str, str]:
         """Parameters asked for that nothing but netem can do, and the modelled substitute of each."""
         asked = {
-            "burst": (self.burst > 1, "wire.cut"),
+            "burst": (self.burst > 1, "wire.loss"),
             "delay": (self.delay > 0, "wire.latency"),
             "reorder": (self.reorder > 0, "wire.latency with jitter"),
-            "duplicate": (self.duplicate > 0, "none: TCP hides it"),
+            "duplicate": (self.duplicate > 0, "nothing, for TCP hides it"),
             "rate_kb_s": (self.rate_kb_s > 0, "wire.bandwidth"),
         }
         return {name: substitute for name, (is_asked, substitute) in asked.items() if is_asked}

@@ -11,6 +11,7 @@ from faults.kernel.space import Refused, Space, ToolError
 
 ROOT, USER = "root", "user"
 _PROBED_WITHIN_S = 30.0
+_LACKS = {Netem.by: "no netem (kernel module sch_netem)", Nftables.by: "no nftables with numgen"}
 
 
 class Machine(msgspec.Struct, frozen=True):
@@ -34,8 +35,13 @@ class Machine(msgspec.Struct, frozen=True):
             return f"true loss needs netem or nftables: {missing}; the modelled substitute is wire.loss"
         if self.by != Netem.by and (only := asked.only_netem):
             instead = ", ".join(f"{name} by {substitute}" for name, substitute in only.items())
-            return f"{', '.join(only)}: only netem can: {self.why[Netem.by]}; modelled: {instead}"
+            return f"{', '.join(only)}: only netem can, and there is {self.why[Netem.by]}; modelled: {instead}"
         return ""
+
+
+def none(why: str) -> Machine:
+    """A machine on which no wire can be laid, and why not."""
+    return Machine("", {"namespaces": why})
 
 
 def look(namespaces: str, near: Space) -> Machine:
@@ -45,7 +51,7 @@ def look(namespaces: str, near: Space) -> Machine:
         try:
             near.do(attempt)
         except (Refused, ToolError) as error:
-            why[name] = str(error)
+            why[name] = f"{_LACKS[name]}: {error}"
     return Machine(namespaces, why)
 
 
@@ -56,7 +62,7 @@ def probe() -> Machine:
         done = subprocess.run(command, capture_output=True, timeout=_PROBED_WITHIN_S)
         return msgspec.json.decode(done.stdout, type=Machine)
     except subprocess.TimeoutExpired:
-        return Machine("", {"namespaces": f"no answer within {_PROBED_WITHIN_S:g} s"})
+        return none(f"no answer within {_PROBED_WITHIN_S:g} s")
     except msgspec.DecodeError:
         said = done.stderr.decode(errors="replace").strip().splitlines()
-        return Machine("", {"namespaces": said[-1] if said else f"the probe ended with {done.returncode}"})
+        return none(said[-1] if said else f"the probe ended with {done.returncode}")

@@ -142,9 +142,10 @@ def tool(*command: str, given: str = "") -> str:
         package = "nftables" if name == "nft" else "iproute2"
         raise Refused(f"`{name}` is not installed (Debian's package {package})") from None
     except subprocess.TimeoutExpired:
-        raise ToolError(f"{' '.join(command)}: no answer within {_TOOL_WITHIN_S:g} s") from None
+        raise ToolError(f"{name}: no answer within {_TOOL_WITHIN_S:g} s") from None
     if done.returncode != 0:
-        raise ToolError(f"{' '.join(command)}: {done.stderr.strip().splitlines()[0] if done.stderr.strip() else '?'}")
+        said = done.stderr.strip().splitlines() or [f"exit code {done.returncode}"]
+        raise ToolError(f"{name}: {said[0]}")
     return done.stdout
 
 

@@ -5,9 +5,12 @@ import pkgutil
 from collections.abc import Mapping
 from enum import StrEnum
 from functools import cache
-from typing import ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 import msgspec
+
+if TYPE_CHECKING:
+    from faults.transport.stage import Stage
 
 
 class Stream(StrEnum):
@@ -25,6 +28,7 @@ class Toxic(msgspec.Struct, frozen=True):
     """
 
     kind: ClassVar[str]
+    stage: ClassVar["type[Stage[Any]]"]
     is_ours: ClassVar[bool] = False
 
 
@@ -77,7 +81,12 @@ class Exchange(Protocol):
 
     @property
     def struck(self) -> frozenset[str]:
-        """Names of the placed toxics that are for it."""
+        """Names of the placed toxics that are for it, now: faults end, and connections outlive them."""
+        ...
+
+    @property
+    def rate(self) -> float:
+        """How many requests a second the proxy carried over the last second; connections, where none are told apart."""
         ...
 
     def draw(self, toxic: str, n: int) -> float:
@@ -99,7 +108,8 @@ class Judge(Protocol):
     """Who decides for one proxy what is struck. `reads_requests`: connections carry HTTP/1.1 exchanges to be told
     apart; else each connection is one exchange."""
 
-    reads_requests: bool
+    @property
+    def reads_requests(self) -> bool: ...
 
     def connection(self, n: int) -> Exchange:
         """The n-th connection of the proxy, counted from 1."""

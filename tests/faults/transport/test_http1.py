@@ -15,6 +15,7 @@ class One:
     """An exchange that keeps what it carried."""
 
     struck: frozenset[str] = frozenset()
+    rate = 0.0
 
     def __init__(self, name: str) -> None:
         self.name, self.ended = name, 0
