@@ -11,10 +11,11 @@ from pathlib import Path
 
 import msgspec
 
-from harness import books, wiring
+from harness import books, postgres, wiring
 from harness.abort import Watchman
 from harness.children import Child, ChildDied, Children, died, wait_for, wait_for_file
 from harness.house import House, house_faults
+from harness.postgres import Postgres
 from harness.shop import HouseError, Shop
 from harness.timeline import LOOK_EVERY_S, Timeline
 from harness.wires import Wires
@@ -98,7 +99,9 @@ class Run:
         self.watchman = Watchman(plan.abort_when)
         self.last_due_s = Schedule(plan.load, plan.seed).last_due_s
         self.load_s = self.last_due_s + plan.longest_pay_delay_s + LOAD_TAIL_S
-        self._target = webshop.load(Path(plan.target.file))
+        self._target = webshop.load(Path(plan.target.file)).having(plan.target.database)
+        self._database: Postgres | None = None
+        self._database_values: dict[str, str] = {}
         self._secrets = wiring.Secrets.fresh(plan)
         self._proxy = ""
         self.wires: Wires | None = None
@@ -131,6 +134,8 @@ class Run:
         except (JournalError, RunDirError, OSError) as error:
             ended = self._broken(error)
         shutil.rmtree(state, ignore_errors=True)
+        if self._database is not None:
+            self._database.remove()
         try:
             self.run.seal()
         except RunDirError as error:
@@ -176,6 +181,7 @@ class Run:
                 house = self.house = House(self._house_faults, shop, timeline.clock, timeline.struck, self.show)
                 if (fd := await self._start_mocks(epoch, timeline, signals=house.listens)) is not None:
                     beside.append(group.create_task(house.listen(fd), name="acknowledged notices"))
+                await self._start_database(timeline, wires, shop)
                 await shop.start()
                 await house.rehearse()
                 buyers_url = await wires.lead_to_shop(shop.url)
@@ -201,8 +207,18 @@ class Run:
 
         return Shop(self._target, timeline.children, timeline.state, command)
 
+    async def _start_database(self, timeline: Timeline, wires: Wires, shop: Shop) -> None:
+        """The shop's database where the harness has to see to one, reached through its proxy if it has one."""
+        chosen = self._target.databases.get(self.plan.target.database)
+        if chosen is None or not chosen.server:
+            return
+        self._database = database = await postgres.start(timeline.children)
+        at = await wires.lead_to_database(database.address)
+        self._database_values = {"database_url": database.url(at), "database_direct": database.url()}
+        shop.database = self._database_values
+
     def _values(self, timeline: Timeline) -> dict[str, str]:
-        values = wiring.shop_values(self.plan, self._secrets, timeline.mocks, timeline.own_urls)
+        values = wiring.shop_values(self.plan, self._secrets, timeline.mocks, timeline.own_urls) | self._database_values
         return values | wiring.tls_values(self._proxy) if self._proxy else values
 
     async def _start_drivers(self, epoch: Epoch, timeline: Timeline, shop_url: str) -> list[Child]:
@@ -345,7 +361,7 @@ class Run:
                 raise ChildDied(f"{child.name} did not close its journal within {CLOSE_WITHIN_S:g} s") from None
             if child.process.returncode != 0:
                 raise died(child)
-        for name in ("locust-master", "shop", PROXY, *timeline.mocks):
+        for name in ("locust-master", "shop", PROXY, *timeline.mocks, postgres.NAME):
             for child in timeline.children.named(name):
                 await timeline.children.stop(child)
                 if name in timeline.mocks and child.process.returncode != 0:
