@@ -30,6 +30,10 @@ TO_MOCKS = (Hop.SHOP_PAYMENT, Hop.BUYER_PAYMENT, Hop.SHOP_SUPPLIER, Hop.SHOP_GAM
 """Where a mock answers anybody."""
 NOTICES = (Hop.PAYMENT_SHOP, Hop.SUPPLIER_SHOP, Hop.GAME_SHOP)
 """Where an upstream tells the shop."""
+WITH_PROXY = (Hop.BUYER_SHOP, *TO_MOCKS, *NOTICES, Hop.SHOP_DB)
+"""Where a proxy can stand."""
+ON_THE_WIRE = ("wire", "kernel")
+"""The layers below the exchanges."""
 OF_AN_ORDER = (
     Operation.CREATE, Operation.QUERY, Operation.REFUND, Operation.REFUND_QUERY, Operation.CLOSE, Operation.CANCEL,
     Operation.VALIDATE, Operation.BUY,
@@ -74,6 +78,9 @@ class Cause(StrEnum):
     DATABASE = "database locked or slow"
     BUYER = "buyer's own link"
     LATE_PAYMENT = "paid after expiry or cancellation"
+    PACKET_LOSS = "packet loss"
+    LINK = "link slow, faulty or down"
+    DATABASE_LINK = "database link slow or cut"
 
 
 class Part(Flag):
@@ -140,9 +147,9 @@ class Fault(msgspec.Struct, Generic[P], frozen=True, kw_only=True):
     drawn for this exchange; each fault has one of the two. `rate`, where there is one, is a share that depends on the
     situation and multiplies the scenario's rate. `lengthens` gives the business seconds by which a struck buyer comes
     later. `imitates` and `source` say what of the real world this is. `by_exposure` marks those that look at what else
-    happens at the same time, so that they strike others at another rate. `needs`: what a target must offer (a part
-    of its `house:`, a way to cancel) so that it can be applied. `misplaced` says what of the parameters cannot be at
-    this hop, if anything.
+    happens at the same time, so that they strike others at another rate. `of_hop`: it strikes the whole hop, whoever it
+    is about. `needs`: what a target must offer (a part of its `house:`, a way to cancel) so that it can be applied.
+    `misplaced` says what of the parameters cannot be at this hop, if anything.
     """
 
     name: str
@@ -155,6 +162,7 @@ class Fault(msgspec.Struct, Generic[P], frozen=True, kw_only=True):
     drawn: Callable[[P, float], Effect] | None = None
     lengthens: Callable[[P], float] | None = None
     by_exposure: bool = False
+    of_hop: bool = False
     rate: Callable[[P, Situation], float] | None = None
     attempts: Callable[[P, int], bool] | None = None
     cause: Cause

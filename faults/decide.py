@@ -88,6 +88,7 @@ class Decider:
         self._for_some = tuple(f for f in own if f.id not in self._for_all)
         self._rolls = any(fault.rolling is not None for fault in own)
         self._selects = any(fault.select for fault in own)
+        self._of_no_order: _Meant = (self._for_all, self._schedule.rate_at(0.0), 0.0)
 
     def arm_by_hand(self, faults: Iterable[tuple[FaultPlan, int]]) -> None:
         """Beside the plan's own faults exactly these are in force from now on, each until its own t."""
@@ -189,19 +190,20 @@ class Decider:
         )
 
     def _order(self, order_key: str) -> _Meant:
-        """The faults meant for an order, and planned rate and time of its being due; worked out once an order."""
+        """The faults meant for an order, and planned rate and time of its being due; worked out once each."""
         known = self._meant.get(order_key)
         if known is None:
-            found = self._work_out(order_key)
-            known = self._meant[order_key] = self._alike.setdefault(found, found)
+            known = self._work_out(order_key)
+            if known is not self._of_no_order:
+                known = self._meant[order_key] = self._alike.setdefault(known, known)
         return known
 
     def _work_out(self, order_key: str) -> _Meant:
         n, plan = number_of(order_key), self._plan
         if is_warm_up(order_key):
             return frozenset(), 0.0, 0.0
-        if n is None:  # keyed by the shop's own number: nothing is known of the order but its rate of faults
-            return self._for_all, self._schedule.rate_at(0.0), 0.0
+        if n is None:  # keyed by the shop's own number, or by a connection: nothing is known but the rate of faults
+            return self._of_no_order
         meant = self._for_all
         if self._for_some:
             # Where no fault selects, only the number of the order matters, and drawing the rest is dear.

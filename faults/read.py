@@ -5,7 +5,8 @@ from typing import Any
 
 import msgspec
 
-from faults.catalog import TO_MOCKS, Fault, catalog, is_legal
+from faults import whom
+from faults.catalog import ON_THE_WIRE, TO_MOCKS, Fault, catalog, is_legal
 from ledger.states import Hop
 from plan import document
 from plan.dialects import DIALECTS
@@ -13,6 +14,7 @@ from plan.document import Document, Path_, nearest
 from plan.faults import VERSION, FaultPlan
 from plan.orders import Mix
 from plan.run import Plan
+from plan.transport import Request
 from plan.units import BusinessTime, Share, ShareRange, Window, WireTime, by_default, to_text
 
 LEASE_BY_HAND_S = 300.0
@@ -36,20 +38,29 @@ class FaultDoc(msgspec.Struct, frozen=True):
 
 
 COMMON = frozenset(f.encode_name for f in msgspec.structs.fields(FaultDoc))
+WHOSE = {
+    "buyer": "a fault of the buyers",
+    "house": "done to the shop itself",
+    "wire": "done to the wire, where only a run has its proxies",
+    "kernel": "done to packets, in network namespaces that only a run has",
+}
+"""Of the layers whose faults are not added by hand."""
 NOT_BY_HAND = ("orders", "select", "window", "rolling")
 """Keys that speak of planned orders or of the load's time, which mocks that stand alone have not."""
-OF_ORDERS = ("rate", "orders", "select", "first", "rolling")
-"""Keys that tell some orders from others, which what is done to the shop itself cannot."""
 
 
 class Around(msgspec.Struct, frozen=True):
     """What a fault may speak of: the dialect of each upstream by name, the mix, when the load ends (wire seconds), and
-    what the target offers that a fault may need."""
+    what the target offers that a fault may need. Of the wire: what buyers say to the shop, whether the shop reaches its
+    database over a link, and whether a Toxiproxy of its own breaks the hops."""
 
     dialects: Mapping[str, str]
     mix: Mix
     end_s: float
     offers: tuple[str, ...] = ()
+    buyer: tuple[Request, ...] = ()
+    has_database_link: bool = False
+    is_external: bool = False
 
     @property
     def roles(self) -> dict[str, str]:
@@ -87,9 +98,12 @@ def read(found: Document, at: Path_, raw: dict[str, Any], around: Around) -> Fau
     _check_dialects(found, at, fault, hop, upstream, around)
     if fault.misplaced is not None and (why := fault.misplaced(params, hop)):
         raise found.error((*at, "at"), f"{name} at {hop}: {why}")
-    for key in OF_ORDERS if hop in (Hop.SHOP, Hop.SHOP_DB) else ():
-        if key in raw:
-            raise found.error((*at, key), f"{name} at {hop} strikes the shop, whoever buys; legal: window")
+    tables = whom.tables(hop, upstream, around.dialects, around.buyer)
+    for key in raw:
+        if why := whom.refused(fault, hop, key, tables, is_external=around.is_external):
+            raise found.error((*at, key), why)
+    if fault.layer in ON_THE_WIRE:
+        _check_wire(found, at, fault, params, hop, doc, around)
     select = {row: [names] if isinstance(names, str) else names for row, names in doc.select.items()}
     _check_select(found, at, select, around.mix, hop)
     _check_times(found, at, doc, around.end_s)
@@ -98,7 +112,7 @@ def read(found: Document, at: Path_, raw: dict[str, Any], around: Around) -> Fau
         fault=name,
         hops=(hop,),
         label=fault.label,
-        cause=str(fault.cause),
+        cause=str(whom.cause(fault, hop)),
         params=own,
         upstream=upstream,
         rate=doc.rate,
@@ -108,9 +122,25 @@ def read(found: Document, at: Path_, raw: dict[str, Any], around: Around) -> Fau
         window=doc.window,
         rolling=doc.rolling,
         layer=fault.layer,
-        by_exposure=fault.by_exposure,
+        by_exposure=fault.by_exposure or whom.is_blind(fault, tables, is_external=around.is_external),
         lengthens=BusinessTime(fault.lengthens(params) if fault.lengthens else 0.0),
     )
+
+
+def _check_wire(
+    found: Document, at: Path_, fault: Fault[Any], params: Any, hop: Hop, doc: FaultDoc, around: Around
+) -> None:
+    """Whether there is a link at this hop, and whether whoever breaks it can do this to it."""
+    if hop is Hop.SHOP_DB and not around.has_database_link:
+        words = (
+            "the shop's database is a file, which no link leads to; legal: a database of the target that is a server"
+        )
+        raise found.error((*at, "at"), words)
+    if VERSION in doc.select:
+        raise found.error((*at, "select", VERSION), f"is read by mocks alone; {fault.name} is on the wire")
+    assert fault.effect is not None
+    if around.is_external and whom.needs_embedded(fault.effect(params)):
+        raise found.error((*at, "fault"), f"{fault.name} is no toxic of the real Toxiproxy; legal: transport: embedded")
 
 
 def read_by_hand(found: Document, at: Path_, raw: Any, around: Around) -> HandFault:
@@ -120,7 +150,7 @@ def read_by_hand(found: Document, at: Path_, raw: Any, around: Around) -> HandFa
         raise found.error(at, f"{raw!r} is no fault; legal: a mapping of id, fault, at, …")
     fault = _named(found, at, raw)
     if fault.layer != "application":
-        whose = {"buyer": "a fault of the buyers", "house": "done to the shop itself"}.get(fault.layer, fault.layer)
+        whose = WHOSE[fault.layer]
         raise found.error(
             (*at, "fault"), f"{fault.name} is {whose}; by hand: faults of the mocks, a run of a scenario plays the rest"
         )

@@ -5,7 +5,18 @@ from typing import Any
 
 import msgspec
 
-from faults.catalog import ANY_NOTICE, NOTICES, OF_AN_ORDER, TO_MOCKS, WITH_FIELDS, WITH_JSON, Fault, Part, catalog
+from faults.catalog import (
+    ANY_NOTICE,
+    NOTICES,
+    OF_AN_ORDER,
+    TO_MOCKS,
+    WITH_FIELDS,
+    WITH_JSON,
+    WITH_PROXY,
+    Fault,
+    Part,
+    catalog,
+)
 from plan.units import Quantity
 
 PAGE = Path("docs/faults.md")
@@ -25,7 +36,7 @@ def markdown() -> str:
 
 
 def _row(fault: Fault[Any]) -> tuple[str, ...]:
-    where = ", ".join(f"`{hop}`" for hop in fault.hops)
+    where = ", ".join(f"`{hop}`" for hop in fault.hops) if fault.hops != WITH_PROXY else "any hop"
     if fault.operations:
         where += f" ({', '.join(_operations(fault))})"
     if fault.dialects in (WITH_FIELDS, WITH_JSON):

@@ -21,7 +21,8 @@ from harness import live
 from harness.cli_common import OUT, AsJson, Out, print_json, print_rows, refuse, resolve, say, warn
 from harness.cli_mocks import fault, mocks
 from harness.hand import HandError
-from harness.run import Ended, Exit, Options, Run, port_is_free
+from harness.run import Ended, Exit, Options, Run
+from harness.wiring import port_is_free
 from ledger.clock import utc_now
 from ledger.journal import JournalError, Wholeness
 from ledger.rundir import RunDir, RunDirError
@@ -31,7 +32,7 @@ from plan.document import DocumentError
 from plan.run import Made, Plan
 from plan.stubs import read as read_stubs
 from plan.units import to_text
-from scenarios import loader
+from scenarios import cautions, loader
 from scenarios.schema import json_schema
 from targets import webshop
 
@@ -128,6 +129,8 @@ def run(
     path = loader.find(scenario)
     plan = resolve(path, changes)
     plan = _made(plan, _replay_words(scenario, changes, plan, out))
+    if wire := cautions.told(plan):
+        say(wire)
     if dry_run:
         warn(plan)
         print_json(msgspec.to_builtins(plan, enc_hook=to_text)) if as_json else print(document.write(plan))
@@ -252,7 +255,7 @@ def check(
     as_json: AsJson = False,
 ) -> None:
     """Checks a scenario, target or stubs file without starting anything."""
-    value = document.read_file(file).value
+    value, wire = document.read_file(file).value, ""
     if "place" in value and "poll" in value:
         target = webshop.load(file)
         notes = [] if target.key_in else ["no key_in: exchanges are keyed by the shop's order number, not repeatable"]
@@ -261,10 +264,13 @@ def check(
         read_stubs(file)
         notes = []
     else:
-        notes = loader.warnings(resolve(file, loader.Changes()))
+        plan = resolve(file, loader.Changes())
+        notes, wire = cautions.warnings(plan), cautions.told(plan)
     if as_json:
-        print_json({"file": str(file), "ok": True, "warnings": notes})
+        print_json({"file": str(file), "ok": True, "warnings": notes, "wire": wire})
         return
+    if wire:
+        say(wire)
     for note in notes:
         say(f"warning: {note}")
     print(f"{file}: fine" + (f", {len(notes)} warnings" if notes else ""))

@@ -12,8 +12,8 @@ from rich.table import Table
 from harness.run import Exit
 from plan.document import DocumentError
 from plan.run import Plan
-from scenarios import loader
-from targets import webshop
+from scenarios import cautions, loader
+from targets import asks, webshop
 
 OUT = Path("runs")
 
@@ -56,6 +56,9 @@ def vocabulary(target: webshop.Target) -> loader.Vocabulary:
         offers=target.offers,
         business_time=tuple(target.business_time),
         prices=target.sells.products,
+        databases={name: bool(own.server) for name, own in target.databases.items()},
+        buyer=asks.requests(target),
+        key_in={hop: [names] if isinstance(names, str) else names for hop, names in target.key_in.items()},
     )
 
 
@@ -76,5 +79,5 @@ def resolve(path: Path, changes: loader.Changes) -> Plan:
 
 
 def warn(plan: Plan) -> None:
-    for warning in loader.warnings(plan):
+    for warning in cautions.warnings(plan):
         say(f"warning: {warning}")

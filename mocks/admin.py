@@ -9,10 +9,11 @@ from typing import Annotated, Protocol
 import msgspec
 
 from faults.byhand import ByHand
+from ledger.lag import Lag
 from ledger.states import Phase
 from mocks.apply import Injector
 from mocks.reply import Fields, Reply
-from mocks.server import Asked, Lag, NoRoute, read_json, readable
+from mocks.server import Asked, NoRoute, read_json, readable
 from plan import document
 from plan.document import DocumentError
 from plan.faults import FaultPlan

@@ -16,13 +16,11 @@ import msgspec
 from aiohttp import ClientError, web
 from aiohttp.http import HttpProcessingError
 
-from ledger.clock import SECOND_NS, Clock
+from ledger.clock import Clock
 from ledger.events import Unmatched
 from mocks.call import Append
 from mocks.reply import JSON, Fields, Reply
 
-LAG_EVERY_NS = SECOND_NS // 20
-LAG_SAMPLES = 20
 BACKLOG = 4096
 FINISH_WITHIN_S = 2.0
 BODY_MAX = 1024 * 1024
@@ -143,26 +141,6 @@ class Unmatcher:
         nearest = difflib.get_close_matches(path, self._routes, n=1, cutoff=0.0)[0]
         self._append(Unmatched(t=self._clock.t(), method=asked.method, path=path, nearest=nearest))
         return Reply(404, body=f"nothing here takes {asked.method} {path}; nearest: {nearest}\n".encode())
-
-
-class Lag:
-    """How late the loop wakes: the worst of the last second, in ms."""
-
-    def __init__(self) -> None:
-        self._samples = [0.0] * LAG_SAMPLES
-        self._next = 0
-
-    @property
-    def ms(self) -> float:
-        return round(max(self._samples), 2)
-
-    async def watch(self, clock: Clock) -> None:
-        """Measures until cancelled."""
-        while True:
-            due_t = clock.t() + LAG_EVERY_NS
-            await clock.wait_until(due_t)
-            self._samples[self._next] = (clock.t() - due_t) / 1e6
-            self._next = (self._next + 1) % LAG_SAMPLES
 
 
 class _Exchanges(web.RequestHandler):

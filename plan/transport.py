@@ -18,17 +18,28 @@ class Transport(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Request(msgspec.Struct, frozen=True):
-    """One kind of request at a hop. `path` is a regular expression of the whole path, without its query and without the
-    instance's own prefix (/epay).
+    """One kind of request at a hop; the first that fits counts. `method`: empty means any. `path` is a regular
+    expression of the whole path, without its query and without the instance's own prefix (/epay). `when`: places, and
+    regular expressions of the whole text that stands there, for gateways that name the operation in a field.
 
-    `key` are the places of the order key, the first that holds one counts: `query.NAME`, `form.NAME`, `json.NAME`,
-    `header.NAME`, deeper ones behind further dots (`form.biz_content.passback_params`: JSON within a form field).
-    `number` are the places of the shop's order number: where the key does not travel, a proxy knows it from an earlier
-    request that carried both.
+    A place is `query.NAME`, `form.NAME`, `json.NAME`, `header.NAME` or `path.NAME` (a named group of `path`, decoded);
+    `form.*` is every field in turn. Behind further dots lie fields of JSON, also of JSON written as text
+    (`form.biz_content.passback_params`), and those of each item of a list. Texts and numbers are read, nothing else.
+
+    `key` are the places of the order key: the first text counts in which `plan.orders.find_key` or
+    `plan.orders.key_of_account` finds one. `number` are the places of the numbers that the order goes by at this
+    upstream: all of them are remembered with its key, and where a request carries no key, the first number that is
+    known tells it.
     """
 
     method: str
     path: str
     operation: Operation
+    when: dict[str, str] = {}
     key: tuple[str, ...] = ()
     number: tuple[str, ...] = ()
+
+    @property
+    def tells_order(self) -> bool:
+        """Whether a proxy can tell from it which order it belongs to, by itself or by an earlier one."""
+        return bool(self.key or self.number)

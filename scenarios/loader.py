@@ -9,10 +9,11 @@ import msgspec
 import yaml
 
 from faults import read as reading
-from faults.catalog import Fault, catalog
+from faults.catalog import catalog
 from faults.read import Around
+from ledger.states import Hop
 from plan import document, stubs
-from plan.arrivals import Arrivals, Schedule, arrivals
+from plan.arrivals import Arrivals, arrivals
 from plan.dialects import DIALECTS, STUB
 from plan.document import Document, DocumentError, nearest
 from plan.faults import FaultPlan
@@ -21,7 +22,9 @@ from plan.ladders import LADDERS, Ladder
 from plan.orders import Mix
 from plan.run import SCHEMA, Plan, TargetPlan, UpstreamPlan, stuck_after
 from plan.stubs import Stub
-from plan.units import BusinessTime, Rate, Share, WireTime, from_text
+from plan.transport import EXTERNAL, Request
+from plan.units import BusinessTime, Rate, Share, WireTime
+from scenarios import wire
 from scenarios.schema import ScenarioDoc, UpstreamDoc
 
 POLLS_A_THRESHOLD = 10
@@ -33,7 +36,9 @@ EXTENDS_MAX = 8
 
 class Vocabulary(msgspec.Struct, frozen=True):
     """What the harness read from the target, handed over as values. `needs`: the role of the upstream without which a
-    product cannot be sold; `offers`: what faults may need of the target; `prices` of the products in fen."""
+    product cannot be sold; `offers`: what faults may need of the target; `prices` of the products in fen; `databases`
+    that it may have, its first by default, and of each whether a link leads to it; `buyer`: what buyers say to it;
+    `key_in`: the fields in which it passes the order's key on."""
 
     products: tuple[str, ...]
     regions: tuple[str, ...]
@@ -45,6 +50,9 @@ class Vocabulary(msgspec.Struct, frozen=True):
     offers: tuple[str, ...] = ()
     business_time: tuple[str, ...] = ()
     prices: Mapping[str, int] = {}
+    databases: Mapping[str, bool] = {}
+    buyer: tuple[Request, ...] = ()
+    key_in: Mapping[Hop, Sequence[str]] = {}
 
 
 class Changes(msgspec.Struct, frozen=True):
@@ -172,7 +180,17 @@ def resolve(path: Path, target_file: Path, words: Vocabulary, changes: Changes) 
     upstreams = _upstreams(found, path.parent, doc.upstreams, words)
     mix = _mix(found, doc, words, upstreams)
     dialects = {name: upstream.dialect for name, upstream in upstreams.items()}
-    around = Around(dialects, mix, float(load.points[-1][0]), words.offers)
+    transport = wire.transport(found, path.parent, doc)
+    database = wire.database(found, doc, words.databases)
+    around = Around(
+        dialects,
+        mix,
+        float(load.points[-1][0]),
+        words.offers,
+        words.buyer,
+        has_database_link=words.databases.get(database, False),
+        is_external=transport.server == EXTERNAL,
+    )
     faults = tuple(reading.read(found, ("faults", i), raw, around) for i, raw in enumerate(doc.faults))
     plan = Plan(
         schema=SCHEMA,
@@ -188,6 +206,7 @@ def resolve(path: Path, target_file: Path, words: Vocabulary, changes: Changes) 
             _business_time(found, doc, words),
             dict(words.prices),
             dict(words.needs),
+            database,
         ),
         load=load,
         mix=mix,
@@ -201,6 +220,8 @@ def resolve(path: Path, target_file: Path, words: Vocabulary, changes: Changes) 
         gates=_gates(found, doc.gates),
         abort_when=_aborts(found, doc.abort_when),
         workers=changes.workers,
+        transport=transport,
+        requests=wire.requests(faults, dialects, words.buyer, words.key_in),
     )
     _check_ids(found, plan)
     return msgspec.structs.replace(plan, poll_every=_poll_every(found, doc, plan))
@@ -427,33 +448,3 @@ def _poll_every(found: Document, doc: ScenarioDoc, plan: Plan) -> WireTime:
             f"{doc.poll_every.text()} is not legal here; legal: at most {legal}, a tenth of the shortest threshold",
         )
     return doc.poll_every
-
-
-def warnings(plan: Plan) -> list[str]:
-    """What `check` says of a plan that can be run but may mislead."""
-    found = []
-    shortest = min(plan.wire_s(s) for s in plan.stuck_after.values())
-    last_due_s = Schedule(plan.load, plan.seed).last_due_s
-    for fault in plan.faults:
-        for key, value in fault.params.items():
-            wire = _wire_seconds(catalog()[fault.fault], key, value)
-            if wire is not None and wire >= shortest:
-                found.append(
-                    f"fault {fault.id}: {key} {value} weighs {wire * plan.compress:g} s of business time at compress "
-                    f"{plan.compress:g} and reaches the stuck threshold of {shortest * plan.compress:g} s"
-                )
-        if fault.window and fault.window.low > last_due_s:
-            found.append(f"fault {fault.id}: begins after the last order is due")
-    if plan.load.orders < plan.evidence.orders:
-        wanted = plan.evidence.orders
-        found.append(f"{plan.load.orders} orders are planned, but an invariant passes only on {wanted} paid ones")
-    return found
-
-
-def _wire_seconds(fault: Fault[Any], key: str, value: object) -> float | None:
-    if key == "ms" and isinstance(value, int | float):
-        return value / 1000
-    kinds = {f.encode_name: f.type for f in msgspec.structs.fields(fault.params)}
-    if kinds.get(key) is WireTime:
-        return float(from_text(WireTime, value))
-    return None

@@ -43,9 +43,18 @@ class UpstreamDoc(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     file: str = ""
 
 
+class ExternalDoc(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A Toxiproxy of the user's own: the address of its API (host:port, on this machine), or its binary (a path, or a
+    name that is found in PATH)."""
+
+    external: str
+
+
 class ScenarioDoc(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A scenario file. `extends` names a base; `ci` says what changes in the short cut; `business_time` sets
-    limits of the target that are business time, by their names in the target file."""
+    limits of the target that are business time, by their names in the target file. `transport`: who breaks the hops of
+    wire faults (embedded, or a Toxiproxy); `on_proxy_death`: whether the run stops with it. `database`: which of the
+    target's databases (none said: its first)."""
 
     about: str
     load: AnyShape
@@ -58,6 +67,9 @@ class ScenarioDoc(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     compress: float = 1.0
     business_time: dict[str, BusinessTime] = {}
     faults: list[dict[str, Any]] = []
+    transport: Literal["embedded"] | ExternalDoc = "embedded"
+    on_proxy_death: Literal["stop", "continue"] = "stop"
+    database: str = ""
     deadline: BusinessTime = by_default(BusinessTime(300.0))
     stuck_after: dict[State, BusinessTime] = {}
     poll_every: WireTime | None = None

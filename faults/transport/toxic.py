@@ -2,9 +2,10 @@
 
 import importlib
 import pkgutil
+from collections.abc import Mapping
 from enum import StrEnum
 from functools import cache
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 import msgspec
 
@@ -24,6 +25,7 @@ class Toxic(msgspec.Struct, frozen=True):
     """
 
     kind: ClassVar[str]
+    stage: ClassVar[type[Any]]
     is_ours: ClassVar[bool] = False
 
 
@@ -66,7 +68,7 @@ class Head(msgspec.Struct, frozen=True):
 
     method: str
     target: str
-    headers: dict[str, str]
+    headers: Mapping[str, str]
     body: bytes
     is_whole: bool
 
@@ -76,7 +78,12 @@ class Exchange(Protocol):
 
     @property
     def struck(self) -> frozenset[str]:
-        """Names of the placed toxics that are for it."""
+        """Names of the placed toxics that are for it, now: faults end, and connections outlive them."""
+        ...
+
+    @property
+    def rate(self) -> float:
+        """How many requests a second the proxy carried over the last second; connections, where none are told apart."""
         ...
 
     def draw(self, toxic: str, n: int) -> float:
@@ -98,7 +105,8 @@ class Judge(Protocol):
     """Who decides for one proxy what is struck. `reads_requests`: connections carry HTTP/1.1 exchanges to be told
     apart; else each connection is one exchange."""
 
-    reads_requests: bool
+    @property
+    def reads_requests(self) -> bool: ...
 
     def connection(self, n: int) -> Exchange:
         """The n-th connection of the proxy, counted from 1."""

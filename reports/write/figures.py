@@ -26,7 +26,7 @@ CHARTS: dict[str, Callable[[Findings, str], Figure | None]] = {
 }
 AS_PNG = ("survival", "open_orders")
 PNG_DPI = 110
-_STYLE: Any = {
+STYLE: Any = {
     "svg.fonttype": "none",
     "svg.hashsalt": "orderjam",
     "font.family": "DejaVu Sans",
@@ -56,7 +56,7 @@ def draw(findings: Findings, folder: Path) -> Drawn:
     drawn: Drawn = {}
     with mpl.rc_context(), warnings.catch_warnings():
         mpl.rcdefaults()  # whatever the reader of this machine prefers
-        mpl.rcParams.update(_STYLE)
+        mpl.rcParams.update(STYLE)
         # Without a Chinese font the layout is measured with boxes; the reader's browser has the glyphs.
         warnings.filterwarnings("ignore", message=".*Glyph.*missing from", category=UserWarning)
         for name, chart in CHARTS.items():
@@ -72,7 +72,7 @@ def _store(figure: Figure, folder: Path, name: str, language: str) -> str:
     buffer = io.StringIO()
     svg_canvas: Any = FigureCanvasSVG(figure)
     svg_canvas.print_svg(buffer, metadata={"Date": None, "Creator": None})
-    svg = _themed(buffer.getvalue())
+    svg = themed(buffer.getvalue())
     ending = "" if language == "en" else f".{language}"
     write_atomically(folder / f"{name}{ending}.svg", svg.encode())
     if language == "en" and name in AS_PNG:
@@ -85,7 +85,7 @@ def _store(figure: Figure, folder: Path, name: str, language: str) -> str:
     return _inlined(svg, f"{name}-{language}-")
 
 
-def _themed(svg: str) -> str:
+def themed(svg: str) -> str:
     """Black becomes the reader's text colour, and the font the reader's own; no DTD, no metadata."""
     svg = re.sub(r"<!DOCTYPE.*?>\s*", "", svg, flags=re.DOTALL)
     svg = re.sub(r"\s*<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)

@@ -50,6 +50,9 @@ CAUSES_ZH = {
     "database locked or slow": "数据库锁或慢",
     "buyer's own link": "买家自身网络或操作",
     "paid after expiry or cancellation": "过期或取消后付款",
+    "packet loss": "网络丢包",
+    "link slow, faulty or down": "链路变慢、出错或中断",
+    "database link slow or cut": "数据库连接变慢或中断",
 }
 """By the text that a plan carries, for reports may not ask the catalogue."""
 

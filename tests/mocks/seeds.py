@@ -243,6 +243,7 @@ def sharedstore(m: Merchant) -> Iterator[Seed]:
         yield call(f"{base}/valuation", code="card_10", num="1")
         yield call(f"{base}/inventory", sharedCode="card_10", race="")
         yield call(f"{base}/inventoryState", shared_code="card_10", card_id="0", num="1", race="")
+    yield call("shared/commodity/query", request_no=m.no)
     yield call("shared/commodity/draftCard", code="card_10", **{"map[a]": "b"})
     calls: dict[str, dict[str, str]] = {
         "connect": {},

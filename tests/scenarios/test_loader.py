@@ -10,7 +10,7 @@ from plan import document, run
 from plan.arrivals import Schedule
 from plan.document import DocumentError
 from plan.run import Plan
-from scenarios import loader, schema
+from scenarios import cautions, loader, schema
 from scenarios.loader import Changes, Vocabulary
 from targets import webshop
 
@@ -211,8 +211,8 @@ def test_a_target_that_cannot_be_shortened_refuses_compress(tmp_path: Path) -> N
 def test_check_warns_where_a_wire_delay_reaches_a_threshold(tmp_path: Path) -> None:
     slow = "{id: slow, fault: slow, at: shop>payment, ms: 2000}"
     plan = resolved(tmp_path, GOOD.replace("faults:\n", f"faults:\n  - {slow}\n"))
-    assert any("weighs 30 s of business time" in warning for warning in loader.warnings(plan))
-    assert not any("weighs" in warning for warning in loader.warnings(resolved(tmp_path, GOOD)))
+    assert any("weighs 30 s of business time" in warning for warning in cautions.warnings(plan))
+    assert not any("weighs" in warning for warning in cautions.warnings(resolved(tmp_path, GOOD)))
 
 
 @pytest.mark.parametrize("ci", [False, True])

@@ -142,7 +142,8 @@ def changed(tmp_path: Path, old: str, new: str) -> Path:
         ("order_no: {json: order_no}", "order_no: {regex: 'a'}", "needs exactly one group"),
         ("compressible: true", "compressible: false", "so compressible must be true"),
         ("5 min", "5", "business_time.CARDSHOP_ORDER_LIFE_S: 5 is not legal here; legal: a duration"),
-        ("shop>payment: param", "shop>pay: param", "key_in"),
+        ("shop>payment: [param", "shop>pay: [param", "key_in"),
+        ("shop>game: passthrough", "shop>game: {a: b}", "key_in"),
     ],
 )
 def test_a_flaw_in_a_target_file_is_refused_with_its_place(tmp_path: Path, old: str, new: str, says: str) -> None:

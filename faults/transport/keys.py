@@ -1,0 +1,253 @@
+"""Whose request it is: operation and order key, read from a request by the patterns that the plan carries for its hop.
+
+Only whole values count, never what looks like a key somewhere in a body, and nothing that was cut off.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeAlias
+from urllib.parse import unquote, unquote_to_bytes
+
+import msgspec
+
+from faults.transport.toxic import Head
+from ledger.states import Operation
+from plan.orders import find_key, key_of_account
+from plan.transport import Request
+
+BY_KEY, BY_NUMBER, BY_CONNECTION = "key", "order_number", "connection"
+"""What an exchange was keyed by. Only the first is the same in every run: a shop's own numbers are new each time, and
+which connection carries a request is chance (exposure)."""
+NUMBERS_MAX = 1 << 17
+"""Numbers whose order is remembered; the oldest go first."""
+VALUE_MAX = 1024
+"""Characters of a value in which a key is looked for, or that a number may have."""
+PATHS_MAX = 1024
+
+Fields: TypeAlias = dict[str, str]
+_BOUNDARY = re.compile(r'boundary="?([^";,]{1,200})')
+_PART_NAME = re.compile(rb'[; ]name="([^"\r\n]*)"')
+
+
+class Subject(msgspec.Struct, frozen=True):
+    """What a request is about: `key` is empty where nothing tells whose it is."""
+
+    operation: Operation
+    key: str = ""
+    keyed_by: str = BY_CONNECTION
+
+
+class _Asked:
+    """A request whose parts are read when they are first asked for."""
+
+    __slots__ = ("_form", "_json", "_query", "groups", "head", "path", "query_text")
+
+    def __init__(self, head: Head) -> None:
+        self.head = head
+        path, _, self.query_text = head.target.partition("#")[0].partition("?")
+        if "://" in path:  # in absolute form, as clients write it that take the server for a proxy
+            path = "/" + path.partition("://")[2].partition("/")[2]
+        self.path = path
+        self.groups: dict[str, str] = {}
+        self._query: Fields | None = None
+        self._form: Fields | None = None
+        self._json: Any = msgspec.UNSET
+
+    def query(self) -> Fields:
+        if self._query is None:
+            self._query = _fields(self.query_text.encode("latin-1"), is_whole=True)
+        return self._query
+
+    def form(self) -> Fields:
+        if self._form is None:
+            body = self.head.body
+            if body.startswith((b"{", b"[")):
+                self._form = {}
+            elif body.startswith(b"--"):
+                self._form = _parts(body, self.head.headers.get("content-type", ""), is_whole=self.head.is_whole)
+            else:
+                self._form = _fields(body, is_whole=self.head.is_whole)
+        return self._form
+
+    def json(self) -> Any:
+        if self._json is msgspec.UNSET:
+            self._json = _json(self.head.body)
+        return self._json
+
+
+def _fields(text: bytes, *, is_whole: bool) -> Fields:
+    """A query or form; the last of equal names counts. Of one that was cut off, the last field is left out."""
+    if not text:
+        return {}
+    parts = text.replace(b"+", b" ").split(b"&")
+    fields: Fields = {}
+    for part in parts if is_whole else parts[:-1]:
+        name, _, value = part.partition(b"=")
+        fields[_text(name)] = _text(value)
+    return fields
+
+
+def _text(data: bytes) -> str:
+    return (unquote_to_bytes(data) if b"%" in data else data).decode("utf-8", "replace")
+
+
+def _parts(body: bytes, kind: str, *, is_whole: bool) -> Fields:
+    """The fields of multipart/form-data (RFC 7578), as PHP's curl sends a form; of one cut off, those before."""
+    boundary = _BOUNDARY.search(kind)
+    if boundary is None:
+        return {}
+    parts = (b"\r\n" + body).split(b"\r\n--" + boundary[1].encode("latin-1"))[1:]
+    fields: Fields = {}
+    for part in parts if is_whole else parts[:-1]:
+        head, border, value = part.partition(b"\r\n\r\n")
+        if border and (name := _PART_NAME.search(head)):
+            fields[name[1].decode("utf-8", "replace")] = value.decode("utf-8", "replace")
+    return fields
+
+
+def _json(text: bytes | str) -> Any:
+    """The JSON as values; None where it is none."""
+    try:
+        return msgspec.json.decode(text)
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return None
+
+
+_Values: TypeAlias = Callable[[_Asked], Iterator[str]]
+
+
+def _place(written: str) -> _Values:
+    """What reads the texts that stand at a place of plan.transport.Request."""
+    source, *names = written.split(".")
+    first, deeper = names[0], names[1:]
+    match source:
+        case "json":
+            return lambda asked: _deep(asked.json(), names)
+        case "header":
+            name = ".".join(names).lower()
+            return lambda asked: iter((asked.head.headers[name],) if name in asked.head.headers else ())
+        case "path":
+            return lambda asked: iter((unquote(asked.groups[first]),) if asked.groups.get(first) else ())
+        case "query":
+            return lambda asked: _of_fields(asked.query(), first, deeper)
+        case "form":
+            return lambda asked: _of_fields(asked.form(), first, deeper)
+    raise AssertionError(f"{written!r} is no place of a request")
+
+
+def _of_fields(fields: Fields, name: str, deeper: list[str]) -> Iterator[str]:
+    found = list(fields.values()) if name == "*" else [fields[name]] if name in fields else []
+    for text in found:
+        if deeper:
+            yield from _deep(_json(text), deeper)
+        else:
+            yield text
+
+
+def _deep(value: Any, names: list[str]) -> Iterator[str]:
+    """The texts and numbers below these names; of a list each item in turn, of a text the JSON that it is."""
+    if isinstance(value, list):
+        for item in value:
+            yield from _deep(item, names)
+    elif not names:
+        if isinstance(value, str | int) and not isinstance(value, bool):
+            yield str(value)
+    elif isinstance(value, str):
+        inner = _json(value) if value.startswith(("{", "[")) else None
+        if inner is not None:
+            yield from _deep(inner, names)
+    elif isinstance(value, dict):
+        yield from _deep(value.get(names[0]), names[1:])
+
+
+def key_in(text: str) -> str | None:
+    """The bare order key that a value tells: by itself, as a game account, or percent-encoded once more."""
+    text = text[:VALUE_MAX]
+    found = find_key(text) or key_of_account(text)
+    return found if found or "%" not in text else find_key(unquote(text))
+
+
+class _Pattern:
+    """A plan.transport.Request, ready to be compared."""
+
+    def __init__(self, request: Request) -> None:
+        self.operation = request.operation
+        self.method = request.method
+        self.path = re.compile(request.path)
+        self._when = [(_place(place), re.compile(text, re.S)) for place, text in request.when.items()]
+        self.key = [_place(place) for place in request.key]
+        self.number = [_place(place) for place in request.number]
+
+    def fits(self, asked: _Asked) -> bool:
+        return all(any(text.fullmatch(value) for value in values(asked)) for values, text in self._when)
+
+
+class Numbers:
+    """Which order goes by which number at one upstream: learned from requests that carried both."""
+
+    def __init__(self) -> None:
+        self._keys: dict[str, str] = {}
+
+    def key_of(self, number: str) -> str | None:
+        return self._keys.get(number)
+
+    def learn(self, number: str, key: str) -> None:
+        """The first key that came with a number keeps it."""
+        if number not in self._keys:
+            if len(self._keys) >= NUMBERS_MAX:
+                del self._keys[next(iter(self._keys))]
+            self._keys[number] = key
+
+
+class Reader:
+    """Tells the subject of every request at one hop.
+
+    `instance`: the folder that all paths begin with on their way to a mock, which patterns leave out. `numbers`: those
+    of the hop's upstream, shared by its hops.
+    """
+
+    def __init__(
+        self, requests: Iterable[Request], instance: str | None = None, numbers: Numbers | None = None
+    ) -> None:
+        self._patterns = [_Pattern(request) for request in requests]
+        self._prefix = f"/{instance}/" if instance else ""
+        self._numbers = numbers if numbers is not None else Numbers()
+        self._at: dict[tuple[str, str], list[tuple[_Pattern, dict[str, str]]]] = {}
+
+    def read(self, head: Head) -> Subject | None:
+        """Operation and key; None where the request is of no kind that is known at this hop."""
+        asked = _Asked(head)
+        for pattern, groups in self._fitting(head.method, asked.path):
+            asked.groups = groups
+            if pattern.fits(asked):
+                return self._subject(pattern, asked)
+        return None
+
+    def _fitting(self, method: str, path: str) -> list[tuple[_Pattern, dict[str, str]]]:
+        """The patterns for this method and path, worked out once each."""
+        known = self._at.get((method, path))
+        if known is None:
+            if self._prefix and path.startswith(self._prefix):
+                own = path[len(self._prefix) - 1 :]
+            else:
+                own = path
+            known = [
+                (pattern, match.groupdict(""))
+                for pattern in self._patterns
+                if pattern.method in ("", method) and (match := pattern.path.fullmatch(own))
+            ]
+            if len(self._at) >= PATHS_MAX:
+                self._at.clear()
+            self._at[method, path] = known
+        return known
+
+    def _subject(self, pattern: _Pattern, asked: _Asked) -> Subject:
+        key = next(filter(None, (key_in(text) for values in pattern.key for text in values(asked))), None)
+        numbers = [text for values in pattern.number for text in values(asked) if 0 < len(text) <= VALUE_MAX]
+        if key is None:
+            key = next(filter(None, map(self._numbers.key_of, numbers)), None)
+        if key is None:
+            return Subject(pattern.operation, numbers[0], BY_NUMBER) if numbers else Subject(pattern.operation)
+        for number in numbers:
+            self._numbers.learn(number, key)
+        return Subject(pattern.operation, key, BY_KEY)
