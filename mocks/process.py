@@ -47,7 +47,7 @@ def _arguments(role: str) -> argparse.Namespace:
     )  # fmt: skip
     parser.add_argument(
         "--public", type=_place, action="append", default=[], metavar="NAME=HOST:PORT",
-        help="where buyers find an instance (default: where the shop asked)",
+        help="where buyers find an instance, port 0: this server (default: where the shop asked)",
     )  # fmt: skip
     return parser.parse_args()
 
@@ -79,7 +79,6 @@ async def _run(kind: type[Upstreams], args: argparse.Namespace, plan: Plan, toke
                 token=token,
                 by_hand=args.by_hand,
                 sends={name: sender(session, (host, at)) for name, host, at in args.through},
-                public={name: f"{host}:{at}" for name, host, at in args.public},
                 signal=Tripwire(args.signal_fd) if args.signal_fd is not None else None,
             )
             server = Server(mock, Unmatcher(voice.append, clock, mock.routes(), mock.secrets))
@@ -90,6 +89,7 @@ async def _run(kind: type[Upstreams], args: argparse.Namespace, plan: Plan, toke
             own = await mock.listen(args.host, own_first(args.port))
 
             def announce(port: int) -> None:
+                mock.found_at.update({name: f"{host}:{at or port}" for name, host, at in args.public})
                 if args.port_file is not None:
                     write_atomically(args.port_file, Ports(port, own).written().encode())
 

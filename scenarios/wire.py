@@ -23,8 +23,6 @@ def transport(found: Document, folder: Path, doc: ScenarioDoc) -> Transport:
     """Who breaks the hops; DocumentError for an address that is not on this machine, and for a binary that is not
     there. A path is that of a file beside the scenario, or as it stands."""
     if isinstance(doc.transport, str):
-        if doc.transport != EMBEDDED:
-            raise found.error(("transport",), f"{doc.transport!r} is not legal here; legal: {_LEGAL}")
         return Transport(on_proxy_death=doc.on_proxy_death)
     external, at = doc.transport.external, ("transport", EXTERNAL)
     if not _ADDRESS.fullmatch(external):

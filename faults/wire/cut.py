@@ -11,7 +11,8 @@ from plan.faults import Label
 
 
 class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`after_ms`: how long it lives. `stream` up: the request never arrives; down: it does, and the answer is lost."""
+    """The reset comes `after_ms` after the first byte. `stream` up: that of the request, which never arrives; down:
+    that of the answer, which is lost after all was done."""
 
     after_ms: WireMs = 0
     stream: Literal["up", "down"] = "down"

@@ -9,7 +9,8 @@ from plan.faults import Label
 
 
 class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`close_after_ms` the connection is closed; 0: never, and who has no timeout of his own waits for ever."""
+    """After `close_after_ms` without another byte the connection is closed; 0: never, and who has no timeout of his own
+    waits for ever."""
 
     close_after_ms: WireMs = 0
     stream: Way = Way.DOWN

@@ -33,7 +33,11 @@ WIRE_LEGAL: list[tuple[str, dict[str, object], Effect]] = [
         OnWire(((UP, Latency(latency=0, jitter=50)), (DOWN, Latency(latency=0, jitter=50)))),
     ),
     ("wire.loss", {"share": "5%"}, OnWire(((UP, Loss(share=0.05, burst=1)), (DOWN, Loss(share=0.05, burst=1))))),
-    ("wire.loss", {"share": 0.5, "burst": 3, "stream": "up"}, OnWire(((UP, Loss(share=0.5, burst=3)),))),
+    (
+        "wire.loss",
+        {"share": 0.5, "burst": 3, "rtt_ms": 40, "stream": "up"},
+        OnWire(((UP, Loss(share=0.5, burst=3, rtt_ms=40)),)),
+    ),
     (
         "wire.loss_with_load",
         {"curve": [["5/s", "0%"], ["600/min", "40%"]], "stream": "down"},
@@ -53,10 +57,8 @@ WIRE_LEGAL: list[tuple[str, dict[str, object], Effect]] = [
     ("wire.true_loss", {"curve": [["100/s", "5%"]]}, TrueLoss(curve=[(Rate(100), Share(0.05))])),
     (
         "wire.true_loss",
-        {"delay": "20 ms", "jitter": "5 ms", "reorder": "1%", "duplicate": "1%", "rate_kb_s": 100},
-        TrueLoss(
-            delay=WireTime(0.02), jitter=WireTime(0.005), reorder=Share(0.01), duplicate=Share(0.01), rate_kb_s=100
-        ),
+        {"delay": "20 ms", "jitter": "5 ms", "reorder": "1%", "duplicate": "1%", "kb_s": 100},
+        TrueLoss(delay=WireTime(0.02), jitter=WireTime(0.005), reorder=Share(0.01), duplicate=Share(0.01), kb_s=100),
     ),
 ]
 WIRE_REFUSED: dict[str, list[dict[str, object]]] = {
@@ -73,7 +75,14 @@ WIRE_REFUSED: dict[str, list[dict[str, object]]] = {
         {"ms": 600_001},
         {"ms": 1, "jitter_ms": -1},
     ],
-    "wire.loss": [{}, {"share": 0}, {"share": "100%"}, {"share": "101%"}, {"share": 0.1, "burst": 0.5}, {"rate_": 1}],
+    "wire.loss": [
+        {},
+        {"share": 0},
+        {"share": "100%"},
+        {"share": "101%"},
+        {"share": 0.1, "burst": 0.5},
+        {"share": 0.1, "rtt_ms": -1},
+    ],
     "wire.loss_with_load": [{}, {"curve": []}, {"curve": [["9/s", 0], ["5/s", 0.1]]}, {"curve": [[5, 0.1]]}],
     "wire.silence": [{"close_after_ms": -1}, {"after_ms": 1}],
     "wire.sliced": [{}, {"bytes": 0}, {"bytes": 10, "vary": 10}, {"bytes": 10, "gap_us": -1}],

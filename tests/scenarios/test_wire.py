@@ -6,6 +6,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from faults.catalog import ON_THE_WIRE
+from faults.transport import judge
+from faults.transport.keys import Reader
 from harness.cli_common import vocabulary
 from ledger.states import Hop, Operation
 from plan import run
@@ -77,7 +80,11 @@ def test_who_breaks_the_hops_stands_in_the_plan(tmp_path: Path, transport: str, 
 @pytest.mark.parametrize(
     ("old", "new", "says"),
     [
-        ("transport: embedded", "transport: embeded", "mine.yaml:13 transport: 'embeded' is not legal here; legal:"),
+        (
+            "transport: embedded",
+            "transport: embeded",
+            "transport: 'embeded' is not legal here; did you mean 'embedded'?",
+        ),
         ("transport: embedded", "transport: {extern: x}", "unknown key 'extern'; did you mean 'external'?"),
         ("transport: embedded", "transport: {external: '198.51.100.1:8474'}", "is not on this machine; legal: 127.0"),
         ("transport: embedded", "transport: {external: 'localhost:0'}", "is not on this machine"),
@@ -235,3 +242,18 @@ def test_a_toxiproxy_of_its_own_draws_whom_it_strikes(tmp_path: Path) -> None:
     words = "fault lost: a Toxiproxy of its own draws whom it strikes, not repeatable"
     assert cautions.warnings(plan) == [words]
     assert plan.faults[0].is_exposure
+
+
+# --- the shipped ones --------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("ci", [False, True])
+@pytest.mark.parametrize("name", loader.shipped())
+def test_every_wire_fault_of_a_shipped_scenario_has_its_toxics_and_its_readers(name: str, ci: bool) -> None:
+    plan = loader.resolve(loader.find(name), Path("shop.yaml"), WORDS, Changes(ci=ci))
+    warnings = cautions.warnings(plan)
+    for fault in (fault for fault in plan.faults if fault.layer in ON_THE_WIRE):
+        assert not [w for w in warnings if w.startswith(f"fault {fault.id}:") and "not repeatable" not in w]
+        assert fault.layer == "kernel" or judge.placed([fault]) or judge.downs([fault])
+    for at, table in plan.requests.items():
+        hop, _, upstream = at.partition("/")
+        assert judge.wire_faults(plan, Hop(hop), upstream or None)
+        Reader(table, upstream or None)
