@@ -88,7 +88,7 @@ async def _run(args: argparse.Namespace, plan: Plan, token: str | None) -> None:
             await serve(application, listening, announce=announce, until=stop)
             for task in owned:
                 task.cancel()
-        await proxies.close()
+        proxies.close()
         if breaks.error is not None:
             raise breaks.error
 

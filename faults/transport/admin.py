@@ -45,6 +45,7 @@ class Admin:
             ("GET", "health"): self._health,
             ("POST", "phase"): self._phase,
             ("POST", "lease"): self._lease,
+            ("POST", "proxies"): self._add,
         }
 
     def install(self, api: web.Application) -> None:
@@ -56,17 +57,15 @@ class Admin:
                 request.headers.get("Authorization", "").encode("utf-8", "surrogateescape"), self._expected
             ):
                 return refusal(401, "Authorization: Bearer <ORDERJAM_ADMIN_TOKEN> is missing or wrong")
-            if not request.path.startswith(PREFIX):
+            if not request.raw_path.startswith(PREFIX):
                 return await handler(request)
             return await self._answer(request)
 
         api.middlewares.append(before)
 
     async def _answer(self, request: web.Request) -> web.Response:
-        asked = request.method, request.path.removeprefix(PREFIX)
+        asked = request.method, request.raw_path.partition("?")[0].removeprefix(PREFIX)
         try:
-            if asked == ("POST", "proxies"):
-                return await self._add(await request.read())
             if asked in self._steps:
                 return self._steps[asked](await request.read())
         except msgspec.DecodeError as error:
@@ -77,13 +76,13 @@ class Admin:
             return refusal(400, "nested too deep")
         except web.HTTPRequestEntityTooLarge:
             return refusal(413, "the body is too long")
-        legal = ", ".join(f"{method} {PREFIX}{name}" for method, name in [*self._steps, ("POST", "proxies")])
+        legal = ", ".join(f"{method} {PREFIX}{name}" for method, name in self._steps)
         return refusal(404, f"nothing here takes this request; legal: {legal}")
 
-    async def _add(self, body: bytes) -> web.Response:
+    def _add(self, body: bytes) -> web.Response:
         wanted = msgspec.json.decode(body, type=Wanted)
         try:
-            listen = await self._wires.add(
+            listen = self._wires.add(
                 wanted.name, wanted.hop, wanted.upstream_name, listen=wanted.listen, upstream=wanted.upstream
             )
         except (HopError, AddressError, NotAllowedError) as error:

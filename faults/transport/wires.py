@@ -31,14 +31,14 @@ class _Wire:
         self.downs = {fault.id: 0 for fault in downs(judge.faults)}
         self.down_by: set[str] = set()
 
-    async def follow(self, in_force: Iterable[str]) -> None:
+    def follow(self, in_force: Iterable[str]) -> None:
         """Closes or opens the proxy as the faults in force want it, and journals each fault that newly does."""
         wanted = self.downs.keys() & set(in_force)
         new, was, self.down_by = wanted - self.down_by, self.down_by, wanted
         if wanted and not was:
-            await self.proxy.stop()
+            self.proxy.stop()
         elif was and not wanted:
-            await self.proxy.start()
+            self.proxy.start()
         for fault in sorted(new):
             self.downs[fault] += 1
             self.judge.note_down(fault, self.downs[fault], "nobody listens, what was connected is closed")
@@ -56,7 +56,7 @@ class Wires:
         self._wires: list[_Wire] = []
         self._numbers: dict[str | None, Numbers] = {}
 
-    async def add(self, name: str, hop: Hop, upstream_name: str | None, *, listen: str, upstream: str) -> str:
+    def add(self, name: str, hop: Hop, upstream_name: str | None, *, listen: str, upstream: str) -> str:
         """Makes a proxy, its toxics those of the plan's faults for it; the address it listens at. HopError, those of
         addresses, and OSError where it cannot listen."""
         if self._proxies.get(name) is not None:
@@ -76,7 +76,7 @@ class Wires:
             numbers=self._numbers.setdefault(upstream_name, Numbers()),
             is_to_mock=hop in TO_MOCKS,
         )
-        proxy = await self._proxies.add(name, listen, upstream, judge=judge)
+        proxy = self._proxies.add(name, listen, upstream, judge=judge)
         for toxic in judge.toxics:
             proxy.add_toxic(toxic)
         self._wires.append(_Wire(proxy, judge))
@@ -109,10 +109,10 @@ class Wires:
     async def watch(self) -> None:
         """Takes hops down and up again, and lets go what faults hold once their lease is over; until cancelled."""
         while True:
-            await self.look()
+            self.look()
             await self._clock.wait_until(self._clock.t() + LOOK_EVERY_NS)
 
-    async def look(self) -> None:
+    def look(self) -> None:
         """What is to be done now."""
         t = self._clock.t()
         is_live = self._decider.is_live(t)
@@ -122,7 +122,7 @@ class Wires:
         in_force = self._decider.in_force(t) if is_live else []
         for wire in self._wires:
             if wire.downs:
-                await wire.follow(in_force)
+                wire.follow(in_force)
 
     def _release(self) -> None:
         for wire in self._wires:

@@ -1,20 +1,16 @@
 """corrupt: of a million bytes `per_mb` arrive as others, on the average."""
 
+from functools import partial
 from math import log1p
-from typing import ClassVar
+from typing import Annotated
+
+import msgspec
 
 from faults.transport.resend import Draw
-from faults.transport.toxic import Toxic
+from faults.transport.stage import Chunk, Stage
+from faults.transport.toxic import Exchange, Placed, Toxic
 
 MB = 1_000_000
-
-
-class Corrupt(Toxic, frozen=True):
-    """`per_mb`: how many bytes of each million are flipped, on the average."""
-
-    kind: ClassVar[str] = "corrupt"
-    is_ours: ClassVar[bool] = True
-    per_mb: float = 0.0
 
 
 class Flips:
@@ -46,6 +42,37 @@ class Flips:
         if self._share <= 0.0:
             return 1 << 62
         return min(int(log1p(-self._draw(2 * self._n)) / log1p(-self._share)), 1 << 62)
+
+
+class CorruptStage(Stage["Corrupt"]):
+    """Lengths stay as they are."""
+
+    _of: Exchange | None = None
+    _flips: Flips | None = None
+
+    def push(self, chunk: Chunk) -> None:
+        if not self.is_for(chunk.exchange):
+            self.after.push(chunk)
+            return
+        if self._flips is None or chunk.exchange is not self._of:
+            self._of, self._flips = chunk.exchange, Flips(partial(self.draw, chunk.exchange), self.toxic.per_mb)
+        data, flipped = self._flips.flip(chunk.data)
+        if flipped:
+            self.changed(chunk.exchange, f"bytes of the {self.what} flipped", flipped)
+        self.after.push(Chunk(data, chunk.stamp, chunk.exchange))
+
+    def changed_to(self, placed: Placed) -> None:
+        self._flips = None
+        super().changed_to(placed)
+
+
+class Corrupt(Toxic, frozen=True):
+    """`per_mb`: how many bytes of each million are flipped, on the average."""
+
+    kind = "corrupt"
+    stage = CorruptStage
+    is_ours = True
+    per_mb: Annotated[float, msgspec.Meta(ge=0, le=MB)] = 0.0
 
 
 TOXIC = Corrupt
