@@ -20,8 +20,8 @@ from typing import cast
 import msgspec
 import psutil
 import uvloop
-from benchmarks.wire_keyed import Hop, keyed, requests
 
+from benchmarks.wire_keyed import KeyedHop, keyed
 from benchmarks.wire_load import median, percentile
 from benchmarks.wire_servers import upstream
 from benchmarks.wire_upstream import ANSWER
@@ -132,11 +132,11 @@ async def sampled(pid: int, into: list[Sample], load: Load) -> None:
         await asyncio.sleep(SAMPLE_S)
 
 
-async def soak(hop: Hop, rate: float, seconds: float) -> dict[str, object]:
+async def soak(hop: KeyedHop, rate: float, seconds: float) -> dict[str, object]:
     """One soak of a standing hop, and what is to be said of it."""
     one, loop = hop.standing, asyncio.get_running_loop()
     before, samples = psutil.Process(one.pid).num_fds(), list[Sample]()
-    load = Load(rate, cycle(requests()))
+    load = Load(rate, cycle(hop.requests))
     async with AsyncExitStack() as stack:
         for _ in range(LINES):
             transport, line = await loop.create_connection(lambda: Line(load), "127.0.0.1", one.ports["http"])

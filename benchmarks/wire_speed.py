@@ -1,8 +1,9 @@
 """What a proxy without toxics costs: the embedded server, Toxiproxy and a 30-line proxy, in one run.
 
-    python -m benchmarks.wire_speed [--rounds 5]
+    python -m benchmarks.wire_speed [--rounds 5] [--write]
 Rounds alternate, so that a noisy machine is noisy to all; medians count, and each ratio is the median of the ratios of
-single rounds. Prints one JSON object for each figure, then the targets: met or not. Needs wrk and Toxiproxy 2.12.0
+single rounds. Prints one JSON object for each figure, then the targets: met or not; `--write` fills the table of
+docs/transport.md. Needs wrk and Toxiproxy 2.12.0
 (`benchmarks.wire_servers.INSTALL`).
 """
 
@@ -14,7 +15,6 @@ from collections.abc import Callable
 from contextlib import ExitStack
 
 from benchmarks.wire_keyed import keyed
-
 from benchmarks.wire_load import (
     down_mb_s,
     idle_kb,
@@ -24,7 +24,9 @@ from benchmarks.wire_load import (
     round_trips_us,
     up_mb_s,
 )
+from benchmarks.wire_results import DOCS, between_marks, today
 from benchmarks.wire_servers import EMBEDDED, LIMIT, NONE, REAL, Standing, server, upstream
+from ledger.rundir import write_atomically
 
 TRIPS, STREAM_BYTES, WRK_S = 2000, 400_000_000, 2
 CONNECTIONS, MANY, IDLE = 32, 1000, 2000
@@ -127,15 +129,48 @@ def idle(none: Standing) -> Round:
     return kept
 
 
+WORDS = {
+    "added_p50_us": "added to a round trip, median, µs",
+    "added_p99_us": "added to a round trip, 99 of 100, µs",
+    "down_mb_s": "one stream back, MB/s",
+    "up_mb_s": "one stream up, MB/s",
+    "requests_s": f"requests a second on {CONNECTIONS} connections",
+    "many_requests_s": f"the same on {MANY:,} connections with {LATENCY_MS} ms of latency",
+    "keyed_requests_s": "the same on a hop of a run whose requests are keyed",
+    "idle_kb": "memory of an idle connection, KB",
+}
+
+
+def table(said: list[dict[str, object]]) -> str:
+    """The figures for docs/transport.md."""
+    lines = [f"Measured {today()} by `python -m benchmarks.wire_speed --write`, all in one run; medians.", ""]
+    lines += ["| what | no proxy | 30 lines on uvloop | Toxiproxy | embedded | embedded over Toxiproxy | wanted |"]
+    lines += ["|---|---|---|---|---|---|---|"]
+    for one in said:
+        found = (one.get(name) for name in (NONE, LIMIT, REAL, EMBEDDED))
+        cells = [f"{value:,.4g}" if isinstance(value, float) and value < 1e4 else _whole(value) for value in found]
+        line = [WORDS[str(one["figure"])], *cells, f"{one['embedded_over_real']}×", f"{one['wanted']}×"]
+        lines.append(f"| {' | '.join(line)} |")
+    return "\n".join(lines)
+
+
+def _whole(value: object) -> str:
+    return f"{value:,.0f}" if isinstance(value, float) else "–"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--write", action="store_true", help="into docs/transport.md")
     asked = parser.parse_args()
     if shutil.which("wrk") is None:
         sys.exit("wrk is not installed; this benchmark needs it")
     said = [summed_up(figure, rounds) for figure, rounds in measured(asked.rounds).items()]
     for figure in said:
         print(json.dumps(figure), flush=True)
+    if asked.write:
+        page = DOCS / "transport.md"
+        write_atomically(page, between_marks(page.read_text("utf-8"), "speed", table(said)).encode())
     missed = [str(figure["figure"]) for figure in said if not figure["met"]]
     print(f"not met: {', '.join(missed)}" if missed else "all met")
 

@@ -19,6 +19,8 @@ Bytes: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=BYTES_MAX, description="
 KbPerS: TypeAlias = Annotated[int, msgspec.Meta(ge=1, le=10_000_000, description="KB a second (1000 bytes each)")]
 Burst: TypeAlias = Annotated[float, msgspec.Meta(ge=1, le=BURST_MAX, description="how many in a row, on the average")]
 
+RttMs: TypeAlias = Annotated[float, msgspec.Meta(ge=0, le=10_000, description="ms, wire time: there and back")]
+
 
 class Way(StrEnum):
     """Which bytes of a connection: those to the callee, those back to the caller, or both."""

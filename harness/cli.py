@@ -22,7 +22,8 @@ from harness.cli_common import OUT, AsJson, Out, print_json, print_rows, refuse,
 from harness.cli_mocks import fault, mocks
 from harness.cli_wire import PROXY_EXAMPLES, TOXIPROXY_EXAMPLES, proxy, toxiproxy
 from harness.hand import HandError
-from harness.run import Ended, Exit, Options, Run, port_is_free
+from harness.run import Ended, Exit, Options, Run
+from harness.wiring import port_is_free
 from ledger.clock import utc_now
 from ledger.journal import JournalError, Wholeness
 from ledger.rundir import RunDir, RunDirError

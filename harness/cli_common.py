@@ -56,6 +56,7 @@ def vocabulary(target: webshop.Target) -> loader.Vocabulary:
         offers=target.offers,
         business_time=tuple(target.business_time),
         prices=target.sells.products,
+        databases={name: bool(own.server) for name, own in target.databases.items()},
         buyer=asks.requests(target),
         key_in={hop: [names] if isinstance(names, str) else names for hop, names in target.key_in.items()},
     )

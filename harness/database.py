@@ -130,7 +130,8 @@ class Database:
 def _engine(address: str) -> Engine:
     try:
         sqlite = address.startswith("sqlite")
-        engine = create_engine(address, poolclass=NullPool, connect_args={"timeout": BUSY_S} if sqlite else {})
+        waits = {"timeout": BUSY_S} if sqlite else {"options": f"-c lock_timeout={BUSY_S * 1000:.0f}"}
+        engine = create_engine(address, poolclass=NullPool, connect_args=waits)
     except (ArgumentError, SQLAlchemyError, ModuleNotFoundError) as error:
         raise HouseError(f"house.database: {_words(error)}") from None
     file = engine.url.database

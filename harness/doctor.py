@@ -13,7 +13,7 @@ from pathlib import Path
 import msgspec
 import psutil
 
-from harness.run import port_is_free
+from harness.wiring import port_is_free
 from ledger.clock import perf_s
 from ledger.events import PhaseBegan
 from ledger.journal import Journal

@@ -4,7 +4,6 @@ import asyncio
 import os
 import shutil
 import signal
-import socket
 import tempfile
 from collections.abc import Callable, Mapping
 from enum import IntEnum
@@ -12,12 +11,14 @@ from pathlib import Path
 
 import msgspec
 
-from harness import books, wiring
+from harness import books, postgres, wiring
 from harness.abort import Watchman
 from harness.children import Child, ChildDied, Children, died, wait_for, wait_for_file
 from harness.house import House, house_faults
+from harness.postgres import Postgres
 from harness.shop import HouseError, Shop
 from harness.timeline import LOOK_EVERY_S, Timeline
+from harness.wires import Wires
 from ledger.clock import SECOND_NS, Epoch, RunClock
 from ledger.journal import JournalError, Voice
 from ledger.rundir import RunDir, RunDirError
@@ -98,9 +99,12 @@ class Run:
         self.watchman = Watchman(plan.abort_when)
         self.last_due_s = Schedule(plan.load, plan.seed).last_due_s
         self.load_s = self.last_due_s + plan.longest_pay_delay_s + LOAD_TAIL_S
-        self._target = webshop.load(Path(plan.target.file))
+        self._target = webshop.load(Path(plan.target.file)).having(plan.target.database)
+        self._database: Postgres | None = None
+        self._database_values: dict[str, str] = {}
         self._secrets = wiring.Secrets.fresh(plan)
         self._proxy = ""
+        self.wires: Wires | None = None
         self._house_faults = house_faults(plan)
         self._stop = asyncio.Event()
         self._stop_now = asyncio.Event()
@@ -130,6 +134,8 @@ class Run:
         except (JournalError, RunDirError, OSError) as error:
             ended = self._broken(error)
         shutil.rmtree(state, ignore_errors=True)
+        if self._database is not None:
+            self._database.remove()
         try:
             self.run.seal()
         except RunDirError as error:
@@ -144,6 +150,8 @@ class Run:
                     await self._phases(epoch, timeline)
                 finally:
                     await timeline.close()
+                    if self.wires is not None:
+                        await self.wires.close()
                     if self.shop is not None:
                         self.shop.close()
         except (ChildDied, HouseError) as error:
@@ -168,12 +176,17 @@ class Run:
                 ]
                 await timeline.begin(Phase.PREPARE)
                 shop = self.shop = self._new_shop(timeline)
+                wires = self.wires = Wires(self.plan, self.run, epoch, timeline)
+                await wires.open()
                 house = self.house = House(self._house_faults, shop, timeline.clock, timeline.struck, self.show)
                 if (fd := await self._start_mocks(epoch, timeline, signals=house.listens)) is not None:
                     beside.append(group.create_task(house.listen(fd), name="acknowledged notices"))
+                await self._start_database(timeline, wires, shop)
                 await shop.start()
                 await house.rehearse()
-                drivers = await self._start_drivers(epoch, timeline)
+                buyers_url = await wires.lead_to_shop(shop.url)
+                beside.append(group.create_task(wires.watch(), name="proxies"))
+                drivers = await self._start_drivers(epoch, timeline, buyers_url)
                 beside.append(group.create_task(timeline.beat(), name="heartbeat"))
                 await self._warm_up(timeline)
                 await self._load(timeline, house)
@@ -194,18 +207,27 @@ class Run:
 
         return Shop(self._target, timeline.children, timeline.state, command)
 
+    async def _start_database(self, timeline: Timeline, wires: Wires, shop: Shop) -> None:
+        """The shop's database where the harness has to see to one, reached through its proxy if it has one."""
+        chosen = self._target.databases.get(self.plan.target.database)
+        if chosen is None or not chosen.server:
+            return
+        self._database = database = await postgres.start(timeline.children)
+        at = await wires.lead_to_database(database.address)
+        self._database_values = {"database_url": database.url(at), "database_direct": database.url()}
+        shop.database = self._database_values
+
     def _values(self, timeline: Timeline) -> dict[str, str]:
-        values = wiring.shop_values(self.plan, self._secrets, timeline.mocks, timeline.own_urls)
+        values = wiring.shop_values(self.plan, self._secrets, timeline.mocks, timeline.own_urls) | self._database_values
         return values | wiring.tls_values(self._proxy) if self._proxy else values
 
-    async def _start_drivers(self, epoch: Epoch, timeline: Timeline) -> list[Child]:
+    async def _start_drivers(self, epoch: Epoch, timeline: Timeline, shop_url: str) -> list[Child]:
         """The processes of the load generator, once all of them are ready."""
-        assert self.shop is not None
         plan, run, state, children = self.plan, self.run, timeline.state, timeline.children
         drivers = []
         for name, extra in self._driver_arguments(state):
             target = Path(plan.target.file)
-            made = wiring.driver(run, epoch, state, target, self.shop.url, self._target.allow, extra())
+            made = wiring.driver(run, epoch, state, target, shop_url, self._target.allow, extra())
             child = await children.start(name, made.argv, made.env)
             if name == "locust-master":
                 await wait_for_file(child, state / "master.json", within_s=READY_WITHIN_S)
@@ -224,6 +246,8 @@ class Run:
                 port_file = timeline.state / f"{role}.port"
                 fd = writing if role == "payment" else None
                 command = wiring.mock(role, self.plan, self.run, epoch, self._secrets, port_file, signal_fd=fd)
+                assert self.wires is not None
+                command.argv.extend(self.wires.mock_arguments(role))
                 fds = () if fd is None else (fd,)
                 child = await timeline.children.start(role, command.argv, command.env, pass_fds=fds)
                 started.append((role, child, port_file))
@@ -234,10 +258,13 @@ class Run:
             ports = Ports.read(await wait_for_file(child, port_file, within_s=READY_WITHIN_S))
             url = timeline.mocks[role] = f"http://127.0.0.1:{ports.http}"
             timeline.own_urls |= wiring.own_urls(self.plan, url, ports)
+        assert self.wires is not None
+        await self.wires.lead_to_mocks()
         if self._target.start.wants_tls_proxy:
-            routes = wiring.tls_routes(self.plan, timeline.mocks, {})
+            routes = wiring.tls_routes(self.plan, timeline.mocks, {}, timeline.own_urls)
             self._proxy = await start_proxy(timeline.children, routes, timeline.state)
-        await timeline.begin(Phase.PREPARE, note="mocks are up")
+        broken = f"; {self.wires.words}" if self.wires.words else ""
+        await timeline.begin(Phase.PREPARE, note=f"mocks are up{broken}")
         return reading
 
     def _driver_arguments(self, state: Path) -> list[tuple[str, Callable[[], list[str]]]]:
@@ -284,6 +311,8 @@ class Run:
             await timeline.begin(Phase.LOAD, l0_t=l0_t)
             async with asyncio.TaskGroup() as group:
                 group.create_task(house.play(l0_t, self.load_s), name="house faults")
+                assert self.wires is not None
+                group.create_task(self.wires.play(self.load_s, self._stop_load), name="faults of an external server")
                 watching = group.create_task(self.watchman.watch(timeline.totals, self._stop_load), name="abort")
                 await timeline.wait_until_s(self.load_s, self._stop_load)
                 watching.cancel()
@@ -332,7 +361,7 @@ class Run:
                 raise ChildDied(f"{child.name} did not close its journal within {CLOSE_WITHIN_S:g} s") from None
             if child.process.returncode != 0:
                 raise died(child)
-        for name in ("locust-master", "shop", PROXY, *timeline.mocks):
+        for name in ("locust-master", "shop", PROXY, *timeline.mocks, postgres.NAME):
             for child in timeline.children.named(name):
                 await timeline.children.stop(child)
                 if name in timeline.mocks and child.process.returncode != 0:
@@ -349,14 +378,3 @@ class Run:
             self.show(f"the shop's books were not read: {error}")
             return f"books not read: {error}"
         return f"{n} rows of the books read"
-
-
-def port_is_free(port: int) -> bool:
-    """Whether nobody listens on a loopback port."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True

@@ -41,6 +41,8 @@ class Shop:
         self.data = state / "shop"
         self.up = asyncio.Event()
         self.restarts = 0
+        self.database: dict[str, str] = {}
+        """What a target file may fill in of a database that the harness has started."""
         self._child: Child | None = None
         self._holds: Counter[int] = Counter()
 
@@ -61,7 +63,7 @@ class Shop:
     @property
     def values(self) -> dict[str, str]:
         """What a target file may fill in of the shop itself. Port 0: it names none and takes any at its first start."""
-        return {"data": str(self.data), "port_file": str(self._port_file), "port": str(self._port)}
+        return {"data": str(self.data), "port_file": str(self._port_file), "port": str(self._port), **self.database}
 
     async def start(self) -> None:
         """Starts it and returns when it is ready; ChildDied if it ends, comes up elsewhere or takes too long."""

@@ -4,6 +4,7 @@ Secrets are random for each run and go only through the environment; plan.yaml h
 """
 
 import secrets
+import socket
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -86,11 +87,15 @@ def own_urls(plan: Plan, url: str, ports: Ports) -> dict[str, str]:
     return {name: f"{plan.upstreams[name].dialect}://{host}:{port}" for name, port in ports.own.items()}
 
 
-def tls_routes(plan: Plan, urls: Mapping[str, str], named: Mapping[str, str]) -> dict[str, str]:
+def tls_routes(
+    plan: Plan, urls: Mapping[str, str], named: Mapping[str, str], own: Mapping[str, str] = MappingProxyType({})
+) -> dict[str, str]:
     """Who plays which host that clients have built in, by the address of the instance: for each known host the first
-    instance of its dialect, and for each host in `named` the instance it names. `urls`: of the mocks, by role."""
+    instance of its dialect, and for each host in `named` the instance it names. `urls`: of the mocks, by role; `own`:
+    of instances that are found elsewhere."""
     names = {host: _first_of(plan, dialect) for host, dialect in HOSTS.items()} | dict(named)
-    return {host: f"{urls[plan.upstreams[name].role]}/{name}" for host, name in names.items() if name is not None}
+    played = {host: name for host, name in names.items() if name is not None}
+    return {h: own.get(n, f"{urls[plan.upstreams[n].role]}/{n}").rstrip("/") for h, n in played.items()}
 
 
 def _first_of(plan: Plan, dialect: str) -> str | None:
@@ -170,3 +175,21 @@ def driver(
     argv = [*PYTHON, "load", "--run", str(run.path), "--epoch", str(epoch), "--state", str(state)]
     argv += ["--target", str(target_file), *extra]
     return Command(argv, {"ORDERJAM_SHOP_URL": shop_url, "ORDERJAM_ALLOW": ",".join(allow)})
+
+
+def port_is_free(port: int) -> bool:
+    """Whether nobody listens on a loopback port."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def free_port() -> int:
+    """A loopback port that nobody listens on now; whoever takes it next may be another."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])

@@ -11,9 +11,10 @@ compressed.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from enum import StrEnum
 from hashlib import blake2b
+from types import MappingProxyType
 from typing import Generic, Protocol, TypeVar
 
 import msgspec
@@ -141,6 +142,7 @@ class _Line(msgspec.Struct, Generic[T]):
     teller: Teller[T]
     ladder: Ladder
     places: dict[Operation, Place]
+    send: Send
 
 
 class _Attempt(msgspec.Struct, frozen=True):
@@ -172,10 +174,12 @@ class Notices(Generic[T]):
         *,
         hop: Hop = Hop.PAYMENT_SHOP,
         signal: Signal | None = None,
+        sends: Mapping[str, Send] = MappingProxyType({}),
     ) -> None:
+        """`sends`: of those upstreams whose letters take a way of their own, a proxy's."""
         self._hop, self._signal = hop, signal
         self._clock, self._append, self._injector = clock, append, injector
-        self._send, self._tasks, self._secrets = send, tasks, tuple(secrets)
+        self._send, self._sends, self._tasks, self._secrets = send, sends, tasks, tuple(secrets)
         self._lines: dict[str, _Line[T]] = {}
         self._climbing: dict[tuple[str, Matter], asyncio.Task[None]] = {}
         self._batches: dict[tuple[str, str], _Batch] = {}
@@ -186,7 +190,7 @@ class Notices(Generic[T]):
         """From now on the upstream tells its shop."""
         operations = dict.fromkeys(OPERATIONS.values())
         places = {operation: Place(self._hop, operation, upstream, teller.schema) for operation in operations}
-        self._lines[upstream] = _Line(teller, ladder, places)
+        self._lines[upstream] = _Line(teller, ladder, places, self._sends.get(upstream, self._send))
 
     @property
     def open(self) -> int:
@@ -373,7 +377,7 @@ class Notices(Generic[T]):
         """Sends one copy and journals how it went; whether it was accepted."""
         async with self._turns:
             sent_t = self._note_sent(trade, attempt)
-            heard = await self._answer_to(letter, sent_t + line.ladder.timeout_ns)
+            heard = await self._answer_to(line.send, letter, sent_t + line.ladder.timeout_ns)
         if heard is None:
             outcome = UNANSWERED
         elif heard.status == 0:
@@ -384,10 +388,10 @@ class Notices(Generic[T]):
         self._injector.evidence.keep(lambda: came_back(heard), lambda: went_out(letter))
         return outcome == ACCEPTED
 
-    async def _answer_to(self, letter: Letter, until_t: int) -> Heard | None:
+    async def _answer_to(self, send: Send, letter: Letter, until_t: int) -> Heard | None:
         """What came back, None if nothing did in time."""
         async with asyncio.TaskGroup() as both:
-            sending = both.create_task(self._send(letter))
+            sending = both.create_task(send(letter))
             alarm = both.create_task(self._clock.wait_until(until_t))
             await asyncio.wait((sending, alarm), return_when=asyncio.FIRST_COMPLETED)
             in_time = sending.done()

@@ -59,14 +59,17 @@ def postman() -> aiohttp.ClientSession:
     )
 
 
-def sender(session: aiohttp.ClientSession) -> Send:
-    """Sends letters over HTTP. Its timeout is its caller's."""
+def sender(session: aiohttp.ClientSession, through: tuple[str, int] | None = None) -> Send:
+    """Sends letters over HTTP; `through` a proxy, which knows where they go. Its timeout is its caller's."""
 
     async def send(letter: Letter) -> Heard:
         try:
-            url = URL(letter.url, encoded=True)
+            url, headers = URL(letter.url, encoded=True), dict(letter.headers)
+            if through is not None and url.scheme == "http":
+                headers["Host"] = url.raw_authority
+                url = url.with_host(through[0]).with_port(through[1])
             async with session.request(
-                letter.method, url, data=letter.body, headers=letter.headers, allow_redirects=False
+                letter.method, url, data=letter.body, headers=headers, allow_redirects=False
             ) as reply:
                 body = bytearray()
                 async for chunk in reply.content.iter_chunked(_BODY_MAX):

@@ -41,7 +41,23 @@ def _arguments(role: str) -> argparse.Namespace:
     parser.add_argument("--writer", default=role, help="name of its journals (default: %(default)s)")
     parser.add_argument("--by-hand", action="store_true", help="PUT /_admin/faults may switch faults while it runs")
     parser.add_argument("--signal-fd", type=int, help="pipe that is told of struck notices that were acknowledged")
+    parser.add_argument(
+        "--through", type=_place, action="append", default=[], metavar="NAME=HOST:PORT",
+        help="the proxy of the wire through which an instance tells the shop",
+    )  # fmt: skip
+    parser.add_argument(
+        "--public", type=_place, action="append", default=[], metavar="NAME=HOST:PORT",
+        help="where buyers find an instance, port 0: this server (default: where the shop asked)",
+    )  # fmt: skip
     return parser.parse_args()
+
+
+def _place(text: str) -> tuple[str, str, int]:
+    name, _, at = text.partition("=")
+    host, _, port = at.rpartition(":")
+    if not name or not is_loopback_host(host) or not port.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r}; legal: NAME=HOST:PORT, on this machine")
+    return name, host, int(port)
 
 
 async def _run(kind: type[Upstreams], args: argparse.Namespace, plan: Plan, token: str | None) -> None:
@@ -62,6 +78,7 @@ async def _run(kind: type[Upstreams], args: argparse.Namespace, plan: Plan, toke
                 tasks=tasks,
                 token=token,
                 by_hand=args.by_hand,
+                sends={name: sender(session, (host, at)) for name, host, at in args.through},
                 signal=Tripwire(args.signal_fd) if args.signal_fd is not None else None,
             )
             server = Server(mock, Unmatcher(voice.append, clock, mock.routes(), mock.secrets))
@@ -72,6 +89,7 @@ async def _run(kind: type[Upstreams], args: argparse.Namespace, plan: Plan, toke
             own = await mock.listen(args.host, own_first(args.port))
 
             def announce(port: int) -> None:
+                mock.found_at.update({name: f"{host}:{at or port}" for name, host, at in args.public})
                 if args.port_file is not None:
                     write_atomically(args.port_file, Ports(port, own).written().encode())
 

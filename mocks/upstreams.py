@@ -3,6 +3,7 @@
 import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
+from types import MappingProxyType
 from typing import ClassVar, Protocol
 
 import msgspec
@@ -106,9 +107,14 @@ class Upstreams(ABC):
         token: str | None = None,
         signal: Signal | None = None,
         by_hand: bool = False,
+        sends: Mapping[str, Send] = MappingProxyType({}),
     ) -> None:
+        """`sends`: of instances whose notices take a way of their own."""
         self.plan, self.clock, self.wall_ns = plan, clock, wall_ns
         self.append, self.send, self.tasks, self.signal = append, send, tasks, signal
+        self.sends = sends
+        self.found_at: dict[str, str] = {}
+        """Host and port at which buyers find an instance, where that is not the address that its shop asked."""
         self.secrets = tuple(secret for k in keys.values() for secret in k.secrets) + ((token,) if token else ())
         decider = Decider(plan)
         self.injector = Injector(decider, clock, append, self.secrets)
@@ -134,6 +140,7 @@ class Upstreams(ABC):
         instance = self._instances.get(name)
         if instance is None or not slash:
             raise NoRoute
+        asked.host = self.found_at.get(name, asked.host)
         evidence = self.injector.evidence
         with evidence.watched():
             reply = await instance.answer(asked, path)

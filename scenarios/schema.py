@@ -10,7 +10,6 @@ from ledger.states import State
 from plan.arrivals import AnyShape
 from plan.orders import Delay
 from plan.run import COMPLAINT_AFTER, FORCED_AFTER, Evidence
-from plan.transport import EMBEDDED
 from plan.units import BusinessTime, Share, WireTime, by_default, schema_of
 
 
@@ -68,7 +67,7 @@ class ScenarioDoc(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     compress: float = 1.0
     business_time: dict[str, BusinessTime] = {}
     faults: list[dict[str, Any]] = []
-    transport: str | ExternalDoc = EMBEDDED
+    transport: Literal["embedded"] | ExternalDoc = "embedded"
     on_proxy_death: Literal["stop", "continue"] = "stop"
     database: str = ""
     deadline: BusinessTime = by_default(BusinessTime(300.0))

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from faults import whom
-from faults.catalog import ON_THE_WIRE
 from ledger.states import Hop
 from plan import requests as reading
 from plan.document import Document, nearest
@@ -24,8 +23,6 @@ def transport(found: Document, folder: Path, doc: ScenarioDoc) -> Transport:
     """Who breaks the hops; DocumentError for an address that is not on this machine, and for a binary that is not
     there. A path is that of a file beside the scenario, or as it stands."""
     if isinstance(doc.transport, str):
-        if doc.transport != EMBEDDED:
-            raise found.error(("transport",), f"{doc.transport!r} is not legal here; legal: {_LEGAL}")
         return Transport(on_proxy_death=doc.on_proxy_death)
     external, at = doc.transport.external, ("transport", EXTERNAL)
     if not _ADDRESS.fullmatch(external):
@@ -59,7 +56,7 @@ def requests(
     in which the shop passes the key on."""
     tables: dict[str, tuple[Request, ...]] = {}
     for fault in faults:
-        for hop in fault.hops if fault.layer in ON_THE_WIRE else ():
+        for hop in fault.hops if fault.layer == "wire" else ():
             found = whom.tables(hop, fault.upstream, dialects, buyer)
             tables |= {at: reading.with_fields(table, key_in.get(hop, ())) for at, table in found.items()}
     return {at: table for at, table in sorted(tables.items()) if table}

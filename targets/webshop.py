@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 from importlib.resources import files
 from pathlib import Path
 from string import Formatter
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlencode, urljoin, urlsplit
 
 import msgspec
@@ -172,8 +172,24 @@ class House(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return ("kill", *self.processes, *(name for name, there in has.items() if there))
 
 
+HOUSE_OF_DATABASE = ("database", "lock", "queued", "lose_jobs")
+
+
+class DatabaseDoc(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """One of the databases that a shop may have. `server`: one that the harness starts for the run, its address
+    {database_url} for the shop (through a proxy, where a fault is for that hop) and {database_direct} for the harness.
+    `env` is laid over that of start; the rest takes the place of what stands in `house` by the same name."""
+
+    server: Literal["", "postgresql"] = ""
+    env: dict[str, str] = {}
+    database: str = ""
+    lock: list[str] = []
+    queued: str = ""
+    lose_jobs: str = ""
+
+
 class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A target file."""
+    """A target file. Of its `databases` the first is the one that it has unless a scenario says otherwise."""
 
     about: str
     sells: Sells
@@ -188,6 +204,7 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     books: BooksHttp | None = None
     cancel: CancelAsk | None = None
     house: House | None = None
+    databases: dict[str, DatabaseDoc] = {}
     business_time: dict[str, BusinessTime] = {}
     compressible: bool = False
     key_in: dict[Hop, list[str] | str] = {}
@@ -198,6 +215,16 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("business_time lists settings, so compressible must be true")
         if self.house and not self.start.names("port"):
             raise ValueError("house lets the shop be killed, so start needs {port}: it must come back where it was")
+
+    def having(self, database: str) -> "Target":
+        """The target with one of its databases, by name; as it is where it names none."""
+        if database not in self.databases:
+            return self
+        own = self.databases[database]
+        start = msgspec.structs.replace(self.start, env={**self.start.env, **own.env})
+        laid = {name: value for name in HOUSE_OF_DATABASE if (value := getattr(own, name))}
+        house = msgspec.structs.replace(self.house, **laid) if self.house and laid else self.house
+        return msgspec.structs.replace(self, start=start, house=house)
 
     @property
     def offers(self) -> tuple[str, ...]:

@@ -35,7 +35,7 @@ class WrongUse(Exception):
     """An argument that is not legal: which, its value and what is."""
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -P -m faults.kernel",
         description="Carries connections over a wire whose packets the kernel really drops. Linux; root or user"
@@ -60,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
 
 _METAVARS = {
     "loss": "5%%", "burst": "3", "curve": "1000/s:1%%,2000/s:5%%", "delay": "20ms", "jitter": "5ms", "reorder": "10%%",
-    "duplicate": "1%%", "rate_kb_s": "500",
+    "duplicate": "1%%", "kb_s": "500",
 }  # fmt: skip
 
 
@@ -116,7 +116,7 @@ class Setup(msgspec.Struct, frozen=True):
     state: Path | None = None
 
 
-def _setup(args: argparse.Namespace) -> Setup:
+def set_up(args: argparse.Namespace) -> Setup:
     if args.upstream is None:
         raise WrongUse("--upstream HOST:PORT is missing: where connections are carried to")
     in_run = {"--run": args.run, "--epoch": args.epoch, "--state": args.state, "--fault": args.fault}
@@ -161,6 +161,8 @@ async def _run(setup: Setup) -> None:
             )
             sealing = [tasks.create_task(keep_sealing(voice, clock), name="seal")] if voice else []
             await keeper.look()
+            if setup.run is not None:
+                _die_with_parent()
             if setup.port_file is not None:
                 write_atomically(setup.port_file, str(laid.port).encode())
             _say(f"listens on {setup.listen[0]}:{laid.port}; packets are dropped by {laid.by}")
@@ -213,14 +215,12 @@ def _first(error: BaseException) -> BaseException:
 
 def main() -> int:
     """Carries connections until SIGTERM or SIGINT; the exit code, after one line for what went wrong."""
-    args = _parser().parse_args()
+    args = parser().parse_args()
     try:
         if args.probe:
             print(msgspec.json.encode(_probe()).decode())
             return 0
-        setup = _setup(args)
-        if setup.run is not None:
-            _die_with_parent()
+        setup = set_up(args)
         for pid in sweep():
             _say(f"ended process {pid}, left over by one of us that was killed")
         uvloop.run(_run(setup))

@@ -157,8 +157,8 @@ def netem_words(asked: TrueLoss, share: float) -> list[str]:
         words += ["duplicate", _percent(asked.duplicate)]
     if asked.reorder > 0:
         words += ["reorder", _percent(asked.reorder)]
-    if asked.rate_kb_s:
-        words += ["rate", f"{asked.rate_kb_s * 8}kbit"]
+    if asked.kb_s:
+        words += ["rate", f"{asked.kb_s * 8}kbit"]
     return words
 
 

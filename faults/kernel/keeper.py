@@ -150,6 +150,7 @@ class Keeper:
         self._rate = PacketRate()
         self._share: float | None = None
         self._packets_s = 0.0
+        self._at = ""
         self._told, self._told_t = NONE, 0
         self._strikes = 0
 
@@ -183,20 +184,16 @@ class Keeper:
         else:
             self._tell(counts)
         self._share = share
-        self._say(f"{self._fault}: {'off' if share is None else self._state()}")
-
-    def _state(self) -> str:
-        assert self._share is not None
-        at = f" ({self._packets_s:.0f} packets/s)" if self._asked.curve else ""
-        return f"loses {Share(self._share).text()}{at}"
+        if share is not None:
+            led = f" from {self._packets_s:.0f} packets/s on" if self._asked.curve else ""
+            self._at = f"{Share(share).text()}{led}"
+        self._say(f"{self._fault}: {'off' if share is None else f'loses {self._at}'}")
 
     def _tell(self, counts: Counts) -> None:
         new, self._told, self._told_t = counts - self._told, counts, self._clock.t()
         if new.dropped == 0:
             return
         self._strikes += 1
-        assert self._share is not None
-        at = f" at {Share(self._share).text()}" + (f", {self._packets_s:.0f} packets/s" if self._asked.curve else "")
         self._report(
             Struck(
                 t=self._told_t,
@@ -204,7 +201,7 @@ class Keeper:
                 hop=self._hop,
                 operation=Operation.CONNECT,
                 attempt=self._strikes,
-                changed=f"dropped {new.dropped} of {new.packets} packets{at}",
+                changed=f"dropped {new.dropped} of {new.packets} packets at {self._at}",
                 keyed_by="connection",
             )
         )

@@ -14,7 +14,7 @@ class TrueLoss(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     `loss`: the share of packets dropped. `burst`: how many are lost in a row, on average (Gilbert's model; 1 means each
     by itself). `curve` instead of loss: [packets per second of the hop, share] steps; each holds from its own rate up
     to the next one's, and below the first nothing is lost. `delay` with `jitter` either way, `reorder` the share that
-    overtakes the delayed ones, `duplicate` the share sent twice, `rate_kb_s` the width of the wire in KB/s (0: any).
+    overtakes the delayed ones, `duplicate` the share sent twice, `kb_s` the width of the wire in KB/s (0: any).
     """
 
     loss: Share = by_default(Share(0.0))
@@ -24,7 +24,7 @@ class TrueLoss(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     jitter: WireTime = by_default(WireTime(0.0))
     reorder: Share = by_default(Share(0.0))
     duplicate: Share = by_default(Share(0.0))
-    rate_kb_s: int = 0
+    kb_s: int = 0
 
     def __post_init__(self) -> None:
         _check_curve(self)
@@ -35,10 +35,10 @@ class TrueLoss(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             )
         if float(self.reorder) > 0 and float(self.delay) == 0:
             raise ValueError("reorder needs a delay: packets overtake those that are delayed")
-        if not 0 <= self.rate_kb_s <= 10_000_000:
-            raise ValueError(f"rate_kb_s: legal are 0 to 10000000 KB/s (given: {self.rate_kb_s})")
-        if not any((self.loss, self.curve, self.delay, self.duplicate, self.rate_kb_s)):
-            raise ValueError("nothing is asked of the wire: set loss, curve, delay, duplicate or rate_kb_s")
+        if not 0 <= self.kb_s <= 10_000_000:
+            raise ValueError(f"kb_s: legal are 0 to 10000000 KB/s (given: {self.kb_s})")
+        if not any((self.loss, self.curve, self.delay, self.duplicate, self.kb_s)):
+            raise ValueError("nothing is asked of the wire: set loss, curve, delay, duplicate or kb_s")
 
     def share_at(self, packets_s: float) -> float:
         """The share to be lost while the hop carries so many packets per second."""
@@ -48,16 +48,23 @@ class TrueLoss(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return float(self.curve[step - 1][1]) if step else 0.0
 
     @property
-    def only_netem(self) -> dict[str, str]:
-        """Parameters asked for that nothing but netem can do, and the modelled substitute of each."""
+    def modelled(self) -> dict[str, str]:
+        """Each parameter that asks for something, and the fault that does it without a kernel."""
         asked = {
+            "loss": (self.loss > 0, "wire.loss"),
+            "curve": (bool(self.curve), "wire.loss_with_load"),
             "burst": (self.burst > 1, "wire.loss"),
             "delay": (self.delay > 0, "wire.latency"),
             "reorder": (self.reorder > 0, "wire.latency with jitter"),
             "duplicate": (self.duplicate > 0, "nothing, for TCP hides it"),
-            "rate_kb_s": (self.rate_kb_s > 0, "wire.bandwidth"),
+            "kb_s": (self.kb_s > 0, "wire.slow_link"),
         }
         return {name: substitute for name, (is_asked, substitute) in asked.items() if is_asked}
+
+    @property
+    def only_netem(self) -> dict[str, str]:
+        """Those of `modelled` that need netem: nftables can only drop, each packet by itself."""
+        return {name: substitute for name, substitute in self.modelled.items() if name not in ("loss", "curve")}
 
 
 def _check_curve(asked: TrueLoss) -> None:

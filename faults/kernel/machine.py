@@ -29,14 +29,16 @@ class Machine(msgspec.Struct, frozen=True):
     def refusal(self, asked: TrueLoss) -> str:
         """One line naming what is missing for it and what stands in; empty where it can be done."""
         if not self.namespaces:
-            return f"{self.why['namespaces']}; the modelled substitute is wire.loss"
+            return _refusal(self.why["namespaces"], asked.modelled)
         if not self.by:
-            missing = "; ".join(self.why.values())
-            return f"true loss needs netem or nftables: {missing}; the modelled substitute is wire.loss"
+            return _refusal("true loss needs netem or nftables: " + "; ".join(self.why.values()), asked.modelled)
         if self.by != Netem.by and (only := asked.only_netem):
-            instead = ", ".join(f"{name} by {substitute}" for name, substitute in only.items())
-            return f"{', '.join(only)}: only netem can, and there is {self.why[Netem.by]}; modelled: {instead}"
+            return _refusal(f"{', '.join(only)}: only netem can, and there is {self.why[Netem.by]}", only)
         return ""
+
+
+def _refusal(why: str, modelled: dict[str, str]) -> str:
+    return f"{why}; modelled: " + ", ".join(f"{name} by {substitute}" for name, substitute in modelled.items())
 
 
 def none(why: str) -> Machine:

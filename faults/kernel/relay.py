@@ -4,7 +4,8 @@ import asyncio
 import resource
 import socket
 import struct
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 
 _CHUNK = 65_536
 _ALIVE = {socket.TCP_KEEPIDLE: 15, socket.TCP_KEEPINTVL: 5, socket.TCP_KEEPCNT: 3}
@@ -34,40 +35,43 @@ class Relay:
         loop = asyncio.get_running_loop()
         async with asyncio.TaskGroup() as carried:
             while True:
-                await self._room.acquire()
-                caller, _ = await loop.sock_accept(listener)
+                try:
+                    caller, _ = await loop.sock_accept(listener)
+                except ConnectionAbortedError:
+                    continue  # the caller had given up while it waited in the backlog
+                with on_its_way(caller):
+                    await self._room.acquire()
                 carried.create_task(self._carry(caller), name="connection")
 
     async def _carry(self, caller: socket.socket) -> None:
         try:
-            await self._through(caller)
+            with caller:
+                await self._through(caller)
+        except* OSError:
+            pass  # a connection broke: its reset has been handed on, and that is all a wire has to do
         finally:
             self._room.release()
 
     async def _through(self, caller: socket.socket) -> None:
-        with caller:
+        with on_its_way(caller):
             prepare(caller)
-            try:
-                callee = await self._dial()
-            except OSError:
-                reset(caller)  # a caller cannot be refused once it was accepted: this is as near as it gets
-                return
-            except asyncio.CancelledError:
-                reset(caller)
-                raise
-            with callee:
-                prepare(callee)
-                try:
-                    async with asyncio.TaskGroup() as ways:
-                        ways.create_task(_pump(caller, callee), name="requests")
-                        ways.create_task(_pump(callee, caller), name="answers")
-                except* OSError:
-                    reset(caller)
-                    reset(callee)
-                except* asyncio.CancelledError:
-                    reset(caller)
-                    reset(callee)
-                    raise
+            callee = await self._dial()  # one that was accepted cannot be refused any more, only reset
+        with callee, on_its_way(caller, callee):
+            prepare(callee)
+            async with asyncio.TaskGroup() as ways:
+                ways.create_task(_pump(caller, callee), name="requests")
+                ways.create_task(_pump(callee, caller), name="answers")
+
+
+@contextmanager
+def on_its_way(*connections: socket.socket) -> Iterator[None]:
+    """Resets the connections if anything goes wrong meanwhile, or all is cancelled."""
+    try:
+        yield
+    except BaseException:
+        for connection in connections:
+            reset(connection)
+        raise
 
 
 async def _pump(source: socket.socket, sink: socket.socket) -> None:

@@ -1,4 +1,4 @@
-"""Whom the toxics of the API strike, where no plan decides: the share of connections, or the exchanges that match."""
+"""Which exchanges the toxics of the API strike, where no plan decides: those that match."""
 
 from collections.abc import Callable, Iterable
 from fnmatch import fnmatchcase
@@ -19,9 +19,9 @@ def fits(match: Match, head: Head) -> bool:
 
 
 class ByMatch:
-    """The judge of a proxy that was made over the API. `toxics` are those it has at the moment; a toxicity is the share
-    of connections, or of the requests that match, drawn by their numbers. What is added while a connection is open is
-    drawn for it, too; requests are told apart on connections that began with a match in place."""
+    """The judge of a proxy that belongs to no run. `toxics` are those it has at the moment; the toxicity of one with a
+    match is the share of the requests that match. Requests are told apart on connections that began with a match in
+    place; a toxic without one is for whole connections, and decides by itself."""
 
     def __init__(self, proxy: str, toxics: Callable[[], Iterable[Placed]], *, seed: int, clock: Clock) -> None:
         self.rate, self.clock = RateMeter(), clock
@@ -33,7 +33,8 @@ class ByMatch:
         return any(toxic.match is not None for toxic in self._toxics())
 
     def connection(self, n: int) -> Exchange:
-        self.rate.count(self.clock.t())
+        if not self.reads_requests:
+            self.rate.count(self.clock.t())
         return _Free(self, n, 0, None)
 
     def request(self, connection: int, n: int, head: Head) -> Exchange:
@@ -41,15 +42,14 @@ class ByMatch:
         return _Free(self, connection, n, head)
 
     def struck(self, connection: int, n: int, head: Head | None) -> frozenset[str]:
-        """The toxics of this moment that are for the n-th request of a connection, or (0) for all of it."""
+        """The toxics of this moment that are for the n-th request of a connection."""
+        if head is None:
+            return frozenset()
         return frozenset([t.name for t in self._toxics() if self._is_for(t, connection, n, head)])
 
-    def _is_for(self, toxic: Placed, connection: int, n: int, head: Head | None) -> bool:
-        if toxic.match is not None:
-            if head is None or not fits(toxic.match, head):
-                return False
-        else:
-            n = 0
+    def _is_for(self, toxic: Placed, connection: int, n: int, head: Head) -> bool:
+        if toxic.match is None or not fits(toxic.match, head):
+            return False
         return toxic.toxicity >= 1.0 or self.draw("toxicity", toxic.name, connection, n) < toxic.toxicity
 
     def draw(self, what: str, toxic: str, *numbers: int) -> float:

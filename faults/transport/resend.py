@@ -38,21 +38,17 @@ class Line:
     def __init__(self, draw: Draw, burst: float = 1.0) -> None:
         self._draw, self._burst = draw, burst
         self._bytes = 0
-        self._known = -1
-        self._lost = 0
         self._is_bad = False
 
     def cut(self, data: bytes, share: float) -> list[tuple[bytes, int]]:
         """The data as segments, each with how many times in a row it is lost. A piece that goes on with a segment
-        shares what became of it."""
+        counts as arrived: it waits behind what it goes on with."""
         cut: list[tuple[bytes, int]] = []
         at = 0
         while at < len(data):
             n, begun = divmod(self._bytes + at, SEGMENT)
             stop = min(at + SEGMENT - begun, len(data))
-            if n != self._known:
-                self._known, self._lost = n, self._losses(n, share)
-            cut.append((data[at:stop], self._lost))
+            cut.append((data[at:stop], 0 if begun else self._losses(n, share)))
             at = stop
         self._bytes += len(data)
         return cut

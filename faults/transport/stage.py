@@ -214,4 +214,5 @@ class Delaying(Stage[T]):
 
 def stage_of(side: Direction, placed: Placed) -> Stage[Any]:
     """A new stage for a toxic."""
-    return placed.toxic.stage(side, placed)
+    made: Stage[Any] = placed.toxic.stage(side, placed)
+    return made

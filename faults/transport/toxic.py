@@ -5,12 +5,9 @@ import pkgutil
 from collections.abc import Mapping
 from enum import StrEnum
 from functools import cache
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol
 
 import msgspec
-
-if TYPE_CHECKING:
-    from faults.transport.stage import Stage
 
 
 class Stream(StrEnum):
@@ -28,7 +25,7 @@ class Toxic(msgspec.Struct, frozen=True):
     """
 
     kind: ClassVar[str]
-    stage: ClassVar["type[Stage[Any]]"]
+    stage: ClassVar[type[Any]]
     is_ours: ClassVar[bool] = False
 
 

@@ -30,7 +30,14 @@ class GameMock(Upstreams):
 
     def _open(self) -> None:
         self.notices: Notices[TopUp] = Notices(
-            self.clock, self.append, self.injector, self.send, self.tasks, self.secrets, hop=Hop.GAME_SHOP
+            self.clock,
+            self.append,
+            self.injector,
+            self.send,
+            self.tasks,
+            self.secrets,
+            hop=Hop.GAME_SHOP,
+            sends=self.sends,
         )
         self._servers: dict[str, GameServer] = {}
         self.accounts = Accounts(

@@ -43,7 +43,14 @@ class PaymentMock(Upstreams):
     def _open(self) -> None:
         self.trades = Trades(self.clock, self.append)
         self.notices: Notices[Trade] = Notices(
-            self.clock, self.append, self.injector, self.send, self.tasks, self.secrets, signal=self.signal
+            self.clock,
+            self.append,
+            self.injector,
+            self.send,
+            self.tasks,
+            self.secrets,
+            signal=self.signal,
+            sends=self.sends,
         )
         self.trades.on_refund = self.notices.given_back
         self.expiry = Expiry(self.clock, self.trades, self.notices, self.tasks)

@@ -33,7 +33,14 @@ class SupplierMock(Upstreams):
         self.stock = Stock(self.plan.seed, self.clock, self.append)
         self.works = Works(self.stock, self.clock, self.tasks)
         self.notices: Notices[Purchase] = Notices(
-            self.clock, self.append, self.injector, self.send, self.tasks, self.secrets, hop=Hop.SUPPLIER_SHOP
+            self.clock,
+            self.append,
+            self.injector,
+            self.send,
+            self.tasks,
+            self.secrets,
+            hop=Hop.SUPPLIER_SHOP,
+            sends=self.sends,
         )
 
     def _instance(self, name: str, upstream: UpstreamPlan, keys: Keys) -> Instance:

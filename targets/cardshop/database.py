@@ -5,29 +5,34 @@ from typing import Any
 
 from sqlalchemy import Connection, event, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from targets.cardshop.commits import GroupCommit, Job, T
 
-DATABASE_AWAY = (OperationalError, PoolTimeout)
+DATABASE_AWAY = (OperationalError, InterfaceError, PoolTimeout)
 """What is raised while the database is locked, gone or overrun."""
 
 POOL_WAIT_S = 10.0
 _READERS = 4
 _POSTGRES_CONNECTIONS = 10
+_CONNECT_S = 5
 
 
 class Database:
     """Transactions and questions. Anything may raise one of DATABASE_AWAY."""
 
     def __init__(self, url: str, *, lock_wait_s: float) -> None:
-        """`lock_wait_s`: how long a write waits while somebody else holds SQLite's write lock."""
+        """`lock_wait_s`: how long a write waits while somebody else holds a lock that it needs."""
         is_sqlite = make_url(url).get_backend_name() == "sqlite"
         shared: dict[str, Any] = {"hide_parameters": True, "pool_timeout": POOL_WAIT_S, "max_overflow": 0}
         if is_sqlite:
             shared |= {"connect_args": {"timeout": lock_wait_s}}
+        else:
+            # A link that was cut is noticed before the first question, and a silent peer while it connects.
+            waits = f"-c lock_timeout={lock_wait_s * 1000:.0f}"
+            shared |= {"pool_pre_ping": True, "connect_args": {"connect_timeout": _CONNECT_S, "options": waits}}
         self._writer = create_async_engine(url, pool_size=1 if is_sqlite else _POSTGRES_CONNECTIONS, **shared)
         # One statement needs no transaction around it: without BEGIN and ROLLBACK a page costs half as much.
         self._reader = create_async_engine(

@@ -13,7 +13,7 @@ from targets.cardshop.peers import CHANNELS, GAMES, SUPPLIERS, Peer, SettingsErr
 
 PREFIX = "CARDSHOP_"
 STOCK_MAX = 1_000_000
-_DRIVERS = ("sqlite+aiosqlite", "postgresql+asyncpg")
+_DRIVERS = ("sqlite+aiosqlite", "postgresql+psycopg")
 WORKERS_MAX = 32
 SDK_THREADS_MAX = 256
 

@@ -78,6 +78,7 @@ from ledger.events import ACCEPT, REFUSE
 from ledger.states import Hop, Operation
 from plan.dialects import DIALECTS
 from plan.units import from_text
+from tests.faults.wire_rows import WIRE_LEGAL, WIRE_REFUSED
 
 FAULTS = Path(__file__).parents[2] / "faults"
 ANYTHING_ELSE = [{"surprise": 1}]
@@ -237,6 +238,7 @@ LEGAL: list[tuple[str, dict[str, object], Effect]] = [  # drawn effects at a dra
     ("ver.sync_to_async", {}, Goods(Outcome.LATER)),
     ("weak_net", {}, WeakNet("place")),
     ("weak_net", {"operation": "pay"}, WeakNet("pay")),
+    *WIRE_LEGAL,
     ("worker_stop", {}, Pause("worker")),
     ("wrong_account", {}, EnterWrong("account")),
     ("wrong_denomination", {}, EnterWrong("denomination")),
@@ -330,6 +332,7 @@ REFUSED: dict[str, list[dict[str, object]]] = {
     "ver.path_moved": [{"status": 303}, {"status": 200}, {"status": "404"}],
     "ver.renamed": [{"field": "status"}, {"to": "trade_status"}, {"field": 1, "to": "x"}],
     "ver.shape": [{"field": ""}, {"into": "list"}, {"field": "data", "into": "tree"}],
+    **WIRE_REFUSED,
     "weak_net": [{"operation": "poll"}, {"operation": ""}],
 }
 THAT_HAVE_NOTHING_TO_SET = (
@@ -394,6 +397,7 @@ THAT_HAVE_NOTHING_TO_SET = (
     "ver.rcon_flavour",
     "ver.refund_fee",
     "ver.sync_to_async",
+    "wire.down",
     "worker_stop",
     "wrong_account",
     "wrong_denomination",
@@ -468,6 +472,9 @@ HOPS_OF = {
     "buyer": {Hop.BUYER_SHOP, Hop.BUYER_PAYMENT},
     # The harness itself, or the payment mock that tells it of an acknowledgement.
     "house": {Hop.SHOP, Hop.SHOP_DB, Hop.PAYMENT_SHOP},
+    # Where a proxy can stand: between any two.
+    "wire": set(Hop) - {Hop.SHOP},
+    "kernel": set(Hop) - {Hop.SHOP},
 }
 
 

@@ -65,6 +65,15 @@ def test_a_dry_run_prints_the_plan_with_its_replay_command_and_leaves_nothing(tm
 
 
 @pytest.mark.slow
+def test_check_and_a_dry_run_say_who_breaks_which_hops(tmp_path: Path) -> None:
+    line = "wire: shop>supplier/store (wire.half_open) by the embedded server"
+    checked = orderjam("check", "scenarios/half_open_supplier.yaml")
+    assert line in checked.stderr
+    assert checked.returncode == Exit.PASSED
+    assert line in orderjam("run", "half_open_supplier", "--dry-run", "--out", str(tmp_path / "runs")).stderr
+
+
+@pytest.mark.slow
 def test_lists_are_json_where_asked() -> None:
     names = {row["name"] for row in json.loads(orderjam("list", "scenarios", "--json").stdout)}
     assert {"evening_peak", "notice_lost", "signature_failure", "calm_day"} <= names

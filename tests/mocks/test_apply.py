@@ -146,6 +146,7 @@ def test_every_effect_that_a_mock_applies_has_its_row() -> None:
         rows.add(type(effect))
     others = set(get_args(BuyerEffect)) | set(get_args(HouseEffect))  # Kill is told of in test_notices.py
     others |= {FlapState, TellAgain, Unconfirmed}  # in test_apply_versions.py and test_command_queue.py
+    others |= {OnWire, Down, TrueLoss}  # a proxy does that
     assert rows == set(get_args(Effect)) - others
     assert Kill in others
 
