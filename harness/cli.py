@@ -1,4 +1,4 @@
-"""The command line: `orderjam run|report|order|list|check|verify|doctor`, and the groups `mocks` and `fault`."""
+"""The command line: `orderjam run|report|order|list|check|verify|doctor|toxiproxy|proxy`, the groups `mocks`, `fault`."""
 
 import asyncio
 import platform
@@ -20,6 +20,7 @@ from harness import doctor as machine
 from harness import live
 from harness.cli_common import OUT, AsJson, Out, print_json, print_rows, refuse, resolve, say, warn
 from harness.cli_mocks import fault, mocks
+from harness.cli_wire import PROXY_EXAMPLES, TOXIPROXY_EXAMPLES, proxy, toxiproxy
 from harness.hand import HandError
 from harness.run import Ended, Exit, Options, Run
 from harness.wiring import port_is_free
@@ -48,6 +49,8 @@ app = typer.Typer(
 )
 app.add_typer(mocks, name="mocks")
 app.add_typer(fault, name="fault")
+app.command(epilog=TOXIPROXY_EXAMPLES)(toxiproxy)
+app.command(epilog=PROXY_EXAMPLES)(proxy)
 
 
 def main() -> None:
