@@ -1,4 +1,4 @@
-"""The command line: `orderjam run|report|order|list|check|verify|doctor|toxiproxy|proxy`, the groups `mocks`, `fault`."""
+"""The command line: `orderjam run|report|order|list|check|verify|doctor|toxiproxy|proxy`, and `mocks` and `fault`."""
 
 import asyncio
 import platform

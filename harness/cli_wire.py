@@ -227,7 +227,7 @@ def _value(text: str) -> Any:
 
 # --- what a proxy carries ---------------------------------------------------------------------------------------
 async def _shown(shown: Proxy, until: asyncio.Event) -> None:
-    """Shows connections and bytes until the event: one line that changes where a person looks on, else one at the end."""
+    """Shows connections and bytes until the event: a line that changes where a person looks on, else one at the end."""
     is_watched = sys.stderr.isatty()
     while not until.is_set():
         if is_watched:
@@ -244,11 +244,7 @@ def _line(shown: Proxy) -> str:
 
 
 def _bytes(count: int) -> str:
-    size = float(count)
-    for unit in ("B", "KB", "MB"):
-        if size < 1000:
-            break
-        size /= 1000
-    else:
-        unit = "GB"
-    return f"{size:.0f} B" if unit == "B" else f"{size:.1f} {unit}"
+    if count < 1000:
+        return f"{count} B"
+    unit, size = next((u, s) for u, s in (("GB", 10**9), ("MB", 10**6), ("KB", 10**3)) if count >= s)
+    return f"{count / size:.1f} {unit}"

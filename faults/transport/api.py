@@ -24,7 +24,7 @@ from faults.transport.toxic import Placed
 VERSION = "2.12.0"
 BODY_MAX = 256 * 1024
 """Bytes of a body; a longer one is answered 413. Toxiproxy knows no bound."""
-READ_WITHIN_S, IDLE_S = 15.0, 60.0
+READ_WITHIN_S = 15.0
 _JSON, _TEXT = "application/json", "text/plain; charset=utf-8"
 _BAD_ESCAPE = re.compile(r"%(?![0-9a-fA-F]{2})")
 _SAFE = "/:@!$&'()*+,;=~"
@@ -50,29 +50,23 @@ class _Api:
         self._proxies = proxies
         self._proxy_metrics, self._runtime_metrics = proxy_metrics, runtime_metrics
         self._asked = itertools.count(1)
-        self._routes: list[tuple[re.Pattern[str], dict[str, Handler]]] = [
-            (re.compile(path.replace("*", "([^/]+)")), methods)
-            for path, methods in {
-                "/reset": {"POST": self._reset},
-                "/proxies": {"GET": self._list, "POST": self._create},
-                "/populate": {"POST": self._populate},
-                "/proxies/*": {
-                    "GET": self._show,
-                    "POST": self._update,
-                    "PATCH": self._update,
-                    "DELETE": self._delete,
-                },
-                "/proxies/*/toxics": {"GET": self._toxics, "POST": self._add_toxic},
-                "/proxies/*/toxics/*": {
-                    "GET": self._toxic,
-                    "POST": self._update_toxic,
-                    "PATCH": self._update_toxic,
-                    "DELETE": self._remove_toxic,
-                },
-                "/version": {"GET": self._version},
-                **({"/metrics": {"*": self._metrics}} if proxy_metrics or runtime_metrics else {}),
-            }.items()
-        ]
+        routes: dict[str, dict[str, Handler]] = {
+            "/reset": {"POST": self._reset},
+            "/proxies": {"GET": self._list, "POST": self._create},
+            "/populate": {"POST": self._populate},
+            "/proxies/*": {"GET": self._show, "POST": self._update, "PATCH": self._update, "DELETE": self._delete},
+            "/proxies/*/toxics": {"GET": self._toxics, "POST": self._add_toxic},
+            "/proxies/*/toxics/*": {
+                "GET": self._toxic,
+                "POST": self._update_toxic,
+                "PATCH": self._update_toxic,
+                "DELETE": self._remove_toxic,
+            },
+            "/version": {"GET": self._version},
+        }
+        if proxy_metrics or runtime_metrics:
+            routes["/metrics"] = {"*": self._metrics}
+        self._routes = [(re.compile(path.replace("*", "([^/]+)")), methods) for path, methods in routes.items()]
 
     async def answer(self, request: web.Request) -> web.Response:
         """Finds the route as gorilla/mux does: unescaped, cleaned, and browsers sent away only where there is one."""
@@ -125,8 +119,9 @@ class _Api:
         return _json(_proxy_fields(_added(self._proxies, said)), 201)
 
     async def _update(self, request: web.Request, names: list[str]) -> web.Response:
+        body = await _body(request)  # before anything is looked up: it may take its time
         proxy = self._proxy(names)
-        said = api_read.proxy(await _body(request))
+        said = api_read.proxy(body)
         with _refusals(proxy.listen if said.listen is None else said.listen):
             proxy.update(listen=said.listen, upstream=said.upstream, enabled=said.enabled)
         if said.lease_s is not None:
@@ -167,14 +162,16 @@ class _Api:
         return _json(_toxic_fields(self._placed(names)[1]))
 
     async def _add_toxic(self, request: web.Request, names: list[str]) -> web.Response:
+        body = await _body(request)
         proxy = self._proxy(names)
-        placed = api_read.placed(await _body(request), [placed.name for placed in proxy.toxics])
+        placed = api_read.placed(body, [placed.name for placed in proxy.toxics])
         proxy.add_toxic(placed)
         return _json(_toxic_fields(placed))
 
     async def _update_toxic(self, request: web.Request, names: list[str]) -> web.Response:
+        body = await _body(request)
         proxy, was = self._placed(names)
-        placed = api_read.changed(await _body(request), was)
+        placed = api_read.changed(body, was)
         proxy.update_toxic(placed)
         return _json(_toxic_fields(placed))
 

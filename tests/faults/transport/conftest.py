@@ -7,11 +7,11 @@ import pytest
 
 from tests.faults.transport.servers import EMBEDDED, NOT_HERE, REAL, Server, Start, Upstream, echo, real_binary, started
 
-NOT_REAL = pytest.mark.skipif(real_binary() is None, reason=NOT_HERE)
 
-
-@pytest.fixture(scope="module", params=[EMBEDDED, pytest.param(REAL, marks=NOT_REAL)])
+@pytest.fixture(scope="module", params=[EMBEDDED, REAL])
 def process(request: pytest.FixtureRequest) -> Iterator[Server]:
+    if request.param == REAL and real_binary() is None:
+        pytest.skip(NOT_HERE)
     with started(request.param, "-proxy-metrics", "-runtime-metrics") as server:
         yield server
 
