@@ -26,6 +26,9 @@ help: ## this list
 	@if command -v npm >/dev/null; then \
 	  cp -r tests/conformance/node .conformance/node && cd .conformance/node && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error; \
 	else echo "npm is not here: the clients of node are not tried"; fi
+	@if command -v go >/dev/null; then \
+	  GOBIN=$(CURDIR)/.conformance/go/bin go install github.com/Shopify/toxiproxy/v2/cmd/server@v2.12.0 || echo "Go could not install Toxiproxy: the embedded server is not held against it"; \
+	else echo "Go is not here: the embedded server is not held against the real Toxiproxy"; fi
 	@touch $@
 
 run: .venv/.made ## play the default scenario against the embedded shop; a report at the end
@@ -41,8 +44,8 @@ test: .venv/.made .conformance/.made lint ## linters and all tests, with coverag
 lint: .venv/.made ## ruff and mypy --strict
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy
 
-fuzz: .venv/.made ## 200,000 damaged requests at every dialect and at /_admin (half an hour)
-	@$(BIN)/python -m tests.mocks.fuzzing
+fuzz: .venv/.made ## 200,000 damaged requests at every dialect and at /_admin, 100,000 at the embedded Toxiproxy (half an hour)
+	@$(BIN)/python -m tests.mocks.fuzzing && $(BIN)/python -m tests.faults.transport.fuzzing
 
 bench: .venv/.made ## measure; figures as ratios within one run
 	@for b in strikes_and_journal dialects_vs_wiremock rsa_dialects ladder_lateness trades_in_memory driver_lateness driver_throughput whole_run; do \

@@ -11,7 +11,7 @@ import argparse
 import json
 import shutil
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 
 from benchmarks.wire_keyed import keyed
@@ -94,30 +94,31 @@ def through_latency(one: Standing) -> float:
         one.heal("http", "latency")
 
 
-def measured(count: int) -> dict[str, list[Round]]:
+def measured(count: int) -> Iterator[tuple[str, list[Round]]]:
     """All figures, each a list of rounds."""
-    found: dict[str, list[Round]] = {}
+
+    def rate(one: Standing) -> float:
+        return requests_per_s(one.ports["http"], connections=CONNECTIONS, seconds=WRK_S)
+
     with ExitStack() as standing:
         none = standing.enter_context(upstream())
         real, ours, limit = (standing.enter_context(server(name, none)) for name in (REAL, EMBEDDED, LIMIT))
-        found["added_p50_us"], found["added_p99_us"] = latencies(count + 2, none, [real, ours, limit])
         all_of = [none, real, ours, limit]
-        found["down_mb_s"] = alternated(count, lambda one: down_mb_s(one.ports["source"], STREAM_BYTES), all_of)
-        found["up_mb_s"] = alternated(count, lambda one: up_mb_s(one.ports["sink"], STREAM_BYTES), all_of)
-        found["requests_s"] = alternated(
-            count, lambda one: requests_per_s(one.ports["http"], connections=CONNECTIONS, seconds=WRK_S), all_of
-        )
-        found["many_requests_s"] = alternated(max(3, count // 2), through_latency, [real, ours])
+        p50, p99 = latencies(count + 2, none, [real, ours, limit])
+        yield "added_p50_us", p50
+        yield "added_p99_us", p99
+        yield "down_mb_s", alternated(count, lambda one: down_mb_s(one.ports["source"], STREAM_BYTES), all_of)
+        yield "up_mb_s", alternated(count, lambda one: up_mb_s(one.ports["sink"], STREAM_BYTES), all_of)
+        yield "requests_s", alternated(count, rate, all_of)
+        yield "many_requests_s", alternated(max(3, count // 2), through_latency, [real, ours])
+        yield "idle_kb", [idle(none)]
         with keyed(none) as hop:
-            found["keyed_requests_s"] = alternated(
-                count,
-                lambda one: requests_per_s(
-                    one.ports["http"], connections=CONNECTIONS, seconds=WRK_S, script=hop.script
-                ),
-                [real, hop.standing],
-            )
-        found["idle_kb"] = [idle(none)]
-    return found
+
+            def keyed_rate(one: Standing) -> float:
+                port = one.ports["http"]
+                return requests_per_s(port, connections=CONNECTIONS, seconds=WRK_S, script=hop.script)
+
+            yield "keyed_requests_s", alternated(count, keyed_rate, [real, hop.standing])
 
 
 def idle(none: Standing) -> Round:
@@ -165,13 +166,14 @@ def main() -> None:
     asked = parser.parse_args()
     if shutil.which("wrk") is None:
         sys.exit("wrk is not installed; this benchmark needs it")
-    said = [summed_up(figure, rounds) for figure, rounds in measured(asked.rounds).items()]
-    for figure in said:
-        print(json.dumps(figure), flush=True)
+    said = []
+    for figure, rounds in measured(asked.rounds):
+        said.append(summed_up(figure, rounds))
+        print(json.dumps(said[-1]), flush=True)
     if asked.write:
         page = DOCS / "transport.md"
         write_atomically(page, between_marks(page.read_text("utf-8"), "speed", table(said)).encode())
-    missed = [str(figure["figure"]) for figure in said if not figure["met"]]
+    missed = [str(one["figure"]) for one in said if not one["met"]]
     print(f"not met: {', '.join(missed)}" if missed else "all met")
 
 

@@ -1,4 +1,4 @@
-"""The command line: `orderjam run|report|order|list|check|verify|doctor`, and the groups `mocks` and `fault`."""
+"""The command line: `orderjam run|report|order|list|check|verify|doctor|toxiproxy|proxy`, and `mocks` and `fault`."""
 
 import asyncio
 import platform
@@ -20,8 +20,10 @@ from harness import doctor as machine
 from harness import live
 from harness.cli_common import OUT, AsJson, Out, print_json, print_rows, refuse, resolve, say, warn
 from harness.cli_mocks import fault, mocks
+from harness.cli_wire import PROXY_EXAMPLES, TOXIPROXY_EXAMPLES, proxy, toxiproxy
 from harness.hand import HandError
 from harness.run import Ended, Exit, Options, Run
+from harness.wires import missing
 from harness.wiring import port_is_free
 from ledger.clock import utc_now
 from ledger.journal import JournalError, Wholeness
@@ -48,6 +50,8 @@ app = typer.Typer(
 )
 app.add_typer(mocks, name="mocks")
 app.add_typer(fault, name="fault")
+app.command(epilog=TOXIPROXY_EXAMPLES)(toxiproxy)
+app.command(epilog=PROXY_EXAMPLES)(proxy)
 
 
 def main() -> None:
@@ -137,6 +141,8 @@ def run(
         return
     if web is not None and not port_is_free(web):
         refuse(f"--web {web}: this port is in use on 127.0.0.1; legal: a free one")
+    if lacking := missing(plan):
+        refuse(lacking)
     folder = RunDir.create(out, plan.scenario, plan.seed)
     plans.save(plan, folder.plan)
     say(f"seed {plan.seed} · replay: {plan.made.replay}")

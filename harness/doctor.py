@@ -13,6 +13,8 @@ from pathlib import Path
 import msgspec
 import psutil
 
+from faults.kernel.machine import ROOT, Machine, probe
+from harness.postgres import Binaries
 from harness.wiring import port_is_free
 from ledger.clock import perf_s
 from ledger.events import PhaseBegan
@@ -36,7 +38,14 @@ class Check(msgspec.Struct, frozen=True):
 def examine(out: Path) -> list[Check]:
     """All checks, in the order in which they matter."""
     looks: list[Callable[[], Check]] = [_python, _cores, _memory, _open_files, lambda: _disk(out), _loopback]
-    return [look() for look in looks] + [_journal(), _fonts(), _browser()]
+    return [look() for look in looks] + [
+        _journal(),
+        *of_true_loss(probe()),
+        of_toxiproxy(),
+        of_postgres(),
+        _fonts(),
+        _browser(),
+    ]
 
 
 def _python() -> Check:
@@ -91,6 +100,56 @@ def _journal() -> Check:
     return Check(
         "journal", f"{each_us:.1f} µs an event", ok, "" if ok else "slow machine: expect lateness at lower rates"
     )
+
+
+LOSS_COSTS = "wire.true_loss is refused; wire.loss and wire.loss_with_load model it"
+NETEM_COSTS = {
+    False: "wire.true_loss can only drop packets one by one: no burst, delay, reorder, duplicate, kb_s",
+    True: LOSS_COSTS,
+}
+
+
+def of_true_loss(machine: Machine) -> list[Check]:
+    """Namespaces, netem and nftables: tried out in namespaces of their own, not only looked for."""
+    if not machine.namespaces:
+        why = machine.why["namespaces"]
+        unknown = "not tried: no namespace to try it in"
+        return [
+            Check("namespaces", why, False, LOSS_COSTS),
+            Check("netem", unknown, False, LOSS_COSTS),
+            Check("nftables", unknown, False, LOSS_COSTS),
+        ]
+    as_whom = "of the network, made as root" if machine.namespaces == ROOT else "of user and network"
+    netem, nftables = machine.why.get("netem", ""), machine.why.get("nftables", "")
+    return [
+        Check("namespaces", as_whom, True),
+        Check("netem", netem or "drops, delays, reorders", not netem, NETEM_COSTS[bool(nftables)] if netem else ""),
+        Check("nftables", nftables or "drops", not nftables, _nftables_costs(netem) if nftables else ""),
+    ]
+
+
+def _nftables_costs(netem: str) -> str:
+    return LOSS_COSTS if netem else "nothing, for netem is there"
+
+
+def toxiproxy() -> Path | None:
+    """A real Toxiproxy, where tests and benchmarks look for it too (docs/transport.md)."""
+    named = os.environ.get("TOXIPROXY_SERVER") or shutil.which("toxiproxy-server")
+    places = [Path(named)] if named else []
+    places += [Path(".conformance/go/bin/server"), Path.home() / "go/bin/server"]
+    return next((place for place in places if place.is_file() and os.access(place, os.X_OK)), None)
+
+
+def of_toxiproxy() -> Check:
+    found = toxiproxy()
+    costs = "" if found else "`transport: {external: …}` needs one; all that it can, and more, the embedded server does"
+    return Check("Toxiproxy", str(found or "none"), found is not None, costs)
+
+
+def of_postgres() -> Check:
+    found = Binaries.find()
+    costs = "" if found else "the shop keeps its orders in SQLite: no fault at shop>db on the wire (Debian: postgresql)"
+    return Check("PostgreSQL", str(found.folder) if found else "none", found is not None, costs)
 
 
 def _fonts() -> Check:

@@ -27,7 +27,7 @@ _TO_SWITCH_OFF = {"TSO": 0x1F, "GSO": 0x24, "GRO": 0x2C}
 """ETHTOOL_STSO, _SGSO and _SGRO of linux/ethtool.h: with them a packet on the wire would stand for up to 45."""
 _CAP_SYS_ADMIN = 21
 _TOOL_WITHIN_S = 10.0
-_SBIN = ("/usr/sbin", "/sbin")
+SBIN = ("/usr/sbin", "/sbin")
 """Where Debian keeps ip, tc and nft; not on everybody's PATH."""
 WIRE = "wire"
 MARK = "ORDERJAM_KERNEL"
@@ -127,7 +127,7 @@ def _enter() -> int:
 def tool(*command: str, given: str = "") -> str:
     """What a tool says, run in the namespace of the calling thread. Refused if it is not installed; ToolError."""
     name = command[0]
-    path = os.pathsep.join((os.environ.get("PATH", ""), *_SBIN)) if os.environ.get("PATH") else ""
+    path = os.pathsep.join((os.environ.get("PATH", ""), *SBIN)) if os.environ.get("PATH") else ""
     own = psutil.Process()
     try:
         done = subprocess.run(

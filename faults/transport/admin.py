@@ -57,14 +57,14 @@ class Admin:
                 request.headers.get("Authorization", "").encode("utf-8", "surrogateescape"), self._expected
             ):
                 return refusal(401, "Authorization: Bearer <ORDERJAM_ADMIN_TOKEN> is missing or wrong")
-            if not request.path.startswith(PREFIX):
+            if not request.raw_path.startswith(PREFIX):
                 return await handler(request)
             return await self._answer(request)
 
         api.middlewares.append(before)
 
     async def _answer(self, request: web.Request) -> web.Response:
-        asked = request.method, request.path.removeprefix(PREFIX)
+        asked = request.method, request.raw_path.partition("?")[0].removeprefix(PREFIX)
         try:
             if asked in self._steps:
                 return self._steps[asked](await request.read())

@@ -7,7 +7,18 @@ import msgspec
 import pytest
 
 from faults.catalog import catalog
-from faults.verdict import BuyerEffect, Effect, FlapState, HouseEffect, Kill, TellAgain, Unconfirmed
+from faults.verdict import (
+    BuyerEffect,
+    Down,
+    Effect,
+    FlapState,
+    HouseEffect,
+    Kill,
+    OnWire,
+    TellAgain,
+    TrueLoss,
+    Unconfirmed,
+)
 from ledger.clock import SECOND_NS
 from ledger.events import Captured, Refunded, Struck, TradeCreated, TradeRefused
 from ledger.states import Code, Hop, Operation, Phase

@@ -1,7 +1,6 @@
 """Late and odd payments, refunds, cancelling, and what nobody is at any more: each switch on and off, against fakes."""
 
 import asyncio
-import sqlite3
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +11,10 @@ from targets.cardshop.requerying import requery_due
 from targets.cardshop.states import Code
 from targets.cardshop.sweeping import recover_all, sweep
 from targets.cardshop.working import work_once
+from tests.targets.both import locked
 from tests.targets.test_cardshop_world import ORDER_LIFE_S, PARAM, REQUERY_S, World, running
+
+pytestmark = pytest.mark.usefixtures("database")
 
 TOPUP_PARAM = PARAM.replace("card_10", "topup_30")
 GAME = {"product": "topup_30"}
@@ -116,7 +118,7 @@ async def test_a_refund_is_tried_until_it_is_done_or_a_person_must_see_to_it(
 ) -> None:
     async with running(tmp_path, "hardened", suppliers=("a",)) as world:
         world.suppliers["a"].answers = [SOLD_OUT]
-        world.epay.refund_answers, world.epay.query_answer = answers, {"status": gateway_says}
+        world.epay.refund_answers, world.epay.query_answer = list(answers), {"status": gateway_says}
         order_no = await _paid(world)
         await world.later(300)
         assert (await world.poll(order_no))["state"] == state
@@ -210,13 +212,10 @@ async def test_a_turn_that_finds_the_database_locked_is_taken_again_once_it_is_f
         async with asyncio.TaskGroup() as group:
             group.create_task(work_once(world.shop, "test"))
             await world.suppliers["a"].was_asked.wait()
-            lock = sqlite3.connect(tmp_path / "shop.db", isolation_level=None)
-            lock.execute("BEGIN IMMEDIATE")
-            hang.set()
-            while "database away" not in caplog.text:
-                await asyncio.sleep(0)
-            lock.execute("ROLLBACK")
-            lock.close()
+            with locked(world.database_url):
+                hang.set()
+                while "database away" not in caplog.text:
+                    await asyncio.sleep(0)
         await world.later(10)
         page = await world.poll(order_no)
         assert (page["state"], page["goods"]) == ("completed", world.suppliers["a"].sold[order_no])

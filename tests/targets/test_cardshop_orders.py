@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,10 @@ from targets.cardshop.expiring import expire_due, sweep_interval_s
 from targets.cardshop.peers import Peer
 from targets.cardshop.requerying import requery_due
 from targets.cardshop.store import APOLOGY
+from tests.targets.both import locked
 from tests.targets.test_cardshop_world import FORM, JSON, KEY, ORDER_LIFE_S, PARAM, REQUERY_S, running
+
+pytestmark = pytest.mark.usefixtures("database")
 
 
 # --- placing -----------------------------------------------------------------------------------------------------
@@ -202,15 +204,12 @@ async def test_a_locked_database_loses_the_order_unless_acknowledged_after_the_c
 ) -> None:
     async with running(tmp_path, profile, lock_wait_s=0.01) as world:
         order_no = await world.place()
-        lock = sqlite3.connect(tmp_path / "shop.db", isolation_level=None)
-        lock.execute("BEGIN IMMEDIATE")
-        params = {"pid": "1001", "out_trade_no": order_no, "money": "10.00", "trade_status": "TRADE_SUCCESS"}
-        params |= {"sign": signature(params, KEY)}
-        async with world.client.get("/notify/epay/epay", params=params) as answered:
-            assert (answered.status, await answered.text()) == answer
-        await world.delivered()
-        lock.execute("ROLLBACK")
-        lock.close()
+        with locked(world.database_url):
+            params = {"pid": "1001", "out_trade_no": order_no, "money": "10.00", "trade_status": "TRADE_SUCCESS"}
+            params |= {"sign": signature(params, KEY)}
+            async with world.client.get("/notify/epay/epay", params=params) as answered:
+                assert (answered.status, await answered.text()) == answer
+            await world.delivered()
         # A channel repeats what was not answered with success, and nothing else.
         if answer[1] != "success":
             await world.notify(order_no)

@@ -24,6 +24,7 @@ from targets.cardshop.shop import Shop
 from targets.cardshop.store import Store
 from targets.cardshop.tables import Order
 from targets.cardshop.working import work_once
+from tests.targets import both
 
 KEY, TOKEN = "the-merchant-key-of-this-test", "the-admin-token-of-this-test"
 FORM = {
@@ -209,7 +210,7 @@ class World:
     shop: Shop
     client: "TestClient[web.Request, web.Application]"
     lookups: MeetingLookups
-    data: Path
+    database_url: str
     at: list[float]
     behind: list[asyncio.Task[None]]
     suppliers: dict[str, FakeSupplier]
@@ -307,7 +308,8 @@ async def running(
         )
     for _, _, routes in (more or {}).values():
         upstream.add_routes(routes)
-    database = Database(f"sqlite+aiosqlite:///{data}/shop.db", lock_wait_s=lock_wait_s)
+    url = both.CHOSEN.url(data)
+    database = Database(url, lock_wait_s=lock_wait_s)
     behind, pokes = list[asyncio.Task[None]](), list[float]()
     store = Store(database)
     await store.open(("card_10", "card_50"), stock=stock)
@@ -343,7 +345,7 @@ async def running(
             lookups = MeetingLookups(store)
             shop = replace(shop, lookups=lookups)
             async with TestClient(TestServer(build_app(shop))) as client:
-                yield World(epay, shop, client, lookups, data, at, behind, stores, topups, pokes)
+                yield World(epay, shop, client, lookups, url, at, behind, stores, topups, pokes)
                 for hang in (epay.hang, *(fake.hang for fake in stores.values())):
                     if hang:
                         hang.set()

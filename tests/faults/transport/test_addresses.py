@@ -43,20 +43,9 @@ def test_an_upstream_without_a_host_is_on_this_machine_whatever_is_allowed() -> 
 
 @pytest.mark.parametrize(
     "text",
-    [
-        "127.0.0.1",
-        "::1:80",
-        "[::1",
-        "[::1]",
-        "[::1]x:1",
-        "a[:1",
-        "a]:1",
-        "127.0.0.1:65536",
-        "127.0.0.1:-1",
-        "localhost:9x",
-    ]
-    + ["localhost:" + "9" * 5000, "127.0.0.1:\x00"],
-)
+    ["127.0.0.1", "::1:80", "[::1", "[::1]", "[::1]x:1", "a[:1", "a]:1", "127.0.0.1:65536", "127.0.0.1:-1",
+     "localhost:9x", "localhost:" + "9" * 5000, "127.0.0.1:\x00"],
+)  # fmt: skip
 def test_what_is_no_address_is_refused(text: str) -> None:
     with pytest.raises(AddressError):
         listening(text)

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-import msgspec
 import pytest
 
 from faults.decide import Decider
@@ -12,28 +11,16 @@ from faults.transport.keys import Numbers
 from faults.transport.toxic import Exchange, Head, Stream
 from ledger.clock import SECOND_NS, ManualClock
 from ledger.events import Event, Struck
-from ledger.states import Hop, Operation, Phase
+from ledger.states import Hop, Phase
 from plan.chance import draw
-from plan.faults import FaultPlan, Label
-from plan.orders import order_key
+from plan.faults import FaultPlan
 from plan.run import Plan
-from plan.transport import Request
 from plan.units import Share, ShareRange, Window
+from tests.faults.transport.wired import create, query, wire_fault, with_table
 
 MakePlan = Callable[..., Plan]
 MakeFault = Callable[..., FaultPlan]
 L0_T = 5 * SECOND_NS
-TABLE = (
-    Request("POST", "/create", Operation.CREATE, key=("form.param",), number=("form.no",)),
-    Request("GET", "/query", Operation.QUERY, number=("query.no",)),
-    Request("GET", "/stock", Operation.STOCK),
-)
-
-
-def latency(id: str = "late", fault: str = "wire.latency", **more: object) -> FaultPlan:
-    params = more.pop("params", {"ms": 50, "stream": "down"})
-    hops = more.pop("hops", (Hop.SHOP_PAYMENT,))
-    return FaultPlan(id, fault, hops, Label(id, id), "cause", layer="wire", params=params, **more)  # type: ignore[arg-type]
 
 
 class World:
@@ -78,21 +65,8 @@ class World:
         return [event for event in self.events if isinstance(event, Struck)]
 
 
-def create(n: int) -> bytes:
-    body = f"param={order_key(n)}&no=C{n}"
-    return f"POST /epay/create HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
-
-
-def query(n: int) -> bytes:
-    return f"GET /epay/query?no=C{n} HTTP/1.1\r\nHost: x\r\n\r\n".encode()
-
-
-def with_table(plan: Plan, hop: Hop = Hop.SHOP_PAYMENT) -> Plan:
-    return msgspec.structs.replace(plan, requests={f"{hop}/epay": TABLE})
-
-
 def test_the_same_orders_are_struck_whatever_their_sequence_connections_and_pieces(make_plan: MakePlan) -> None:
-    plan = with_table(make_plan(latency(rate=Share(0.3))))
+    plan = with_table(make_plan(wire_fault(rate=Share(0.3))))
     requests = [create(n) for n in range(100)]
     one = World(plan)
     whole = one.carry(requests)
@@ -108,7 +82,7 @@ def test_the_same_orders_are_struck_whatever_their_sequence_connections_and_piec
 
 
 def test_one_kept_connection_carries_struck_and_unstruck_exchanges(make_plan: MakePlan) -> None:
-    world = World(with_table(make_plan(latency(orders=ShareRange(Share(0.0), Share(0.005))))))
+    world = World(with_table(make_plan(wire_fault(orders=ShareRange(Share(0.0), Share(0.005))))))
     assert list(world.carry([create(n) for n in (0, 399, 1, 200)]).values()) == [{"late"}, set(), {"late"}, set()]
     assert [(e.o, e.keyed_by, e.attempt) for e in world.struck] == [("b00000000", "key", 1), ("b00000001", "key", 1)]
     assert world.struck[0].changed.startswith("delayed by 50 ms, ")
@@ -116,7 +90,7 @@ def test_one_kept_connection_carries_struck_and_unstruck_exchanges(make_plan: Ma
 
 
 def test_attempts_count_per_operation_and_order(make_plan: MakePlan) -> None:
-    world = World(with_table(make_plan(latency(first=2))))
+    world = World(with_table(make_plan(wire_fault(first=2))))
     world.carry([create(1), create(1), query(1), create(1), query(2), query(1)])
     assert [(e.o, e.operation, e.attempt, e.keyed_by) for e in world.struck] == [
         ("b00000001", "create", 1, "key"),
@@ -128,7 +102,7 @@ def test_attempts_count_per_operation_and_order(make_plan: MakePlan) -> None:
 
 
 def test_a_request_that_tells_no_order_is_keyed_by_its_connection_and_names_none(make_plan: MakePlan) -> None:
-    world = World(with_table(make_plan(latency())))
+    world = World(with_table(make_plan(wire_fault())))
     world.carry([b"GET /epay/stock HTTP/1.1\r\n\r\n", b"GET /epay/unknown HTTP/1.1\r\n\r\n"])
     assert [(e.o, e.operation, e.attempt, e.keyed_by) for e in world.struck] == [
         (None, "stock", 1, "connection"),
@@ -137,7 +111,7 @@ def test_a_request_that_tells_no_order_is_keyed_by_its_connection_and_names_none
 
 
 def test_a_fault_is_journalled_once_for_an_exchange_and_never_where_it_changed_nothing(make_plan: MakePlan) -> None:
-    plan = with_table(make_plan(latency(params={"ms": 50, "stream": "both"}), latency("other")))
+    plan = with_table(make_plan(wire_fault(params={"ms": 50, "stream": "both"}), wire_fault("other")))
     world = World(plan)
     assert {t.name: t.stream for t in world.judge.toxics} == {
         "late_upstream": Stream.UPSTREAM, "late_downstream": Stream.DOWNSTREAM, "other": Stream.DOWNSTREAM,
@@ -152,7 +126,7 @@ def test_a_fault_is_journalled_once_for_an_exchange_and_never_where_it_changed_n
 
 
 def test_draws_are_the_same_in_every_run_and_differ_in_all_that_they_are_drawn_for(make_plan: MakePlan) -> None:
-    plan = with_table(make_plan(latency()))
+    plan = with_table(make_plan(wire_fault()))
 
     def first(world: World, n: int) -> Exchange:
         return world.judge.request(n + 7, 3, Head("GET", f"/epay/query?no=C{n}", {}, b"", True))
@@ -166,7 +140,7 @@ def test_draws_are_the_same_in_every_run_and_differ_in_all_that_they_are_drawn_f
 
 @pytest.mark.parametrize("ends", ["heal", "lease"])
 def test_what_was_struck_is_so_no_longer_once_faults_are_off(ends: str, make_plan: MakePlan) -> None:
-    world = World(with_table(make_plan(latency())))
+    world = World(with_table(make_plan(wire_fault())))
     exchange = world.judge.request(1, 1, Head("GET", "/epay/query?no=C1", {}, b"", True))
     assert exchange.struck
     if ends == "heal":
@@ -177,7 +151,7 @@ def test_what_was_struck_is_so_no_longer_once_faults_are_off(ends: str, make_pla
 
 
 def test_a_connection_that_speaks_no_http_is_struck_while_the_window_lasts(make_plan: MakePlan) -> None:
-    fault = latency(window=Window(2.0, 4.0), hops=(Hop.SHOP_DB,), by_exposure=True)
+    fault = wire_fault(window=Window(2.0, 4.0), hops=(Hop.SHOP_DB,), by_exposure=True)
     world = World(make_plan(fault), Hop.SHOP_DB, None)
     assert not world.judge.reads_requests
     early = world.judge.connection(1)
@@ -190,7 +164,7 @@ def test_a_connection_that_speaks_no_http_is_struck_while_the_window_lasts(make_
 
 
 def test_of_connections_the_share_asked_for_is_struck(make_plan: MakePlan) -> None:
-    world = World(make_plan(latency(rate=Share(0.3), hops=(Hop.SHOP_DB,))), Hop.SHOP_DB, None)
+    world = World(make_plan(wire_fault(rate=Share(0.3), hops=(Hop.SHOP_DB,))), Hop.SHOP_DB, None)
     hit = sum(bool(world.judge.connection(n).struck) for n in range(1000))
     assert 250 < hit < 350
     world.judge.connection(7).changed("late", "delayed", 0)
@@ -203,17 +177,17 @@ def test_faults_of_other_hops_upstreams_and_layers_have_no_toxics_here(
     make_plan: MakePlan, make_fault: MakeFault
 ) -> None:
     others = (
-        latency("a", hops=(Hop.SHOP_DB,)),
-        latency("b", upstream="cheap"),
+        wire_fault("a", hops=(Hop.SHOP_DB,)),
+        wire_fault("b", upstream="cheap"),
         make_fault("c"),
-        latency("d", "wire.down", params={}),
+        wire_fault("d", "wire.down", params={}),
     )
-    world = World(make_plan(*others, latency("e", upstream="epay")))
+    world = World(make_plan(*others, wire_fault("e", upstream="epay")))
     assert [toxic.name for toxic in world.judge.toxics] == ["e"]
 
 
 def test_the_rate_of_the_hop_is_that_of_the_last_second(make_plan: MakePlan) -> None:
-    world = World(with_table(make_plan(latency())))
+    world = World(with_table(make_plan(wire_fault())))
     head = Head("GET", "/epay/query?no=C1", {}, b"", True)
     for _ in range(200):
         world.move_s(0.01)
