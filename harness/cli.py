@@ -23,6 +23,7 @@ from harness.cli_mocks import fault, mocks
 from harness.cli_wire import PROXY_EXAMPLES, TOXIPROXY_EXAMPLES, proxy, toxiproxy
 from harness.hand import HandError
 from harness.run import Ended, Exit, Options, Run
+from harness.wires import missing
 from harness.wiring import port_is_free
 from ledger.clock import utc_now
 from ledger.journal import JournalError, Wholeness
@@ -140,6 +141,8 @@ def run(
         return
     if web is not None and not port_is_free(web):
         refuse(f"--web {web}: this port is in use on 127.0.0.1; legal: a free one")
+    if lacking := missing(plan):
+        refuse(lacking)
     folder = RunDir.create(out, plan.scenario, plan.seed)
     plans.save(plan, folder.plan)
     say(f"seed {plan.seed} · replay: {plan.made.replay}")

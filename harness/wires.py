@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -15,6 +16,7 @@ from faults.transport.judge import effect_of
 from faults.transport.toxic import Down, OnWire
 from harness import wiring
 from harness.children import PYTHON, Child, ChildDied, Children, died, wait_for_file
+from harness.postgres import MISSING, Binaries
 from harness.timeline import Timeline
 from ledger.clock import Epoch
 from ledger.events import PhaseBegan, Struck
@@ -24,6 +26,7 @@ from plan.faults import FaultPlan
 from plan.run import Plan
 from plan.transport import CONTINUE, EXTERNAL
 from plan.units import from_text
+from targets import webshop
 
 WIRE = "wire"
 """The child that is the embedded server; what stands before `-` in the names of those beside it."""
@@ -71,7 +74,10 @@ def places(plan: Plan) -> list[Place]:
 
 
 def missing(plan: Plan) -> str:
-    """What this machine lacks for the plan's true losses, one line; empty where nothing is."""
+    """What this machine lacks for what the plan wants of it, one line; empty where nothing is."""
+    chosen = webshop.load(Path(plan.target.file)).databases.get(plan.target.database)
+    if chosen is not None and chosen.server and Binaries.find() is None:
+        return f"database {plan.target.database}: {MISSING}"
     asked = [fault for fault in plan.faults if fault.layer == "kernel"]
     if not asked:
         return ""

@@ -37,6 +37,7 @@ from reports.measure import (
     signed,
     stuck,
     unchanged,
+    wire,
 )
 from reports.measure.intervals import at_least, share
 from reports.stories import Stories
@@ -117,7 +118,10 @@ def _findings(stories: Stories, b: Basis, bad: lasthop.Bad, strikes: lasthop.Str
         requests=load.table(b.requests, times.load_s or times.seen_s),
         latency=load.over_time(b.requests, times.l0_t, times.end_t),
         series=_series(b),
-        struck=lasthop.tables(strikes, plan.faults, bad, times.load_s, _signed(stories, b)),
+        struck=msgspec.structs.replace(
+            lasthop.tables(strikes, plan.faults, bad, times.load_s, _signed(stories, b)),
+            wire=wire.rows(plan, stories.struck_at()),
+        ),
         health=load.health(stories.health()),
         worst=_worst(b, bad, strikes),
         phases=[PhaseRow(p, round((t - times.l0_t) / SECOND_NS, 3), note) for p, t, _, note in times.phases],

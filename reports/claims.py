@@ -2,9 +2,11 @@
 
 import numpy as np
 
+from ledger.clock import SECOND_NS
 from ledger.journal import Wholeness
 from reports.basis import Basis
 from reports.findings import Claims, Words
+from reports.measure.wire import GONE
 
 NO_BOOKS_NOTE = "gives no books"
 """What the harness notes at collect where a target has no books to read: no flaw, but told."""
@@ -13,7 +15,7 @@ _ZH = {Wholeness.BROKEN: "已损坏", Wholeness.UNCLOSED: "未正常结束"}
 
 def claims(basis: Basis) -> Claims:
     """Flaws first."""
-    flaws = [*_of_record(basis), *_of_follow_up(basis), *_of_payment(basis)]
+    flaws = [*_of_record(basis), *_of_the_wire(basis), *_of_follow_up(basis), *_of_payment(basis)]
     remarks = _remarks(basis)
     (remarks if NO_BOOKS_NOTE in basis.times.collect_note else flaws).extend(_of_books(basis))
     reasons = flaws + remarks
@@ -27,6 +29,15 @@ def _of_record(basis: Basis) -> list[Words]:
     return [
         Words(f"journals {verified.wholeness}: {why}", f"日志{_ZH[verified.wholeness]}：{why}")
         for why in verified.reasons
+    ]
+
+
+def _of_the_wire(basis: Basis) -> list[Words]:
+    """The server of the proxies died, and the run went on without it."""
+    return [
+        Words(f"{note} ({(t - basis.times.l0_t) / SECOND_NS:.1f} s into the load)", f"代理进程中途结束：{note}")
+        for _, t, _, note in basis.times.phases
+        if GONE in note
     ]
 
 

@@ -365,12 +365,26 @@ class SignedRow(msgspec.Struct, frozen=True):
     stranded: int
 
 
+class WireRow(msgspec.Struct, frozen=True):
+    """What a fault on the wire did at one hop: who applied it, strikes in all and those of known orders, and whether
+    another run strikes the same ones."""
+
+    id: str
+    hop: str
+    server_en: str
+    server_zh: str
+    strikes: int
+    by_key: int
+    repeatable: bool
+
+
 class Struck(msgspec.Struct, frozen=True):
     """All that is known from the injectors' voice; nothing else in the findings uses it, but `struck` in `worst`."""
 
     faults: list[FaultRow]
     hops: list[HopRow]
     signed: list[SignedRow]
+    wire: list[WireRow] = []
 
 
 class HealthRow(msgspec.Struct, frozen=True):

@@ -241,6 +241,13 @@ class Stories:
             FROM told GROUP BY i HAVING opened > 0 ORDER BY i"""
         )
 
+    def struck_at(self) -> dict[str, npt.NDArray[Any]]:
+        """How often each fault struck at each hop, by what the exchanges were keyed."""
+        return self.query(
+            """SELECT fault, hop, keyed_by, count(*) AS n FROM struck_raw
+            WHERE k = 'struck' AND fault IS NOT NULL AND hop IS NOT NULL GROUP BY ALL ORDER BY ALL"""
+        )
+
     def strikes(self) -> dict[str, npt.NDArray[Any]]:
         """The injectors' voice, which nothing but the struck tables may use: order index, fault, time."""
         return self.query(

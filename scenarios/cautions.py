@@ -49,6 +49,8 @@ def _of_the_wire(plan: Plan) -> list[str]:
     """Of wire faults that strike connections, for nobody can tell there whose they are."""
     found = []
     for fault in _on_the_wire(plan):
+        if catalog()[fault.fault].of_hop:  # its window says when, and nobody is drawn
+            continue
         if blind := [at for at in _places(plan, fault) if at not in plan.requests]:
             found.append(f"fault {fault.id}: at {', '.join(blind)} by connection, not repeatable")
         elif plan.transport.server == EXTERNAL:

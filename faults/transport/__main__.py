@@ -10,8 +10,8 @@ from typing import Any
 
 import uvloop
 
-from faults.transport import api
 from faults.transport.admin import Admin
+from faults.transport.api import app
 from faults.transport.proxies import Proxies
 from faults.transport.serving import bound, serve, take_all_descriptors
 from faults.transport.wires import Wires
@@ -46,7 +46,7 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-class _Breaks:
+class Breaks:
     """Notes the first error of our own that a callback of the loop raised: no task would tell of it."""
 
     def __init__(self, stop: asyncio.Event) -> None:
@@ -64,14 +64,14 @@ class _Breaks:
 
 async def _run(args: argparse.Namespace, plan: Plan, token: str | None) -> None:
     clock, stop, loop = RunClock(args.epoch), asyncio.Event(), asyncio.get_running_loop()
-    breaks = _Breaks(stop)
+    breaks = Breaks(stop)
     loop.set_exception_handler(breaks.take)
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     with Voice(RunDir(args.run).events, args.writer) as voice, bound(args.host, args.port) as listening:
         proxies = Proxies(seed=plan.seed)
         wires = Wires(plan, proxies, clock=clock, append=voice.append)
-        application = api.app(proxies)
+        application = app(proxies)
         Admin(wires, token).install(application)
 
         def announce(port: int) -> None:

@@ -14,10 +14,10 @@ from faults.transport.messages import (
     Chunks,
     NoHttp,
     RequestHead,
-    body_size,
+    answer_head,
     check_answer_begun,
     check_request_begun,
-    status_of,
+    request_head,
 )
 from faults.transport.toxic import Exchange, Head, Judge
 
@@ -142,7 +142,7 @@ class Framing:
             begin += 2
         end = message.find(b"\r\n\r\n", begin) + 4
         if 4 <= end <= READ_MAX:
-            return RequestHead(message, begin, end)
+            return request_head(message[:end])
         if len(message) > READ_MAX:
             raise NoHttp
         check_request_begun(message, begin)
@@ -230,14 +230,14 @@ class Framing:
         return stop
 
     def _read_answer(self, head: bytes, asked: _Waiting) -> None:
-        status = status_of(head)
-        is_switched = status == 101 or (asked.method == "CONNECT" and 200 <= status < 300)
-        if is_switched:
+        status, to_come = answer_head(head)
+        if status == 101 or (asked.method == "CONNECT" and 200 <= status < 300):
             self._all_up = self._all_down = asked.exchange
             return
         if status < 200:  # an interim answer; the real one follows
             return
-        to_come = 0 if status in (204, 304) or asked.method == "HEAD" else body_size(head.lower())
+        if status in (204, 304) or asked.method == "HEAD":
+            to_come = 0
         if to_come == TO_END:
             self._all_down = asked.exchange
             return

@@ -92,7 +92,7 @@ class ByPlan:
     def connection(self, n: int) -> Exchange:
         if not self.reads_requests:
             self.rate.count(self.clock.t())
-        return _OfConnection(self, self._decided(_UNKNOWN, f"c{n}", 1))
+        return _OfConnection(self, self._decided(_UNKNOWN, f"c{n}", 1), self.clock.t())
 
     def request(self, connection: int, n: int, head: Head) -> Exchange:
         t = self.clock.t()
@@ -141,8 +141,7 @@ class _OfRequest:
     __slots__ = ("_decided", "_judge", "_noted", "_struck")
 
     def __init__(self, judge: ByPlan, decided: Decided, t: int) -> None:
-        self._judge, self._decided = judge, decided
-        self._struck = judge.struck(decided, t)
+        self._judge, self._decided, self._struck = judge, decided, judge.struck(decided, t)
         self._noted: tuple[str, ...] = ()
 
     @property
@@ -174,9 +173,9 @@ class _OfConnection(_OfRequest):
 
     __slots__ = ("_again_t",)
 
-    def __init__(self, judge: ByPlan, decided: Decided) -> None:
-        super().__init__(judge, decided, judge.clock.t())
-        self._again_t = judge.clock.t() + AGAIN_NS
+    def __init__(self, judge: ByPlan, decided: Decided, t: int) -> None:
+        super().__init__(judge, decided, t)
+        self._again_t = t + AGAIN_NS
 
     @property
     def struck(self) -> frozenset[str]:

@@ -6,7 +6,7 @@ Only whole values count, never what looks like a key somewhere in a body, and no
 import re
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, TypeAlias
-from urllib.parse import unquote, unquote_to_bytes
+from urllib.parse import quote, unquote, unquote_to_bytes
 
 import msgspec
 
@@ -24,7 +24,6 @@ VALUE_MAX = 1024
 """Characters of a value in which a key is looked for, or that a number may have."""
 PATHS_MAX = 1024
 
-Fields: TypeAlias = dict[str, str]
 _BOUNDARY = re.compile(r'boundary="?([^";,]{1,200})')
 _PART_NAME = re.compile(rb'[; ]name="([^"\r\n]*)"')
 
@@ -38,35 +37,31 @@ class Subject(msgspec.Struct, frozen=True):
 
 
 class _Asked:
-    """A request whose parts are read when they are first asked for."""
+    """A request whose parts are read when they are first asked for. Query and form stand as they were sent, each field
+    with an & before it, so that a field is found without reading the others."""
 
-    __slots__ = ("_form", "_json", "_query", "groups", "head", "path", "query_text")
+    __slots__ = ("_form", "_json", "_query", "groups", "head", "path")
 
     def __init__(self, head: Head) -> None:
         self.head = head
-        path, _, self.query_text = head.target.partition("#")[0].partition("?")
-        if "://" in path:  # in absolute form, as clients write it that take the server for a proxy
-            path = "/" + path.partition("://")[2].partition("/")[2]
-        self.path = path
+        self.path, _, query = head.target.partition("?")
+        self._query = b"&" + query.encode("latin-1") if query else b""
         self.groups: dict[str, str] = {}
-        self._query: Fields | None = None
-        self._form: Fields | None = None
+        self._form: bytes | None = None
         self._json: Any = msgspec.UNSET
 
-    def query(self) -> Fields:
-        if self._query is None:
-            self._query = _fields(self.query_text.encode("latin-1"), is_whole=True)
+    def query(self) -> bytes:
         return self._query
 
-    def form(self) -> Fields:
+    def form(self) -> bytes:
         if self._form is None:
-            body = self.head.body
-            if body.startswith((b"{", b"[")):
-                self._form = {}
+            body, is_whole = self.head.body, self.head.is_whole
+            if not body or body.startswith((b"{", b"[")):
+                self._form = b""
             elif body.startswith(b"--"):
-                self._form = _parts(body, self.head.headers.get("content-type", ""), is_whole=self.head.is_whole)
-            else:
-                self._form = _fields(body, is_whole=self.head.is_whole)
+                self._form = _parts(body, self.head.headers.get("content-type", ""), is_whole=is_whole)
+            else:  # of one that was cut off, the last field is left out
+                self._form = b"&" + (body if is_whole else body.rpartition(b"&")[0])
         return self._form
 
     def json(self) -> Any:
@@ -75,34 +70,34 @@ class _Asked:
         return self._json
 
 
-def _fields(text: bytes, *, is_whole: bool) -> Fields:
-    """A query or form; the last of equal names counts. Of one that was cut off, the last field is left out."""
-    if not text:
-        return {}
-    parts = text.replace(b"+", b" ").split(b"&")
-    fields: Fields = {}
-    for part in parts if is_whole else parts[:-1]:
-        name, _, value = part.partition(b"=")
-        fields[_text(name)] = _text(value)
-    return fields
+def _field(text: bytes, begins: bytes) -> str | None:
+    """The value of the field that begins so (&NAME=); of equal names the last one's."""
+    at = text.rfind(begins)
+    if at < 0:
+        return None
+    at += len(begins)
+    end = text.find(b"&", at)
+    return _text(text[at:] if end < 0 else text[at:end])
 
 
 def _text(data: bytes) -> str:
+    if b"+" in data:
+        data = data.replace(b"+", b" ")
     return (unquote_to_bytes(data) if b"%" in data else data).decode("utf-8", "replace")
 
 
-def _parts(body: bytes, kind: str, *, is_whole: bool) -> Fields:
-    """The fields of multipart/form-data (RFC 7578), as PHP's curl sends a form; of one cut off, those before."""
+def _parts(body: bytes, kind: str, *, is_whole: bool) -> bytes:
+    """Multipart/form-data (RFC 7578), as PHP's curl sends forms, as a plain form; of one cut off, what was whole."""
     boundary = _BOUNDARY.search(kind)
     if boundary is None:
-        return {}
+        return b""
     parts = (b"\r\n" + body).split(b"\r\n--" + boundary[1].encode("latin-1"))[1:]
-    fields: Fields = {}
+    form = ""
     for part in parts if is_whole else parts[:-1]:
         head, border, value = part.partition(b"\r\n\r\n")
         if border and (name := _PART_NAME.search(head)):
-            fields[name[1].decode("utf-8", "replace")] = value.decode("utf-8", "replace")
-    return fields
+            form += f"&{quote(name[1])}={quote(value)}"
+    return form.encode()
 
 
 def _json(text: bytes | str) -> Any:
@@ -113,7 +108,7 @@ def _json(text: bytes | str) -> Any:
         return None
 
 
-_Values: TypeAlias = Callable[[_Asked], Iterator[str]]
+_Values: TypeAlias = Callable[[_Asked], Iterable[str]]
 
 
 def _place(written: str) -> _Values:
@@ -125,23 +120,31 @@ def _place(written: str) -> _Values:
             return lambda asked: _deep(asked.json(), names)
         case "header":
             name = ".".join(names).lower()
-            return lambda asked: iter((asked.head.headers[name],) if name in asked.head.headers else ())
+            return lambda asked: (asked.head.headers[name],) if name in asked.head.headers else ()
         case "path":
-            return lambda asked: iter((unquote(asked.groups[first]),) if asked.groups.get(first) else ())
+            return lambda asked: (unquote(asked.groups[first]),) if asked.groups.get(first) else ()
         case "query":
-            return lambda asked: _of_fields(asked.query(), first, deeper)
+            return _field_reader(_Asked.query, first, deeper)
         case "form":
-            return lambda asked: _of_fields(asked.form(), first, deeper)
+            return _field_reader(_Asked.form, first, deeper)
     raise AssertionError(f"{written!r} is no place of a request")
 
 
-def _of_fields(fields: Fields, name: str, deeper: list[str]) -> Iterator[str]:
-    found = list(fields.values()) if name == "*" else [fields[name]] if name in fields else []
-    for text in found:
-        if deeper:
-            yield from _deep(_json(text), deeper)
-        else:
-            yield text
+def _field_reader(part: Callable[[_Asked], bytes], name: str, deeper: list[str]) -> _Values:
+    begins = f"&{name}=".encode()
+
+    def one(asked: _Asked) -> Iterable[str]:
+        text = part(asked)
+        found = _field(text, begins) if text else None
+        return () if found is None else (found,)
+
+    def every(asked: _Asked) -> Iterable[str]:
+        return (_text(field.partition(b"=")[2]) for field in part(asked).split(b"&"))
+
+    values = every if name == "*" else one
+    if not deeper:
+        return values
+    return lambda asked: (inner for text in values(asked) for inner in _deep(_json(text), deeper))
 
 
 def _deep(value: Any, names: list[str]) -> Iterator[str]:
@@ -174,12 +177,12 @@ class _Pattern:
         self.operation = request.operation
         self.method = request.method
         self.path = re.compile(request.path)
-        self._when = [(_place(place), re.compile(text, re.S)) for place, text in request.when.items()]
+        self.when = [(_place(place), re.compile(text, re.S)) for place, text in request.when.items()]
         self.key = [_place(place) for place in request.key]
         self.number = [_place(place) for place in request.number]
 
     def fits(self, asked: _Asked) -> bool:
-        return all(any(text.fullmatch(value) for value in values(asked)) for values, text in self._when)
+        return all(any(text.fullmatch(value) for value in values(asked)) for values, text in self.when)
 
 
 class Numbers:
@@ -217,37 +220,45 @@ class Reader:
     def read(self, head: Head) -> Subject | None:
         """Operation and key; None where the request is of no kind that is known at this hop."""
         asked = _Asked(head)
-        for pattern, groups in self._fitting(head.method, asked.path):
+        known = self._at.get((head.method, asked.path))
+        for pattern, groups in self._fitting(head.method, asked.path) if known is None else known:
             asked.groups = groups
-            if pattern.fits(asked):
+            if not pattern.when or pattern.fits(asked):
                 return self._subject(pattern, asked)
         return None
 
-    def _fitting(self, method: str, path: str) -> list[tuple[_Pattern, dict[str, str]]]:
+    def _fitting(self, method: str, sent: str) -> list[tuple[_Pattern, dict[str, str]]]:
         """The patterns for this method and path, worked out once each."""
-        known = self._at.get((method, path))
-        if known is None:
-            if self._prefix and path.startswith(self._prefix):
-                own = path[len(self._prefix) - 1 :]
-            else:
-                own = path
-            known = [
-                (pattern, match.groupdict(""))
-                for pattern in self._patterns
-                if pattern.method in ("", method) and (match := pattern.path.fullmatch(own))
-            ]
-            if len(self._at) >= PATHS_MAX:
-                self._at.clear()
-            self._at[method, path] = known
-        return known
+        path = sent.partition("#")[0]
+        if "://" in path:  # in absolute form, as clients write it that take the server for a proxy
+            path = "/" + path.partition("://")[2].partition("/")[2]
+        if self._prefix and path.startswith(self._prefix):
+            path = path[len(self._prefix) - 1 :]
+        found = [
+            (pattern, match.groupdict(""))
+            for pattern in self._patterns
+            if pattern.method in ("", method) and (match := pattern.path.fullmatch(path))
+        ]
+        if len(self._at) >= PATHS_MAX:
+            self._at.clear()
+        self._at[method, sent] = found
+        return found
 
     def _subject(self, pattern: _Pattern, asked: _Asked) -> Subject:
-        key = next(filter(None, (key_in(text) for values in pattern.key for text in values(asked))), None)
+        key = _first_key(pattern, asked)
         numbers = [text for values in pattern.number for text in values(asked) if 0 < len(text) <= VALUE_MAX]
         if key is None:
             key = next(filter(None, map(self._numbers.key_of, numbers)), None)
-        if key is None:
-            return Subject(pattern.operation, numbers[0], BY_NUMBER) if numbers else Subject(pattern.operation)
+            if key is None:
+                return Subject(pattern.operation, numbers[0], BY_NUMBER) if numbers else Subject(pattern.operation)
         for number in numbers:
             self._numbers.learn(number, key)
         return Subject(pattern.operation, key, BY_KEY)
+
+
+def _first_key(pattern: _Pattern, asked: _Asked) -> str | None:
+    for values in pattern.key:
+        for text in values(asked):
+            if (key := key_in(text)) is not None:
+                return key
+    return None

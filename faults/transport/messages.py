@@ -6,9 +6,14 @@ a proxy that guessed the border would give the rest of the connection to the wro
 
 import re
 from collections.abc import Iterator, Mapping
+from typing import TypeVar
+
+T = TypeVar("T")
 
 LINE_MAX = 16 * 1024
 """Bytes of a chunk's size line, or of all trailers together."""
+KNOWN_HEAD_MAX, KNOWN_MAX = 1024, 1024
+"""Heads of up to so many bytes are remembered, so many of requests and of answers."""
 CHUNKED, TO_END = -1, -2
 """Bodies whose length is not said ahead: in chunks, and (answers only) until the connection ends."""
 
@@ -62,21 +67,56 @@ class RequestHead:
 
     __slots__ = ("body_at", "expects", "headers", "method", "size", "switches", "target")
 
-    def __init__(self, text: bytes, begin: int, end: int) -> None:
-        """Reads the head that stands in text[begin:end], its empty line included; NoHttp where it is none."""
+    def __init__(self, text: bytes) -> None:
+        """Reads a head, its empty line included; NoHttp where it is none."""
+        begin = 0
+        while text.startswith(b"\r\n", begin):
+            begin += 2
         line = _REQUEST.match(text, begin)
         if line is None:
             raise NoHttp
         self.method, self.target = line[1].decode("latin-1"), line[2].decode("latin-1")
-        self.headers = Headers(text[line.end() : end])
-        lower = text[line.end() - 2 : end].lower()
+        self.headers = Headers(text[line.end() :])
+        lower = text[line.end() - 2 :].lower()
         body = body_size(lower)
         if body == TO_END:
             body = 0
-        self.body_at = end
-        self.size = CHUNKED if body == CHUNKED else end + body
+        self.body_at = len(text)
+        self.size = CHUNKED if body == CHUNKED else len(text) + body
         self.expects = body != 0 and b"\r\nexpect:" in lower
         self.switches = b"\r\nupgrade:" in lower or self.method == "CONNECT"
+
+
+def request_head(text: bytes) -> RequestHead:
+    """The head that this text is; clients say the same again and again, it is read once. NoHttp where it is none."""
+    known = _heads.get(text)
+    if known is None:
+        known = RequestHead(text)
+        _keep(_heads, text, known)
+    return known
+
+
+def answer_head(text: bytes) -> tuple[int, int]:
+    """Status and size of the body (as `body_size`) of an answer with this head; NoHttp where it is none."""
+    known = _answers.get(text)
+    if known is None:
+        status = _STATUS.match(text)
+        if status is None:
+            raise NoHttp
+        known = int(status[1]), body_size(text.lower())
+        _keep(_answers, text, known)
+    return known
+
+
+_heads: dict[bytes, RequestHead] = {}
+_answers: dict[bytes, tuple[int, int]] = {}
+
+
+def _keep(known: dict[bytes, T], text: bytes, head: T) -> None:
+    if len(text) <= KNOWN_HEAD_MAX:
+        if len(known) >= KNOWN_MAX:
+            known.clear()
+        known[text] = head
 
 
 def check_request_begun(text: bytes, begin: int) -> None:
@@ -88,14 +128,6 @@ def check_request_begun(text: bytes, begin: int) -> None:
     elif _REQUEST.match(text, begin) is None:
         raise NoHttp
     _check_line_ends(text[begin:])
-
-
-def status_of(text: bytes) -> int:
-    """The status of an answer whose head this is; NoHttp where it is none."""
-    line = _STATUS.match(text)
-    if line is None:
-        raise NoHttp
-    return int(line[1])
 
 
 def check_answer_begun(text: bytes) -> None:

@@ -15,7 +15,8 @@ class RateMeter:
 
     def count(self, t: int) -> None:
         """One more, at t."""
-        self._move_to(t)
+        if t // _SLOT_NS != self._slot:
+            self._move_to(t)
         self._counts[self._slot % len(self._counts)] += 1
 
     def per_s(self, t: int) -> float:

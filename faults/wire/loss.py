@@ -10,8 +10,8 @@ from plan.units import Share
 
 
 class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`share` of the segments are lost, `burst` of them in a row on the average, on a line of so many `rtt_ms` there and
-    back. Modelled: wire.true_loss is real."""
+    """`share` of the segments are lost, `burst` of them in a row on the average, on a line of `rtt_ms` there and back.
+    Modelled: wire.true_loss is real."""
 
     share: Share
     burst: Burst = 1.0

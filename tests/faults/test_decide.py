@@ -1,3 +1,4 @@
+import tracemalloc
 from collections.abc import Callable, Iterable
 
 import msgspec
@@ -207,6 +208,16 @@ def test_an_exchange_keyed_by_the_shops_number_is_struck_by_rate_but_never_by_se
     assert set().union(*found) == {"all", "some"}
     assert all("all" in ids for ids in found)
     assert 60 < sum("some" in ids for ids in found) < 140
+
+
+def test_keys_that_name_no_order_leave_nothing_behind(make_plan: MakePlan, make_fault: MakeFault) -> None:
+    decider = live(make_plan(make_fault("all")))
+    tracemalloc.start()
+    for n in range(2000):
+        decider.verdict(notice(f"c{n}", keyed_by="connection"), L0_T)
+    grown, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert grown < 20_000
 
 
 def test_the_same_orders_are_struck_on_any_number_of_workers_and_in_any_sequence(

@@ -194,6 +194,8 @@ def said(tmp_path: Path, old: str, new: str) -> tuple[list[str], str]:
         ("fault: wire.cut, at: buyer>shop", ""),
         ("fault: wire.cut, at: payment>shop", "fault lost: at payment>shop/wx by connection, not repeatable"),
         ("fault: wire.cut, at: shop>db", "fault lost: at shop>db by connection, not repeatable"),
+        ("fault: wire.down, window: 1 s..2 s, at: shop>db", ""),
+        ("fault: wire.true_loss, loss: 5%, at: shop>game", ""),
         ("fault: wire.latency, ms: 400, at: shop>payment", ""),
         (
             "fault: wire.latency, ms: 2000, at: shop>payment",

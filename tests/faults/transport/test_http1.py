@@ -155,7 +155,7 @@ def exchanges(draw: st.DrawFn) -> Asked:
     return Asked(head + body, plain, answer)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     st.lists(exchanges(), min_size=1, max_size=4),
     st.lists(st.integers(0), max_size=30),
@@ -177,7 +177,7 @@ def test_any_split_gives_the_same_exchanges_and_bytes(asked: list[Asked], cuts: 
     assert one.end().ended == dict.fromkeys(names, 1)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(
     st.one_of(
         st.binary(max_size=300),
@@ -209,7 +209,7 @@ def test_garbage_passes_unharmed_in_both_directions(up: bytes, down: bytes, cuts
     assert set(one.ended.values()) <= {1}
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=80, deadline=None)
 @given(st.binary(max_size=300), st.integers(0, 3), st.lists(st.integers(0), max_size=10))
 def test_what_stops_being_http_passes_as_the_connections_own(junk: bytes, n: int, cuts: list[int]) -> None:
     one = Carried().ask(*split(GET * n + b"\x00" + junk, cuts))

@@ -11,6 +11,7 @@ from aiohttp import ClientSession
 from aiohttp.test_utils import TestServer
 
 from faults.transport import api
+from faults.transport.__main__ import Breaks
 from faults.transport.admin import Admin
 from faults.transport.proxies import Proxies
 from faults.transport.wires import Wires
@@ -161,6 +162,14 @@ async def test_a_hop_is_down_while_a_fault_wants_it_and_up_again(make_plan: Make
         ("cut", None, "connect", 1, "connection"),
         ("again", None, "connect", 1, "connection"),
     ]
+
+
+@pytest.mark.parametrize(("error", "breaks"), [(KeyError("x"), True), (ConnectionResetError(), False), (None, False)])
+async def test_an_error_of_our_own_in_a_callback_ends_the_server(error: Exception | None, breaks: bool) -> None:
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+    found = Breaks(stop)
+    found.take(loop, {"message": "told", "exception": error})
+    assert (found.error is error and stop.is_set()) is breaks
 
 
 # --- /_admin ------------------------------------------------------------------------------------------------------

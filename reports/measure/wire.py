@@ -1,0 +1,48 @@
+"""Which server broke which hop, how often, and whether whom it struck can be repeated."""
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from plan.run import Plan
+from plan.transport import EXTERNAL
+from reports.findings import WireRow
+
+Columns = dict[str, npt.NDArray[Any]]
+GONE = "from now on nothing passes at"
+"""What the harness notes when the server of the proxies died in a run that goes on without them."""
+_KERNEL = ("the kernel, true loss", "内核，真实丢包")
+_EMBEDDED = ("the embedded server", "内置代理")
+
+
+def rows(plan: Plan, struck: Columns) -> list[WireRow]:
+    """One row for each fault on the wire and hop where it struck, and one for each that struck nowhere. `struck`: see
+    `Stories.struck_at`."""
+    found = []
+    for fault in plan.faults:
+        if fault.layer not in ("wire", "kernel"):
+            continue
+        en, zh = _server(plan, fault.layer)
+        mine = struck["fault"] == fault.id
+        hops = sorted(set(struck["hop"][mine].tolist())) or [
+            f"{hop}/{fault.upstream}" if fault.upstream else str(hop) for hop in fault.hops
+        ]
+        for hop in hops:
+            here = mine & (struck["hop"] == hop)
+            keyed = here & (struck["keyed_by"] == "key")
+            n, by_key = _sum(struck, here), _sum(struck, keyed)
+            found.append(WireRow(fault.id, hop, en, zh, n, by_key, not fault.is_exposure and n == by_key))
+    return found
+
+
+def _sum(struck: Columns, which: npt.NDArray[np.bool_]) -> int:
+    return int(struck["n"][which].sum())
+
+
+def _server(plan: Plan, layer: str) -> tuple[str, str]:
+    if layer == "kernel":
+        return _KERNEL
+    if plan.transport.server == EXTERNAL:
+        return f"Toxiproxy ({plan.transport.external})", f"外部 Toxiproxy（{plan.transport.external}）"
+    return _EMBEDDED
