@@ -103,8 +103,8 @@ def beating(hop: Standing, before: Standing, clock: RunClock) -> Iterator[None]:
     proxy = {"name": "http", "hop": Hop.SHOP_PAYMENT, "upstream_name": DIALECT, "listen": listen, "upstream": upstream}
     hop.tell("POST", "/_admin/proxies", proxy)
     hop.tell("POST", "/_admin/phase", {"phase": "load", "l0_t": clock.t() - SECOND_NS})
-    hop.tell("POST", "/_admin/lease")
     heart, is_over = Standing(hop.name, hop.pid, hop.ports, hop.api), threading.Event()
+    heart.tell("POST", "/_admin/lease")  # its connection is open before anybody counts descriptors
 
     def beat() -> None:
         while not is_over.wait(BEAT_S):

@@ -3,7 +3,6 @@
 import http.client
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -11,8 +10,9 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 from typing import Any
+
+from harness.doctor import toxiproxy
 
 VERSION = "2.12.0"
 INSTALL = f"go install github.com/Shopify/toxiproxy/v2/cmd/server@v{VERSION}"
@@ -20,15 +20,6 @@ PORTS = ("http", "echo", "source", "sink")
 NONE, REAL, EMBEDDED, LIMIT = "none", "real", "embedded", "thirty_lines"
 """The contestants: no proxy at all, Toxiproxy, ours, and the least a proxy on uvloop can be."""
 PATIENCE_S = 20.0
-
-
-def real_binary() -> Path | None:
-    """Toxiproxy, where it is: $TOXIPROXY_SERVER, `toxiproxy-server` on the PATH, .conformance, or Go's own folder."""
-    root = Path(__file__).parents[1]
-    named = os.environ.get("TOXIPROXY_SERVER") or shutil.which("toxiproxy-server")
-    places = [Path(named)] if named else []
-    places += [root / ".conformance/go/bin/server", Path.home() / "go/bin/server"]
-    return next((place for place in places if os.access(place, os.X_OK) and place.is_file()), None)
 
 
 class Refused(Exception):
@@ -114,7 +105,7 @@ def upstream() -> Iterator[Standing]:
 def command_of(name: str, api: int) -> tuple[list[str], dict[str, str]]:
     """How a server with an API is started, and with what environment."""
     if name == REAL:
-        binary = real_binary()
+        binary = toxiproxy()
         if binary is None:
             sys.exit(f"Toxiproxy {VERSION} is not here; install it with: {INSTALL}")
         return [str(binary), "-host", "127.0.0.1", "-port", str(api)], {"LOG_LEVEL": "error"}
