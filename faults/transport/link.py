@@ -3,7 +3,7 @@
 import socket
 import struct
 from collections.abc import Sequence
-from errno import EINPROGRESS
+from errno import ECONNRESET, EINPROGRESS
 from typing import Any, Protocol, TypeAlias
 
 from faults.transport.http1 import Framing
@@ -116,7 +116,10 @@ class Link:
 
     def _connected(self, server: socket.socket, others: Sequence[Address]) -> None:
         self.poller.write(server.fileno(), None)
-        if server.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+        code = server.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if code == ECONNRESET:  # it was there, and has gone again
+            self.reset()
+        elif code:
             self._connect_to_another(others)
         else:
             self._begin()
