@@ -31,13 +31,25 @@ help: ## this list
 	else echo "Go is not here: the embedded server is not held against the real Toxiproxy"; fi
 	@touch $@
 
+# Real parts that tests need of the system: whoever may not install them is told which tests are skipped.
+# The packages' own database cluster is never made.
+.conformance/.system: .conformance/.made
+	@missing=; command -v nft >/dev/null || missing="$$missing nftables"; ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing="$$missing postgresql"; \
+	if [ -n "$$missing" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	  echo "installing Debian's$$missing for the tests"; export DEBIAN_FRONTEND=noninteractive; \
+	  { apt-get -qq update && apt-get -qq -y install --no-install-recommends postgresql-common && \
+	    { sed -i 's/^#* *create_main_cluster.*/create_main_cluster = false/' /etc/postgresql-common/createcluster.conf; \
+	    apt-get -qq -y install --no-install-recommends $$missing; }; } >/dev/null 2>&1 || echo "could not install$$missing: the tests that need them are skipped"; \
+	elif [ -n "$$missing" ]; then echo "not here:$$missing; the tests that need them are skipped"; fi
+	@touch $@
+
 run: .venv/.made ## play the default scenario against the embedded shop; a report at the end
 	@$(BIN)/orderjam run $(SCENARIO) || code=$$?; \
 	if [ "$${code:-0}" -eq 1 ]; then \
 	  echo "As it should be: the naive shop got orders stuck, broke an invariant and a gate; read runs/latest/report.html, and see the cure with: $(BIN)/orderjam run $(SCENARIO) --profile hardened"; \
 	else exit $${code:-0}; fi
 
-test: .venv/.made .conformance/.made lint ## linters and all tests, with coverage
+test: .venv/.made .conformance/.made .conformance/.system lint ## linters and all tests, with coverage
 	@$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not run" --cov --cov-report=term $(PYTEST)
 	@$(BIN)/python -m pytest -q -m run $(PYTEST)  # whole runs measure time, so nothing runs beside them
 

@@ -7,6 +7,7 @@ import socket
 import sys
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -19,11 +20,12 @@ from faults.transport.addresses import Address, AddressError, NotAllowedError, d
 from faults.transport.api_read import ApiError
 from faults.transport.proxies import Proxies
 from faults.transport.proxy import Proxy
-from faults.transport.serving import Interrupts, bound, serve
+from faults.transport.serving import Interrupts, bound, serve, take_all_descriptors
 from faults.transport.toxic import Placed, Stream, Toxic, toxics
 from harness.cli_common import print_json, refuse, say
 from harness.run import Exit
 from plan.document import nearest
+from plan.units import Share
 
 PORT = 8474
 SHOWN_EVERY_S = 0.5
@@ -114,7 +116,7 @@ def proxy(
             try:
                 made = proxies.add("proxy", str(at), str(to))
             except OSError as error:
-                refuse(f"--listen {at}: cannot be listened on: {os.strerror(error.errno or 0).lower()}")
+                refuse(f"--listen {at} cannot be listened on: {os.strerror(error.errno or 0).lower()}")
             for one in placed:
                 made.add_toxic(one)
             say(f"{made.listen} leads to {to}" + "".join(f"\n  {api.toxic_text(one)}" for one in made.toxics))
@@ -133,6 +135,7 @@ def _run(served: Callable[[Interrupts], Awaitable[None]]) -> NoReturn:
         await served(interrupts)
         return Exit.INTERRUPTED if interrupts.by_hand else Exit.PASSED
 
+    take_all_descriptors()
     raise typer.Exit(uvloop.run(within()))
 
 
@@ -141,7 +144,9 @@ def _address(
 ) -> Address:
     try:
         return read(text, allowed)
-    except (AddressError, NotAllowedError) as error:
+    except NotAllowedError as error:
+        refuse(f"{option}: {error}")
+    except AddressError as error:
         refuse(f"{option} {text}: {error}; legal: HOST:PORT of this machine")
 
 
@@ -193,6 +198,8 @@ def _placed(text: str, names: list[str]) -> Placed:
     try:
         return api_read.placed(msgspec.json.encode(body), names)
     except ApiError as error:
+        if error.status == HTTPStatus.CONFLICT:
+            refuse(f"{where}: another toxic has this name already; legal: name=ANOTHER")
         refuse(f"{where}: {str(error).removeprefix('bad request body: ')}")
 
 
@@ -200,15 +207,18 @@ def _put(body: dict[str, Any], toxic: type[Toxic], key: str, value: str, where: 
     """Puts one word of a toxic where the API looks for it."""
     matches, _, header = key.removeprefix("match.").partition(".")
     if key in toxic.__struct_fields__:
-        body["attributes"][key] = _value(value)
+        body["attributes"][key] = number = _value(value)
+        if not toxic.is_ours and (type(number) is not int or number < 0):  # Toxiproxy takes less than nothing as well
+            refuse(f"{where}: {key}={value}; legal: a whole number from 0")
     elif key in ("name", "stream"):
         body[key] = value
         if key == "stream" and value not in tuple(Stream):
             refuse(f"{where}: stream={value}{nearest(value, Stream)}")
     elif key == "toxicity":
-        body[key] = share = _value(value)
-        if not isinstance(share, int | float) or not 0 <= share <= 1:
-            refuse(f"{where}: toxicity={value}; legal: 0 to 1")
+        try:
+            body[key] = float(Share.parse(value if value.endswith("%") else _value(value)))
+        except ValueError:
+            refuse(f"{where}: toxicity={value}; legal: 0 to 1, or 0% to 100%")
     elif key.startswith("match.") and matches in ("method", "path") and not header:
         body.setdefault("match", {})[matches] = value
     elif key.startswith("match.header.") and header:

@@ -267,8 +267,8 @@ class Booked(_Fact, tag="booked", frozen=True, kw_only=True, gc=False):
 
 # --- the injector's voice, in files of its own -------------------------------------------------------------------
 class Struck(_Fact, tag="struck", frozen=True, kw_only=True, gc=False):
-    """A fault truly changed this exchange. Never written for a strike that changed nothing. `keyed_by`: key, the same in
-    every run; order_number, the shop's own; operation or connection, and then of no order."""
+    """A fault truly changed this exchange. Never written for a strike that changed nothing. `keyed_by`: key, the same
+    in every run; order_number, the shop's own; operation or connection, of no order then."""
 
     fault: str
     hop: str

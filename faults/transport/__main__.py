@@ -3,7 +3,6 @@
 import argparse
 import asyncio
 import os
-import resource
 import signal
 import sys
 from pathlib import Path
@@ -14,7 +13,7 @@ import uvloop
 from faults.transport.admin import Admin
 from faults.transport.api import app
 from faults.transport.proxies import Proxies
-from faults.transport.serving import bound, serve
+from faults.transport.serving import bound, serve, take_all_descriptors
 from faults.transport.wires import Wires
 from ledger.clock import Epoch, RunClock
 from ledger.journal import JournalError, Voice, keep_sealing
@@ -93,12 +92,6 @@ async def _run(args: argparse.Namespace, plan: Plan, token: str | None) -> None:
             raise breaks.error
 
 
-def _take_all_descriptors() -> None:
-    """Each connection through a proxy takes two."""
-    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
-
-
 def _first(error: BaseException) -> BaseException:
     """The first single error within a group."""
     while isinstance(error, BaseExceptionGroup):
@@ -114,7 +107,7 @@ def main() -> int:
         if token is None and not is_loopback_host(args.host):
             raise SetupError(f"--host {args.host} can be reached from outside; set {TOKEN_VARIABLE} to protect it")
         plan = plans.load(RunDir(args.run).plan)
-        _take_all_descriptors()
+        take_all_descriptors()
         uvloop.run(_run(args, plan, token))
     except Exception as error:
         reason = _first(error)

@@ -67,8 +67,8 @@ class Proxies:
         proxy = self._proxies.pop(name, None)
         if proxy is not None:
             self.lend(proxy, None)
+            proxy.stop()  # first: taken away, a toxic would let go of what it holds
             proxy.reset()
-            proxy.stop()
 
     def links(self) -> Iterator[Counted]:
         """What passed each proxy, for /metrics."""

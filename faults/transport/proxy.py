@@ -3,14 +3,17 @@
 import asyncio
 import logging
 import socket
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from errno import ECONNABORTED
-from typing import Any
+from functools import partial
+from ipaddress import ip_address
 
+from faults.transport.addresses import Address as To
 from faults.transport.addresses import dialled, listening
-from faults.transport.link import Link, Totals
+from faults.transport.link import Address, Link
 from faults.transport.match import ByMatch
 from faults.transport.metrics import Link as Counted
+from faults.transport.side import Totals
 from faults.transport.timer import Timer, Timers
 from faults.transport.toxic import Judge, Placed, Stream
 from ledger.clock import Epoch, RunClock
@@ -73,6 +76,7 @@ class Proxy:
         to = dialled(upstream, self._allow)
         self.listen, self.upstream = listen, upstream
         self._to = to
+        self._addresses = _addresses(to, is_localhost=upstream.rpartition(":")[0].lower() == "localhost")
 
     # --- on and off -----------------------------------------------------------------------------------------------
     def start(self) -> None:
@@ -81,14 +85,14 @@ class Proxy:
             return
         host, port = self._bind_to.host, self._bind_to.port
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        made = socket.socket(family, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+        made = socket.socket(family, socket.SOCK_STREAM)
         try:
+            made.setblocking(False)
             made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             if family == socket.AF_INET6:
                 made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, host != "::")
             made.bind((host, port))
             made.listen(BACKLOG)
-            self._family, self._address = self._resolved()
         except OSError:
             made.close()
             raise
@@ -98,10 +102,6 @@ class Proxy:
         self._totals = self._counted.setdefault((self.listen, self.upstream), {s: Totals() for s in Stream})
         self._listening, self.enabled = made, True
         self._loop.add_reader(made.fileno(), self._acceptable)
-
-    def _resolved(self) -> tuple[int, tuple[Any, ...]]:
-        found = socket.getaddrinfo(self._to.host or "127.0.0.1", self._to.port, type=socket.SOCK_STREAM)
-        return found[0][0], found[0][4]
 
     def stop(self) -> None:
         """Listens no more and closes its connections; it keeps its port's number for the next start."""
@@ -230,18 +230,42 @@ class Proxy:
             self._accepted += 1
             link = Link(self, self._accepted, client, loop=self._loop, timers=self._timers, totals=self._totals)
             self._links.add(link)
-            link.dial(self._family, self._address)
+            if self._addresses:
+                self._dial(link, self._addresses)
+            else:
+                asked = self._loop.run_in_executor(None, _looked_up, self._to)
+                asked.add_done_callback(partial(self._dial_found, link))
+
+    def _dial_found(self, link: Link, asked: "asyncio.Future[list[Address]]") -> None:
+        try:
+            found = asked.result()
+        except OSError as error:
+            self._tell("its upstream is not found", error)
+            link.close()
+            return
+        if link.is_open:
+            self._dial(link, found)
+
+    def _dial(self, link: Link, addresses: Sequence[Address]) -> None:
+        try:
+            link.dial(addresses)
+        except OSError as error:
+            self._tell("its upstream cannot be dialled", error)
 
     def _pause_accepting(self, error: OSError) -> None:
         """Who waits in the backlog is not asked again at once, which would be for ever."""
-        now = self._timers.now()
-        if now - self._told_s >= LOG_EVERY_S:
-            self._told_s = now
-            _log.warning("proxy %s: connections wait, none can be accepted: %s", self.name, error.strerror)
+        self._tell("connections wait, none can be accepted", error)
         paused = self._listening
         assert paused is not None
         self._loop.remove_reader(paused.fileno())
-        self._timers.at(now + AGAIN_S, self._accept_again(paused))
+        self._timers.at(self._timers.now() + AGAIN_S, self._accept_again(paused))
+
+    def _tell(self, what: str, error: OSError) -> None:
+        """Of many like it, one a second."""
+        now = self._timers.now()
+        if now - self._told_s >= LOG_EVERY_S:
+            self._told_s = now
+            _log.warning("proxy %s: %s: %s", self.name, what, error.strerror)
 
     def _accept_again(self, paused: socket.socket) -> Callable[[], None]:
         def again() -> None:
@@ -249,3 +273,19 @@ class Proxy:
                 self._loop.add_reader(paused.fileno(), self._acceptable)
 
         return again
+
+
+def _addresses(to: To, *, is_localhost: bool) -> list[Address]:
+    """Where it leads, in the order in which they are tried; none where a name must be looked up."""
+    if is_localhost:
+        return [(socket.AF_INET, ("127.0.0.1", to.port)), (socket.AF_INET6, ("::1", to.port))]
+    try:
+        host = ip_address(to.host)
+    except ValueError:
+        return []
+    return [(socket.AF_INET6 if host.version == 6 else socket.AF_INET, (to.host, to.port))]
+
+
+def _looked_up(to: To) -> list[Address]:
+    found = socket.getaddrinfo(to.host, to.port, type=socket.SOCK_STREAM)
+    return [(family, address) for family, _, _, _, address in found]

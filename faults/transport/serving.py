@@ -1,6 +1,7 @@
 """The API of an embedded server on a port of its own: start, announce, stop."""
 
 import asyncio
+import resource
 import signal
 import socket
 from collections.abc import Callable
@@ -51,6 +52,12 @@ async def serve(
         await until.wait()
     finally:
         await runner.cleanup()
+
+
+def take_all_descriptors() -> None:
+    """Raises the process's own limit as far as it may be: each connection through a proxy takes two."""
+    _, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
 
 
 class Interrupts:

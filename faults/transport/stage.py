@@ -3,9 +3,9 @@
 from collections import deque
 from collections.abc import Iterable
 from math import inf
-from typing import Any, ClassVar, Generic, Protocol, TypeVar
+from typing import Any, Generic, Protocol, TypeVar
 
-from faults.transport.timer import Timer, Timers
+from faults.transport.timer import Callback, Timer, Timers
 from faults.transport.toxic import Exchange, Placed, Stream, Toxic
 
 T = TypeVar("T", bound=Toxic)
@@ -48,7 +48,8 @@ class Direction(Onward, Protocol):
         ...
 
     def close(self) -> None:
-        """Ends the whole connection, once what has passed the toxics is written."""
+        """The source is read no further, and when this direction ends, so does the whole connection; at once where it
+        has fallen silent."""
         ...
 
     def reset(self) -> None:
@@ -63,7 +64,8 @@ class Direction(Onward, Protocol):
 class Stage(Generic[T]):
     """Passes everything on. A toxic's own stage says otherwise."""
 
-    held_max: ClassVar[int] = HELD_MAX
+    held_max = HELD_MAX
+    _timer: Timer | None = None
 
     def __init__(self, side: Direction, placed: Placed) -> None:
         self.side, self.after = side, _as_onward(side)
@@ -101,6 +103,10 @@ class Stage(Generic[T]):
         """All faults are over, though the toxic stays: what it holds of struck exchanges goes on."""
         self.removed()
 
+    def closed(self) -> None:
+        """The connection is over, and nothing of it may be kept."""
+        self.stop_waiting()
+
     def connects_after_s(self, exchange: Exchange | None) -> float:
         """Seconds by which the upstream is dialled later; asked before anything is read."""
         return 0.0
@@ -128,6 +134,21 @@ class Stage(Generic[T]):
         if exchange is not None and self.by_exchange:
             exchange.changed(self.name, words, size)
 
+    def wait_until(self, when_s: float, callback: Callback) -> None:
+        """Calls back at that moment, and at no other that it was told before."""
+        self.stop_waiting()
+        self._timer = self.side.timers.at(when_s, callback)
+
+    def stop_waiting(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def cut(self) -> None:
+        """Ends the whole connection, behind what has passed this stage."""
+        self.side.close()
+        self.after.end()
+
     @property
     def what(self) -> str:
         """What passes here, in a word."""
@@ -143,26 +164,25 @@ class Delaying(Stage[T]):
 
     def __init__(self, side: Direction, placed: Placed) -> None:
         self._waiting: deque[tuple[float, Chunk | None]] = deque()
-        self._timer: Timer | None = None
         super().__init__(side, placed)
 
     def until(self, due_s: float, chunk: Chunk) -> None:
         """The chunk goes on at that moment, and not before what came before it. Infinity: not before it is told."""
         if not self._waiting and due_s <= self.side.timers.now():
-            self.after.push(chunk)
-            return
-        self._wait(due_s, chunk)
+            self._leave(due_s, chunk)
+        else:
+            self._wait(due_s, chunk)
 
     def pass_on(self, chunk: Chunk) -> None:
         """The chunk goes on as soon as all that came before it has."""
         if self._waiting:
-            self._wait(self._waiting[-1][0], chunk)
+            self._wait(self.last_due_s, chunk)
         else:
             self.after.push(chunk)
 
     def end(self) -> None:
         if self._waiting:
-            self._wait(self._waiting[-1][0], None)
+            self._wait(self.last_due_s, None)
         else:
             self.after.end()
 
@@ -170,21 +190,33 @@ class Delaying(Stage[T]):
         for chunk in self.taken():
             self.after.push(chunk) if chunk is not None else self.after.end()
 
+    def closed(self) -> None:
+        super().closed()
+        self._waiting.clear()
+
     def taken(self) -> Iterable[Chunk | None]:
-        """All that waits, taken out; None stands for the end."""
+        """All that waits, taken out, as it came; None stands for the end."""
         waiting, self._waiting = self._waiting, deque()
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
+        self.stop_waiting()
         for _, chunk in waiting:
             if chunk is not None:
                 self.side.hold(-len(chunk.data))
         return [chunk for _, chunk in waiting]
 
+    def again(self) -> None:
+        """All that waits comes as if it came now, its stamps as they are: to another toxic."""
+        for chunk in self.taken():
+            self.push(chunk) if chunk is not None else self.end()
+
     @property
     def last_due_s(self) -> float:
         """When the last of what waits goes on; long ago where nothing waits."""
         return self._waiting[-1][0] if self._waiting else 0.0
+
+    def _leave(self, due_s: float, chunk: Chunk) -> None:
+        if due_s > chunk.stamp:
+            chunk.stamp = due_s  # and not now: what is late here is not to be later behind the next toxic
+        self.after.push(chunk)
 
     def _wait(self, due_s: float, chunk: Chunk | None) -> None:
         due_s = max(due_s, self.last_due_s)
@@ -196,20 +228,20 @@ class Delaying(Stage[T]):
 
     def _arm(self, due_s: float) -> None:
         if due_s < inf:
-            self._timer = self.side.timers.at(due_s, self._go_on)
+            self.wait_until(due_s, self._go_on)
 
     def _go_on(self) -> None:
         self._timer = None
-        waiting, now = self._waiting, self.side.timers.now()
-        while waiting and waiting[0][0] <= now:
-            _, chunk = waiting.popleft()
+        now = self.side.timers.now()
+        while self._waiting and self._waiting[0][0] <= now:
+            due_s, chunk = self._waiting.popleft()
             if chunk is None:
                 self.after.end()
             else:
                 self.side.hold(-len(chunk.data))
-                self.after.push(chunk)
-        if waiting and self._timer is None:
-            self._arm(waiting[0][0])
+                self._leave(due_s, chunk)
+        if self._waiting and self._timer is None:
+            self._arm(self._waiting[0][0])
 
 
 def stage_of(side: Direction, placed: Placed) -> Stage[Any]:

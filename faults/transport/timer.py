@@ -16,6 +16,8 @@ from ledger.clock import perf_s
 
 Callback: TypeAlias = Callable[[], None]
 
+GATHERED_MAX = 256
+"""Cancelled timers that may wait for their moments, or as many as others do."""
 _MONOTONIC, _ABSOLUTE = 1, 1
 _NONBLOCK_CLOEXEC = os.O_NONBLOCK | os.O_CLOEXEC
 _PR_SET_TIMERSLACK = 29
@@ -25,13 +27,22 @@ _TimerSpec = ctypes.c_long * 4  # interval and first expiry, each seconds and na
 class Timer:
     """One callback at one moment; `cancel` before that and it never comes."""
 
-    __slots__ = ("_callback",)
+    __slots__ = ("_callback", "_cancelled")
 
-    def __init__(self, callback: Callback) -> None:
+    def __init__(self, callback: Callback, cancelled: Callback | None = None) -> None:
+        """`cancelled` is told when it is."""
         self._callback: Callback | None = callback
+        self._cancelled = cancelled
+
+    @property
+    def is_set(self) -> bool:
+        return self._callback is not None
 
     def cancel(self) -> None:
-        self._callback = None
+        if self._callback is not None:
+            self._callback = None
+            if self._cancelled is not None:
+                self._cancelled()
 
     def fire(self) -> None:
         callback, self._callback = self._callback, None
@@ -49,13 +60,14 @@ class Timers:
         self._heap: list[tuple[float, int, Timer]] = []
         self._order = count()
         self._armed_for = 0.0
+        self._cancelled = 0
         self._fd = _timerfd()
         if self._fd is not None:
             loop.add_reader(self._fd, self._expired)
 
     def at(self, when_s: float, callback: Callback) -> Timer:
         """Calls back at that moment, or in the loop's next turn where it has passed."""
-        timer = Timer(callback)
+        timer = Timer(callback, self._one_cancelled)
         heapq.heappush(self._heap, (when_s, next(self._order), timer))
         if self._heap[0][2] is timer:
             self._arm()
@@ -91,13 +103,21 @@ class Timers:
 
     def _fire(self) -> None:
         self._armed_for = 0.0
-        heap = self._heap
+        now = self.now()  # what is set meanwhile has its turn after the sockets'
         try:
-            while heap and heap[0][0] <= self.now():
-                heapq.heappop(heap)[2].fire()
+            while self._heap and self._heap[0][0] <= now:
+                heapq.heappop(self._heap)[2].fire()
         finally:
-            if heap:
+            if self._heap:
                 self._arm()
+
+    def _one_cancelled(self) -> None:
+        """What was cancelled long before its moment must not gather."""
+        self._cancelled += 1
+        if self._cancelled > max(len(self._heap) // 2, GATHERED_MAX):
+            self._heap = [entry for entry in self._heap if entry[2].is_set]
+            heapq.heapify(self._heap)
+            self._cancelled = 0
 
 
 _libc = ctypes.CDLL(None, use_errno=True)

@@ -19,7 +19,7 @@ def orderjam(*words: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     "command",
     [
-        "run", "report", "order", "list", "check", "verify", "doctor",
+        "run", "report", "order", "list", "check", "verify", "doctor", "toxiproxy", "proxy",
         "mocks up", "fault add", "fault list", "fault remove", "fault save",
     ],
 )  # fmt: skip

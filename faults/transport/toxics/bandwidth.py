@@ -2,17 +2,23 @@
 
 from math import inf
 
-from faults.transport.stage import Chunk, Delaying
+from faults.transport.stage import HELD_MAX, Chunk, Delaying
 from faults.transport.toxic import Placed, Toxic
 
-PIECE_S = 0.1
-"""What takes longer than this is sent in pieces that take as long."""
+PIECE_S, PIECE_MAX = 0.1, 32 * 1024
+"""What takes longer than this, or is more, is sent in pieces."""
+AHEAD_S = 0.01
+"""So long a line has bytes to carry although none are read: a busy machine comes back later than it wants."""
 
 
 class BandwidthStage(Delaying["Bandwidth"]):
     """The line is free again when the last byte has left it; a piece arrives when its own last byte does."""
 
     _free_at = 0.0
+
+    def _place(self, placed: Placed) -> None:
+        super()._place(placed)
+        self.held_max = min(max(int(self.toxic.rate * 1000 * AHEAD_S), 2 * PIECE_MAX), 16 * HELD_MAX)
 
     def push(self, chunk: Chunk) -> None:
         if not self.is_for(chunk.exchange):
@@ -23,22 +29,17 @@ class BandwidthStage(Delaying["Bandwidth"]):
             self.until(inf, chunk)
             return
         bytes_s = self.toxic.rate * 1000
-        piece = int(bytes_s * PIECE_S)
+        piece = min(int(bytes_s * PIECE_S), PIECE_MAX)
         self._free_at = max(self._free_at, chunk.stamp)
         for at in range(0, len(chunk.data), piece):
-            part = chunk.data[at : at + piece] if len(chunk.data) > piece else chunk.data
+            part = chunk.data[at : at + piece]
             self._free_at += len(part) / bytes_s
-            self.until(self._free_at, Chunk(part, self._free_at, chunk.exchange))
+            self.until(self._free_at, Chunk(part, chunk.stamp, chunk.exchange))
 
     def changed_to(self, placed: Placed) -> None:
         super().changed_to(placed)
-        self._free_at, now = 0.0, self.side.timers.now()
-        for chunk in self.taken():
-            if chunk is None:
-                self.end()
-            else:
-                chunk.stamp = now
-                self.push(chunk)
+        self._free_at = self.side.timers.now()
+        self.again()
 
 
 class Bandwidth(Toxic, frozen=True):

@@ -1,7 +1,7 @@
 """latency: everything comes later, by `latency` ± `jitter`, in its order."""
 
 from faults.transport.stage import Chunk, Delaying
-from faults.transport.toxic import Toxic
+from faults.transport.toxic import Placed, Toxic
 
 
 class LatencyStage(Delaying["Latency"]):
@@ -16,8 +16,11 @@ class LatencyStage(Delaying["Latency"]):
         ms = self._delay_ms(chunk)
         if ms > 0:
             self.changed(chunk.exchange, f"{self.what} delayed by {ms} ms", len(chunk.data))
-        chunk.stamp = max(chunk.stamp + ms / 1000, self.last_due_s)
-        self.until(chunk.stamp, chunk)
+        self.until(chunk.stamp + ms / 1000, chunk)
+
+    def changed_to(self, placed: Placed) -> None:
+        super().changed_to(placed)
+        self.again()
 
     def _delay_ms(self, chunk: Chunk) -> int:
         latency, jitter = self.toxic.latency, self.toxic.jitter

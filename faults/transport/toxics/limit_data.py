@@ -9,21 +9,24 @@ class LimitDataStage(Stage["LimitData"]):
 
     _passed = 0
     _counted: Exchange | None = None
+    _is_cut = False
 
     def push(self, chunk: Chunk) -> None:
+        if self._is_cut:
+            return
         if not self.is_for(chunk.exchange):
             self.after.push(chunk)
             return
         if self.by_exchange and chunk.exchange is not self._counted:
             self._counted, self._passed = chunk.exchange, 0
-        left = max(self.toxic.bytes - self._passed, 0)
-        data = chunk.data[:left]
+        data = chunk.data[: max(self.toxic.bytes - self._passed, 0)]
         self._passed += len(data)
         if data:
             self.after.push(Chunk(data, chunk.stamp, chunk.exchange))
         if self._passed >= self.toxic.bytes:
+            self._is_cut = True
             self.changed(chunk.exchange, f"{self.what} cut off after {self._passed} bytes", len(chunk.data) - len(data))
-            self.side.close()
+            self.cut()
 
 
 class LimitData(Toxic, frozen=True):

@@ -1,38 +1,48 @@
 """reset_peer: the connection is reset (RST), `timeout` after its first byte."""
 
 from faults.transport.stage import Chunk, Stage
-from faults.transport.timer import Timer
-from faults.transport.toxic import Exchange, Toxic
+from faults.transport.toxic import Exchange, Placed, Toxic
 
 
 class ResetPeerStage(Stage["ResetPeer"]):
     """From the first byte, or the end, that it is for nothing passes any more."""
 
-    _timer: Timer | None = None
+    _since_s: float | None = None
     _last: Exchange | None = None
 
     def push(self, chunk: Chunk) -> None:
+        if self._since_s is not None:
+            return
         self._last = chunk.exchange
-        if self._timer is None and not self.is_for(chunk.exchange):
-            self.after.push(chunk)
+        if self.is_for(chunk.exchange):
+            self._strike()
         else:
-            self._arm()
+            self.after.push(chunk)
 
     def end(self) -> None:
-        if self._timer is None and not (self.is_on or (self.by_exchange and self.is_for(self._last))):
-            self.after.end()
+        if self._since_s is not None:
+            return
+        if self.is_for(self._last):
+            self._strike()
         else:
-            self._arm()
+            self.after.end()
+
+    def changed_to(self, placed: Placed) -> None:
+        super().changed_to(placed)
+        self._wait()
 
     def removed(self) -> None:
-        if self._timer is not None:
-            self._timer.fire()
+        if self._since_s is not None:
+            self._reset()
 
-    def _arm(self) -> None:
-        if self._timer is None:
-            self.side.hold(1)  # an exchange without toxics must not go round this one
-            timers = self.side.timers
-            self._timer = timers.at(timers.now() + max(self.toxic.timeout, 0) / 1000, self._reset)
+    def _strike(self) -> None:
+        self.side.hold(1)  # an exchange without toxics must not go round this one
+        self._since_s = self.side.timers.now()
+        self._wait()
+
+    def _wait(self) -> None:
+        if self._since_s is not None:
+            self.wait_until(self._since_s + self.toxic.timeout / 1000, self._reset)
 
     def _reset(self) -> None:
         self.changed(self._last, f"connection reset {self.toxic.timeout} ms into the {self.what}")

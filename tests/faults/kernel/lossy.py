@@ -122,10 +122,18 @@ async def echo() -> AsyncIterator[int]:
         yield port
 
 
-async def exchanges(port: int, *, connections: int, each: int, size: int = 100, within_s: float = 60.0) -> list[float]:
-    """Delays in ms of small requests and their answers, one after the other on each connection; the first exchange of
-    each only opens the way and does not count. One that is open when time is up counts with the time so far,
-    if that is more than a retransmission takes."""
+async def exchanges(
+    port: int,
+    *,
+    connections: int,
+    each: int,
+    request: bytes = bytes(100),
+    answer: int = 100,
+    within_s: float = 60.0,
+) -> list[float]:
+    """Delays in ms of requests and their answers of so many bytes, one after the other on each connection; the first
+    exchange of each only opens the way and does not count. One that is open when time is up counts with the time so
+    far, if that is more than a retransmission takes."""
     delays: list[float] = []
 
     async def one() -> None:
@@ -135,8 +143,8 @@ async def exchanges(port: int, *, connections: int, each: int, size: int = 100, 
             async with asyncio.timeout_at(until):
                 for n in range(each + 1):
                     begun = perf_s()
-                    writer.write(bytes(size))
-                    await reader.readexactly(size)
+                    writer.write(request)
+                    await reader.readexactly(answer)
                     if n:
                         delays.append((perf_s() - begun) * 1000)
         except TimeoutError:
