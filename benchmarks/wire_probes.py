@@ -401,8 +401,8 @@ PANELS = (
     Panel("corrupt", "corrupt (ours)", "字节损坏（自有）", "bytes/MB", "%", corrupt, is_ours=True),
     Panel(
         "half_open",
-        "half_open (ours): moment of silence",
-        "half_open（自有）：沉默时刻",
+        "half_open (ours): silence",
+        "half_open（自有）：沉默",
         "ms",
         "ms",
         half_open,
