@@ -106,16 +106,15 @@ class Link:
         if not self.is_open or self.is_silent or server is None:
             return
         code = server.connect_ex(address)
-        self.poller.watch(server.fileno(), self.down.gone)
         if code == EINPROGRESS:
-            self.poller.write(server.fileno(), lambda: self._connected(server, others))
+            self.poller.write(server.fileno(), self._connected, server, others)
         elif code:
             self._connect_to_another(others)
         else:
             self._begin()
 
     def _connected(self, server: socket.socket, others: Sequence[Address]) -> None:
-        self.poller.write(server.fileno(), None)
+        self.poller.stop_writing(server.fileno())
         code = server.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
         if code == ECONNRESET:  # it was there, and has gone again
             self.reset()
@@ -129,7 +128,6 @@ class Link:
             self.close()
             return
         family, address = others[0]
-        self.poller.forget(self.server.fileno())
         self.server.close()
         self.server = None
         try:
@@ -141,8 +139,8 @@ class Link:
 
     def _begin(self) -> None:
         self.is_begun = True
-        self.poller.watch(self.client.fileno(), self.up.gone)
         for side in self.sides:
+            self.poller.watch(side.source.fileno(), side.gone)
             side.read()
 
     # --- its ends ---------------------------------------------------------------------------------------------------
@@ -204,7 +202,7 @@ class Link:
             side.rest()
             side.stop_writing()
         if self.server is not None and not self.is_begun:
-            self.poller.write(self.server.fileno(), None)
+            self.poller.stop_writing(self.server.fileno())
 
 
 def _a_socket(family: int) -> socket.socket:

@@ -104,7 +104,6 @@ class Proxy:
         self.listen = str(self._bind_to)
         self._totals = self._counted.setdefault((self.listen, self.upstream), {s: Totals() for s in Stream})
         self._listening, self.enabled = made, True
-        self._poller.watch(made.fileno(), self._acceptable)
         self._poller.read(made.fileno(), self._acceptable)
         self._probe_later()
 
@@ -112,7 +111,7 @@ class Proxy:
         """Listens no more and closes its connections; it keeps its port's number for the next start."""
         self.enabled = False
         if self._listening is not None:
-            self._poller.forget(self._listening.fileno())
+            self._poller.rest(self._listening.fileno())
             self._listening.close()
             self._listening = None
         if self._probing is not None:
@@ -272,7 +271,7 @@ class Proxy:
         self._tell("connections wait, none can be accepted", error)
         paused = self._listening
         assert paused is not None
-        self._poller.read(paused.fileno(), None)
+        self._poller.rest(paused.fileno())
         self._timers.at(self._timers.now() + AGAIN_S, self._accept_again(paused))
 
     def _tell(self, what: str, error: OSError) -> None:

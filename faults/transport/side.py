@@ -35,7 +35,7 @@ class Side:
     """One direction: from its source through its stages to its destination."""
 
     __slots__ = (
-        "_breaks", "_closes", "_held", "_is_ending", "_is_over", "_is_plain", "_is_writing", "_pending",
+        "_breaks", "_closes", "_held", "_is_dying", "_is_ending", "_is_over", "_is_plain", "_is_writing", "_pending",
         "_pending_bytes", "destination", "first", "held_max", "is_done", "is_reading", "link", "may_pass_by",
         "poller", "source", "stages", "stream", "timers", "totals",
     )  # fmt: skip
@@ -47,7 +47,7 @@ class Side:
         self.stages: list[Stage[Any]] = []
         self._pending: deque[bytes] | None = None
         self._pending_bytes = self._held = 0
-        self.is_reading = self._is_writing = False
+        self.is_reading = self._is_writing = self._is_dying = False
         # Its source is over; that has passed the stages; its destination knows. And what end it is to be.
         self._is_over = self._is_ending = self.is_done = False
         self._closes = self._breaks = False
@@ -89,13 +89,13 @@ class Side:
         """Begins, or goes on, to read the source."""
         if not (self.is_reading or self._is_over) and self.link.is_open and not self.link.is_silent:
             self.is_reading = True
-            self.poller.read(self.source.fileno(), self._readable)
+            self.poller.read(self.source.fileno(), self._last_words if self._is_dying else self._readable)
 
     def rest(self) -> None:
         """Reads no further."""
         if self.is_reading:
             self.is_reading = False
-            self.poller.read(self.source.fileno(), None)
+            self.poller.rest(self.source.fileno())
 
     def _readable(self) -> None:
         try:
@@ -152,13 +152,25 @@ class Side:
             self.over()
 
     def gone(self) -> None:
-        """The source may be, while it is not read."""
-        if not self.source.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
-            return
-        if self._pending:
-            self.link.reset()  # a reset does not wait for who reads nothing
-        else:
-            self.broken()
+        """The source is reset, or has ended both ways."""
+        if self.is_reading:
+            self._is_dying = True
+            self._read_again()
+        elif self.source.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            if self._pending:
+                self.link.reset()  # a reset does not wait for who reads nothing
+            else:
+                self.broken()
+
+    def _last_words(self) -> None:
+        """Of a source that is gone: the loop tells of it once only."""
+        self._readable()
+        self._read_again()
+
+    def _read_again(self) -> None:
+        if self.is_reading:
+            self.rest()
+            self.read()
 
     # --- what stages do -------------------------------------------------------------------------------------------
     def draw(self, toxic: str, *parts: int) -> float:
@@ -258,7 +270,7 @@ class Side:
     def stop_writing(self) -> None:
         if self._is_writing:
             self._is_writing = False
-            self.poller.write(self.destination.fileno(), None)
+            self.poller.stop_writing(self.destination.fileno())
 
     def _shut(self) -> None:
         self.is_done = True
