@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _BUFFER = bytearray(256 * 1024)
 """Shared by all connections: what is read is sent on, or copied, before anything else is read."""
 _VIEW = memoryview(_BUFFER)
+_STAGED = _VIEW[: 64 * 1024]
 _GONE = (BlockingIOError, InterruptedError)
 _CHUNK_COST = 256
 """Bytes that a piece takes beside its own, so that many small ones are not held for nothing."""
@@ -36,7 +37,7 @@ class Side:
 
     __slots__ = (
         "_breaks", "_closes", "_held", "_is_dying", "_is_ending", "_is_over", "_is_plain", "_is_writing", "_pending",
-        "_pending_bytes", "destination", "first", "held_max", "is_done", "is_reading", "link", "may_pass_by",
+        "_pending_bytes", "_room", "destination", "first", "held_max", "is_done", "is_reading", "link", "may_pass_by",
         "poller", "source", "stages", "stream", "timers", "totals",
     )  # fmt: skip
 
@@ -63,6 +64,7 @@ class Side:
         self.held_max = max((stage.held_max for stage in self.stages), default=HELD_MAX)
         self.may_pass_by = all(stage.by_exchange for stage in self.stages)
         self._is_plain = not self.stages and self.link.framing is None
+        self._room = _VIEW if self._is_plain else _STAGED
 
     # --- its toxics -----------------------------------------------------------------------------------------------
     def add(self, placed: Placed) -> None:
@@ -99,7 +101,7 @@ class Side:
 
     def _readable(self) -> None:
         try:
-            size = self.source.recv_into(_BUFFER)
+            size = self.source.recv_into(self._room)
         except _GONE:
             return
         except OSError:

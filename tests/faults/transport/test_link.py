@@ -197,7 +197,7 @@ async def test_a_slow_reader_stops_the_sender_and_what_is_held_is_bounded(toxics
             sent = await stuff(client, 64 * 2**20)
             assert sent < 64 * 2**20
             up = next(proxy.counted())
-            assert held_max < up.received - up.sent <= held_max + 256 * 1024
+            assert held_max // 2 < up.received - up.sent <= held_max + 256 * 1024
             for toxic in toxics:
                 proxy.remove_toxic(toxic.kind)
             assert await take(server, sent) == bytes(range(256)) * (sent // 256)
