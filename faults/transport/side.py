@@ -163,6 +163,8 @@ class Side:
 
     def gone(self) -> None:
         """The source is reset, or has ended both ways."""
+        if self.link.is_silent:
+            return
         if self.is_reading:
             self._is_dying = True
             self._read_again()
@@ -221,7 +223,7 @@ class Side:
 
     def end(self) -> None:
         """Behind the last stage: the destination is told that no more comes."""
-        if self._is_ending:
+        if self._is_ending or self.link.is_silent:
             return
         self._is_ending = True
         if not self._pending:
@@ -289,7 +291,7 @@ class Side:
         try:
             self.destination.shutdown(socket.SHUT_WR)
         except OSError:
-            link.reset()
+            self._destination_gone()
             return
         if self._closes:
             link.side_from(self.destination).over()
