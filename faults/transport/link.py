@@ -1,14 +1,15 @@
 """One connection through a proxy: dialled, two directions, and its end."""
 
-import asyncio
 import socket
 import struct
 from collections.abc import Sequence
 from errno import EINPROGRESS
+from functools import partial
 from typing import Any, Protocol, TypeAlias
 
 from faults.transport.http1 import Framing
 from faults.transport.side import Side, Totals
+from faults.transport.sockets import Sockets
 from faults.transport.timer import Timer, Timers
 from faults.transport.toxic import Exchange, Judge, Placed, Stream
 
@@ -46,8 +47,8 @@ class Link:
     """One connection: accepted, and carried on to the upstream. `n`: its number on the proxy, from 1."""
 
     __slots__ = (
-        "_looking", "client", "down", "exchange", "framing", "is_begun", "is_open", "is_silent", "loop", "n", "owner",
-        "server", "sides", "timers", "totals", "up",
+        "_looking", "client", "down", "exchange", "framing", "is_begun", "is_open", "is_silent", "n", "owner",
+        "server", "sides", "sockets", "timers", "totals", "up",
     )  # fmt: skip
 
     def __init__(
@@ -56,12 +57,12 @@ class Link:
         n: int,
         client: socket.socket,
         *,
-        loop: asyncio.AbstractEventLoop,
+        sockets: Sockets,
         timers: Timers,
         totals: dict[Stream, Totals],
     ) -> None:
         self.owner, self.n, self.client = owner, n, client
-        self.loop, self.timers, self.totals = loop, timers, totals
+        self.sockets, self.timers, self.totals = sockets, timers, totals
         self.is_open, self.is_begun, self.is_silent = True, False, False
         self.exchange: Exchange | None = None
         self.framing: Framing | None = None
@@ -106,14 +107,14 @@ class Link:
             return
         code = server.connect_ex(address)
         if code == EINPROGRESS:
-            self.loop.add_writer(server.fileno(), self._connected, server, others)
+            self.sockets.add_writer(server.fileno(), partial(self._connected, server, others))
         elif code:
             self._connect_to_another(others)
         else:
             self._begin()
 
     def _connected(self, server: socket.socket, others: Sequence[Address]) -> None:
-        self.loop.remove_writer(server.fileno())
+        self.sockets.remove_writer(server.fileno())
         if server.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
             self._connect_to_another(others)
         else:
@@ -205,7 +206,7 @@ class Link:
             side.rest()
             side.stop_writing()
         if self.server is not None and not self.is_begun:
-            self.loop.remove_writer(self.server.fileno())
+            self.sockets.remove_writer(self.server.fileno())
 
 
 def _a_socket(family: int) -> socket.socket:

@@ -14,6 +14,7 @@ from faults.transport.link import Address, Link
 from faults.transport.match import ByMatch
 from faults.transport.metrics import Link as Counted
 from faults.transport.side import Totals
+from faults.transport.sockets import Sockets
 from faults.transport.timer import Timer, Timers
 from faults.transport.toxic import Judge, Placed, Stream
 from ledger.clock import Epoch, RunClock
@@ -51,6 +52,7 @@ class Proxy:
         upstream: str,
         *,
         loop: asyncio.AbstractEventLoop,
+        sockets: Sockets,
         timers: Timers,
         seed: int = 0,
         allow: Collection[str] = (),
@@ -59,7 +61,7 @@ class Proxy:
         """AddressError and NotAllowedError of faults.transport.addresses for an address that cannot be."""
         self.name, self.seed = name, seed
         self.judge: Judge = judge or ByMatch(name, lambda: self._toxics, seed=seed, clock=_CLOCK)
-        self._loop, self._timers, self._allow = loop, timers, allow
+        self._loop, self._sockets, self._timers, self._allow = loop, sockets, timers, allow
         self.enabled = False
         self.lease_s: float | None = None
         self._toxics: list[Placed] = []
@@ -101,13 +103,13 @@ class Proxy:
         self.listen = str(self._bind_to)
         self._totals = self._counted.setdefault((self.listen, self.upstream), {s: Totals() for s in Stream})
         self._listening, self.enabled = made, True
-        self._loop.add_reader(made.fileno(), self._acceptable)
+        self._sockets.add_reader(made.fileno(), self._acceptable)
 
     def stop(self) -> None:
         """Listens no more and closes its connections; it keeps its port's number for the next start."""
         self.enabled = False
         if self._listening is not None:
-            self._loop.remove_reader(self._listening.fileno())
+            self._sockets.remove_reader(self._listening.fileno())
             self._listening.close()
             self._listening = None
         for link in list(self._links):
@@ -228,7 +230,7 @@ class Proxy:
             client.setblocking(False)
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._accepted += 1
-            link = Link(self, self._accepted, client, loop=self._loop, timers=self._timers, totals=self._totals)
+            link = Link(self, self._accepted, client, sockets=self._sockets, timers=self._timers, totals=self._totals)
             self._links.add(link)
             if self._addresses:
                 self._dial(link, self._addresses)
@@ -257,7 +259,7 @@ class Proxy:
         self._tell("connections wait, none can be accepted", error)
         paused = self._listening
         assert paused is not None
-        self._loop.remove_reader(paused.fileno())
+        self._sockets.remove_reader(paused.fileno())
         self._timers.at(self._timers.now() + AGAIN_S, self._accept_again(paused))
 
     def _tell(self, what: str, error: OSError) -> None:
@@ -270,7 +272,7 @@ class Proxy:
     def _accept_again(self, paused: socket.socket) -> Callable[[], None]:
         def again() -> None:
             if self._listening is paused:
-                self._loop.add_reader(paused.fileno(), self._acceptable)
+                self._sockets.add_reader(paused.fileno(), self._acceptable)
 
         return again
 

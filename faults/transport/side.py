@@ -36,13 +36,13 @@ class Side:
 
     __slots__ = (
         "_breaks", "_closes", "_held", "_is_ending", "_is_over", "_is_plain", "_is_reading", "_is_writing", "_pending",
-        "_pending_bytes", "destination", "first", "held_max", "is_done", "link", "loop", "may_pass_by", "source",
+        "_pending_bytes", "destination", "first", "held_max", "is_done", "link", "may_pass_by", "sockets", "source",
         "stages", "stream", "timers", "totals",
     )  # fmt: skip
 
     def __init__(self, link: "Link", stream: Stream, source: socket.socket, destination: socket.socket) -> None:
         self.link, self.stream, self.source, self.destination = link, stream, source, destination
-        self.loop, self.timers = link.loop, link.timers
+        self.sockets, self.timers = link.sockets, link.timers
         self.totals = link.totals[stream]
         self.stages: list[Stage[Any]] = []
         self._pending: deque[bytes] | None = None
@@ -89,13 +89,13 @@ class Side:
         """Begins, or goes on, to read the source."""
         if not (self._is_reading or self._is_over) and self.link.is_open and not self.link.is_silent:
             self._is_reading = True
-            self.loop.add_reader(self.source.fileno(), self._readable)
+            self.sockets.add_reader(self.source.fileno(), self._readable)
 
     def rest(self) -> None:
         """Reads no further."""
         if self._is_reading:
             self._is_reading = False
-            self.loop.remove_reader(self.source.fileno())
+            self.sockets.remove_reader(self.source.fileno())
 
     def _readable(self) -> None:
         try:
@@ -220,7 +220,7 @@ class Side:
         self._pending_bytes += len(data) + _CHUNK_COST
         if not self._is_writing:
             self._is_writing = True
-            self.loop.add_writer(self.destination.fileno(), self._writable)
+            self.sockets.add_writer(self.destination.fileno(), self._writable)
         self._press()
 
     def _writable(self) -> None:
@@ -249,7 +249,7 @@ class Side:
     def stop_writing(self) -> None:
         if self._is_writing:
             self._is_writing = False
-            self.loop.remove_writer(self.destination.fileno())
+            self.sockets.remove_writer(self.destination.fileno())
 
     def _shut(self) -> None:
         self.is_done = True
@@ -267,9 +267,14 @@ class Side:
         link.half_ended()
 
     def _destination_gone(self) -> None:
-        """Nothing can be written any more; what the destination had sent before still goes its way."""
+        """Nothing can be written any more. What the destination had sent before still goes its way, and then its end:
+        the other direction reads both."""
         self.rest()
         self.stop_writing()
         self._pending = None
+        self._pending_bytes = 0
         self._is_over = self._is_ending = self.is_done = True
-        self.link.side_from(self.destination).broken()
+        back = self.link.side_from(self.destination)
+        back._breaks = True
+        if back.is_done:
+            self.link.reset()
