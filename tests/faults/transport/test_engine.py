@@ -200,6 +200,7 @@ def test_a_reset_that_comes_together_with_bytes_is_noticed_behind_them() -> None
         async with a_bed(play) as bed:
             bed.place(Noop(), name="framed", match=Match())
             (client,) = dialled(bed, 1)
+            await until(lambda: any(link.is_begun for link in bed.links))
             client.sendall(bytes(30_000))
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RST)
             client.close()
