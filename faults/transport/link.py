@@ -1,23 +1,24 @@
 """One connection through a proxy: dialled, two directions, and its end."""
 
-import asyncio
 import socket
 import struct
 from collections.abc import Sequence
-from errno import EINPROGRESS
+from errno import ECONNRESET, EINPROGRESS
 from typing import Any, Protocol, TypeAlias
 
 from faults.transport.http1 import Framing
+from faults.transport.poller import Poller
 from faults.transport.side import Side, Totals
 from faults.transport.timer import Timer, Timers
 from faults.transport.toxic import Exchange, Judge, Placed, Stream
 
 _LINGER_NONE = struct.pack("ii", 1, 0)
-LOOK_EVERY_S = 30.0
+PROBE_EVERY_S = 30.0
+"""How often a proxy has the silent ends of its connections probed."""
 _PROBES = (
     ("SOL_SOCKET", "SO_KEEPALIVE", 1),
-    ("IPPROTO_TCP", "TCP_KEEPIDLE", int(LOOK_EVERY_S)),
-    ("IPPROTO_TCP", "TCP_KEEPINTVL", int(LOOK_EVERY_S)),
+    ("IPPROTO_TCP", "TCP_KEEPIDLE", int(PROBE_EVERY_S)),
+    ("IPPROTO_TCP", "TCP_KEEPINTVL", int(PROBE_EVERY_S)),
 )
 Address: TypeAlias = tuple[int, tuple[Any, ...]]
 """A family of addresses, and one of it as sockets take it."""
@@ -46,8 +47,8 @@ class Link:
     """One connection: accepted, and carried on to the upstream. `n`: its number on the proxy, from 1."""
 
     __slots__ = (
-        "_looking", "client", "down", "exchange", "framing", "is_begun", "is_open", "is_silent", "loop", "n", "owner",
-        "server", "sides", "timers", "totals", "up",
+        "_later", "client", "down", "exchange", "framing", "is_begun", "is_open", "is_silent", "n", "owner",
+        "poller", "server", "sides", "timers", "totals", "up",
     )  # fmt: skip
 
     def __init__(
@@ -56,12 +57,12 @@ class Link:
         n: int,
         client: socket.socket,
         *,
-        loop: asyncio.AbstractEventLoop,
+        poller: Poller,
         timers: Timers,
         totals: dict[Stream, Totals],
     ) -> None:
         self.owner, self.n, self.client = owner, n, client
-        self.loop, self.timers, self.totals = loop, timers, totals
+        self.poller, self.timers, self.totals = poller, timers, totals
         self.is_open, self.is_begun, self.is_silent = True, False, False
         self.exchange: Exchange | None = None
         self.framing: Framing | None = None
@@ -71,7 +72,7 @@ class Link:
             self.exchange = owner.judge.connection(n)
         self.server: socket.socket | None = None
         self.sides: tuple[Side, ...] = ()
-        self._looking: Timer | None = None
+        self._later: Timer | None = None
 
     # --- its beginning ----------------------------------------------------------------------------------------------
     def dial(self, addresses: Sequence[Address]) -> None:
@@ -90,7 +91,7 @@ class Link:
             self.side(placed.stream).add(placed)
         later_s = sum(stage.connects_after_s(self.exchange) for side in self.sides for stage in side.stages)
         if later_s > 0:
-            self._looking = self.timers.at(self.timers.now() + later_s, lambda: self._connect(address, addresses[1:]))
+            self._later = self.timers.at(self.timers.now() + later_s, lambda: self._connect(address, addresses[1:]))
         else:
             self._connect(address, addresses[1:])
 
@@ -101,20 +102,23 @@ class Link:
         return self.up if source is self.client else self.down
 
     def _connect(self, address: tuple[Any, ...], others: Sequence[Address]) -> None:
-        server, self._looking = self.server, None
+        server = self.server
         if not self.is_open or self.is_silent or server is None:
             return
         code = server.connect_ex(address)
         if code == EINPROGRESS:
-            self.loop.add_writer(server.fileno(), self._connected, server, others)
+            self.poller.write(server.fileno(), self._connected, server, others)
         elif code:
             self._connect_to_another(others)
         else:
             self._begin()
 
     def _connected(self, server: socket.socket, others: Sequence[Address]) -> None:
-        self.loop.remove_writer(server.fileno())
-        if server.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+        self.poller.stop_writing(server.fileno())
+        code = server.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if code == ECONNRESET:  # it was there, and has gone again
+            self.reset()
+        elif code:
             self._connect_to_another(others)
         else:
             self._begin()
@@ -136,6 +140,7 @@ class Link:
     def _begin(self) -> None:
         self.is_begun = True
         for side in self.sides:
+            self.poller.watch(side.source.fileno(), side.gone)
             side.read()
 
     # --- its ends ---------------------------------------------------------------------------------------------------
@@ -154,22 +159,13 @@ class Link:
         """One direction has come to its end, or both."""
         if all(side.is_done for side in self.sides):
             self.close()
-        elif self._looking is None:
-            self._look_later()
 
-    def _look_later(self) -> None:
-        self._looking = self.timers.at(self.timers.now() + LOOK_EVERY_S, self._look)
-
-    def _look(self) -> None:
-        """Whether who sends no more is still there to hear. One that has closed for good looks the same until it is
-        written to; the kernel's probes tell (tcp(7): an orphan in FIN_WAIT2 is forgotten after 60 s)."""
+    def probe(self) -> None:
+        """Has the kernel ask those from whom nothing is read whether they are there: who half-closed and who closed
+        look the same until they are written to (tcp(7): what was closed is forgotten after 60 s)."""
         for side in self.sides:
-            if side.is_done and side.source.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
-                self.reset()
-                return
-            if side.is_done:
+            if not side.is_reading and self.is_begun:
                 _probe(side.source)
-        self._look_later()
 
     def reset(self) -> None:
         """Breaks both connections off (RST)."""
@@ -186,14 +182,15 @@ class Link:
             return
         self._leave_alone()
         self.is_open = False
-        if self._looking is not None:
-            self._looking.cancel()
+        if self._later is not None:
+            self._later.cancel()
         for side in self.sides:
             for stage in side.stages:
                 stage.closed()
-        self.client.close()
-        if self.server is not None:
-            self.server.close()
+        for end in (self.client, self.server):
+            if end is not None:
+                self.poller.forget(end.fileno())
+                end.close()
         if self.framing is not None:
             self.framing.closed()
         if self.exchange is not None:
@@ -205,7 +202,7 @@ class Link:
             side.rest()
             side.stop_writing()
         if self.server is not None and not self.is_begun:
-            self.loop.remove_writer(self.server.fileno())
+            self.poller.stop_writing(self.server.fileno())
 
 
 def _a_socket(family: int) -> socket.socket:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Collection, Iterator
 
 from faults.transport.metrics import Link as Counted
+from faults.transport.poller import Poller
 from faults.transport.proxy import Proxy
 from faults.transport.timer import Timer, Timers
 from faults.transport.toxic import Judge
@@ -19,7 +20,7 @@ class Proxies:
 
     def __init__(self, *, seed: int = 0, allow: Collection[str] = ()) -> None:
         self._loop = asyncio.get_running_loop()
-        self.timers = Timers(self._loop)
+        self.timers, self._poller = Timers(self._loop), Poller(self._loop)
         self._seed, self._allow = seed, tuple(allow)
         self._proxies: dict[str, Proxy] = {}
         self._leases: dict[str, Timer] = {}
@@ -39,7 +40,7 @@ class Proxies:
             raise ProxyExists(name)
         proxy = Proxy(
             name, listen, upstream,
-            loop=self._loop, timers=self.timers, seed=self._seed, allow=self._allow, judge=judge,
+            loop=self._loop, poller=self._poller, timers=self.timers, seed=self._seed, allow=self._allow, judge=judge,
         )  # fmt: skip
         if enabled:
             proxy.start()
@@ -79,3 +80,4 @@ class Proxies:
         for name in list(self._proxies):
             self.remove(name)
         self.timers.close()
+        self._poller.close()

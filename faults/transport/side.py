@@ -35,19 +35,19 @@ class Side:
     """One direction: from its source through its stages to its destination."""
 
     __slots__ = (
-        "_breaks", "_closes", "_held", "_is_ending", "_is_over", "_is_plain", "_is_reading", "_is_writing", "_pending",
-        "_pending_bytes", "destination", "first", "held_max", "is_done", "link", "loop", "may_pass_by", "source",
-        "stages", "stream", "timers", "totals",
+        "_breaks", "_closes", "_held", "_is_dying", "_is_ending", "_is_over", "_is_plain", "_is_writing", "_pending",
+        "_pending_bytes", "destination", "first", "held_max", "is_done", "is_reading", "link", "may_pass_by",
+        "poller", "source", "stages", "stream", "timers", "totals",
     )  # fmt: skip
 
     def __init__(self, link: "Link", stream: Stream, source: socket.socket, destination: socket.socket) -> None:
         self.link, self.stream, self.source, self.destination = link, stream, source, destination
-        self.loop, self.timers = link.loop, link.timers
+        self.poller, self.timers = link.poller, link.timers
         self.totals = link.totals[stream]
         self.stages: list[Stage[Any]] = []
         self._pending: deque[bytes] | None = None
         self._pending_bytes = self._held = 0
-        self._is_reading = self._is_writing = False
+        self.is_reading = self._is_writing = self._is_dying = False
         # Its source is over; that has passed the stages; its destination knows. And what end it is to be.
         self._is_over = self._is_ending = self.is_done = False
         self._closes = self._breaks = False
@@ -87,15 +87,15 @@ class Side:
     # --- reading --------------------------------------------------------------------------------------------------
     def read(self) -> None:
         """Begins, or goes on, to read the source."""
-        if not (self._is_reading or self._is_over) and self.link.is_open and not self.link.is_silent:
-            self._is_reading = True
-            self.loop.add_reader(self.source.fileno(), self._readable)
+        if not (self.is_reading or self._is_over) and self.link.is_open and not self.link.is_silent:
+            self.is_reading = True
+            self.poller.read(self.source.fileno(), self._last_words if self._is_dying else self._readable)
 
     def rest(self) -> None:
         """Reads no further."""
-        if self._is_reading:
-            self._is_reading = False
-            self.loop.remove_reader(self.source.fileno())
+        if self.is_reading:
+            self.is_reading = False
+            self.poller.rest(self.source.fileno())
 
     def _readable(self) -> None:
         try:
@@ -151,6 +151,27 @@ class Side:
         else:
             self.over()
 
+    def gone(self) -> None:
+        """The source is reset, or has ended both ways."""
+        if self.is_reading:
+            self._is_dying = True
+            self._read_again()
+        elif self.source.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            if self._pending:
+                self.link.reset()  # a reset does not wait for who reads nothing
+            else:
+                self.broken()
+
+    def _last_words(self) -> None:
+        """Of a source that is gone: the loop tells of it once only."""
+        self._readable()
+        self._read_again()
+
+    def _read_again(self) -> None:
+        if self.is_reading:
+            self.rest()
+            self.read()
+
     # --- what stages do -------------------------------------------------------------------------------------------
     def draw(self, toxic: str, *parts: int) -> float:
         return self.link.owner.draw(toxic, self.link.n, *parts)
@@ -176,7 +197,7 @@ class Side:
     def _press(self) -> None:
         """Reads no further while too much waits, and goes on once half of it has gone."""
         waiting = self._held + self._pending_bytes
-        if self._is_reading:
+        if self.is_reading:
             if waiting > self.held_max:
                 self.rest()
         elif waiting <= self.held_max // 2 and self.link.is_begun:
@@ -220,7 +241,7 @@ class Side:
         self._pending_bytes += len(data) + _CHUNK_COST
         if not self._is_writing:
             self._is_writing = True
-            self.loop.add_writer(self.destination.fileno(), self._writable)
+            self.poller.write(self.destination.fileno(), self._writable)
         self._press()
 
     def _writable(self) -> None:
@@ -249,7 +270,7 @@ class Side:
     def stop_writing(self) -> None:
         if self._is_writing:
             self._is_writing = False
-            self.loop.remove_writer(self.destination.fileno())
+            self.poller.stop_writing(self.destination.fileno())
 
     def _shut(self) -> None:
         self.is_done = True

@@ -58,8 +58,6 @@ def main() -> int:
             _run(serving.serve(settings, profile, place, workers))
     except (ProfileError, SettingsError) as error:
         return _complain(str(error))
-    except ModuleNotFoundError as error:
-        return _complain(f"CARDSHOP_DATABASE_URL: its driver {error.name} is not installed")
     except OSError as error:
         where = error.filename or f"--host {arguments.host} --port {arguments.port}"
         return _complain(f"{where}: {error.strerror or error}")

@@ -298,7 +298,7 @@ def _channel(**changed: object) -> str:
         ("CARDSHOP_STOCK", "1000001", "1000000"),
         ("CARDSHOP_PUBLIC_URL", "shop.example", "'shop.example'"),
         ("CARDSHOP_PUBLIC_URL", "http://[", "'http://['"),
-        ("CARDSHOP_DATABASE_URL", f"postgresql+psycopg://u:{SECRET}@h/d", "postgresql+psycopg"),
+        ("CARDSHOP_DATABASE_URL", f"postgresql+asyncpg://u:{SECRET}@h/d", "postgresql+psycopg"),
         ("CARDSHOP_DATABASE_URL", "shop.db", "no URL"),
         ("CARDSHOP_CHANNELS", "", "no JSON"),
         ("CARDSHOP_CHANNELS", f'{{"epay": {SECRET}', "column"),
