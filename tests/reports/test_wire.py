@@ -21,13 +21,15 @@ def wire(id: str, hop: Hop, layer: str = "wire", **more: Any) -> FaultPlan:
     return FaultPlan(id, "wire.latency", (hop,), Label(id, id), "upstream timeout", layer=layer, **more)
 
 
-def struck(run: RunMaker, fault: str, hop: str, keyed_by: str, n: int, writer: str = "struck-wire") -> None:
+def struck(
+    run: RunMaker, fault: str, hop: str, keyed_by: str, n: int, writer: str = "struck-wire", changed: str = "late"
+) -> None:
     for attempt in range(1, n + 1):
         order = "b00000000" if keyed_by == "key" else None
         run.put(
             writer,
             Struck(
-                t=ns(12), o=order, fault=fault, hop=hop, operation=Operation.CREATE, attempt=attempt, changed="late",
+                t=ns(12), o=order, fault=fault, hop=hop, operation=Operation.CREATE, attempt=attempt, changed=changed,
                 keyed_by=keyed_by,
             ),
         )  # fmt: skip
@@ -37,7 +39,9 @@ def rows(run: RunMaker) -> list[tuple[Any, ...]]:
     stories = Stories(run.write(), run.plan)
     found = wire_rows(run.plan, stories.struck_at(), [note for *_, note in stories.phases()])
     stories.close()
-    return [(r.id, r.hop, r.server_en, r.strikes, r.by_key, r.repeatable) for r in found]
+    return [
+        (r.id, r.hop, r.server_en, r.strikes if r.packets is None else r.packets, r.by_key, r.repeatable) for r in found
+    ]
 
 
 @pytest.mark.parametrize(
@@ -69,12 +73,12 @@ def test_each_hop_has_its_row_also_where_nothing_was_struck_and_other_layers_hav
     struck(run, "a", "shop>payment/epay", "key", 1)
     struck(run, "a", "shop>payment/cheap", "key", 2)
     struck(run, "d", "shop>payment/cheap", "key", 2, "struck-payment")
-    struck(run, "c", "shop>db", "connection", 4, "struck-kernel-0")
+    struck(run, "c", "shop>db", "connection", 4, "struck-kernel-0", "dropped 9 of 105 packets at 8%")
     assert [(id_, hop, server, n) for id_, hop, server, n, *_ in rows(run)] == [
         ("a", "shop>payment/cheap", "the embedded server", 2),
         ("a", "shop>payment/epay", "the embedded server", 1),
         ("b", "shop>supplier/store", "the embedded server", 0),
-        ("c", "shop>db", "the kernel, true loss", 4),
+        ("c", "shop>db", "the kernel, true loss", 36),
     ]
 
 
