@@ -131,10 +131,12 @@ class Link:
         self.server.close()
         self.server = None
         try:
-            self.server = self.up.destination = self.down.source = _a_socket(family)
+            self.server = _a_socket(family)
         except OSError:
             self.close()
             return
+        self.up.carry(self.client, self.server)
+        self.down.carry(self.server, self.client)
         self._connect(address, others[1:])
 
     def _begin(self) -> None:

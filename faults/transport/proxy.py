@@ -160,8 +160,10 @@ class Proxy:
             link.side(placed.stream).add(placed)
 
     def update_toxic(self, placed: Placed) -> None:
-        """In the place of the toxic of that name; ToxicNotFound."""
-        self._toxics[self._toxics.index(self.toxic(placed.name))] = placed
+        """In the place of the toxic of that name, its kind and direction the same; ToxicNotFound."""
+        was = self.toxic(placed.name)
+        assert (type(placed.toxic), placed.stream) == (type(was.toxic), was.stream)
+        self._toxics[self._toxics.index(was)] = placed
         self._lend(placed)
         for link in self._begun():
             link.side(placed.stream).change(placed)

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 _BUFFER = bytearray(256 * 1024)
 """Shared by all connections: what is read is sent on, or copied, before anything else is read."""
 _VIEW = memoryview(_BUFFER)
-_GONE = (BlockingIOError, InterruptedError)
+_STAGED = _VIEW[: 64 * 1024]
+_NOT_NOW = (BlockingIOError, InterruptedError)
 _CHUNK_COST = 256
 """Bytes that a piece takes beside its own, so that many small ones are not held for nothing."""
 
@@ -36,12 +37,13 @@ class Side:
 
     __slots__ = (
         "_breaks", "_closes", "_held", "_is_dying", "_is_ending", "_is_over", "_is_plain", "_is_writing", "_pending",
-        "_pending_bytes", "destination", "first", "held_max", "is_done", "is_reading", "link", "may_pass_by",
-        "poller", "source", "stages", "stream", "timers", "totals",
+        "_pending_bytes", "_receive", "_room", "_send", "destination", "first", "held_max", "is_done", "is_reading",
+        "link", "may_pass_by", "poller", "source", "stages", "stream", "timers", "totals",
     )  # fmt: skip
 
     def __init__(self, link: "Link", stream: Stream, source: socket.socket, destination: socket.socket) -> None:
-        self.link, self.stream, self.source, self.destination = link, stream, source, destination
+        self.link, self.stream = link, stream
+        self.carry(source, destination)
         self.poller, self.timers = link.poller, link.timers
         self.totals = link.totals[stream]
         self.stages: list[Stage[Any]] = []
@@ -53,6 +55,11 @@ class Side:
         self._closes = self._breaks = False
         self._place()
 
+    def carry(self, source: socket.socket, destination: socket.socket) -> None:
+        """From now on from the one to the other."""
+        self.source, self.destination = source, destination
+        self._receive, self._send = source.recv_into, destination.send  # bound once, and not for each piece
+
     def _place(self) -> None:
         """The stages stand in a row again, after one came or went."""
         onward: Onward = self
@@ -63,6 +70,7 @@ class Side:
         self.held_max = max((stage.held_max for stage in self.stages), default=HELD_MAX)
         self.may_pass_by = all(stage.by_exchange for stage in self.stages)
         self._is_plain = not self.stages and self.link.framing is None
+        self._room = _VIEW if self._is_plain else _STAGED
 
     # --- its toxics -----------------------------------------------------------------------------------------------
     def add(self, placed: Placed) -> None:
@@ -99,8 +107,8 @@ class Side:
 
     def _readable(self) -> None:
         try:
-            size = self.source.recv_into(_BUFFER)
-        except _GONE:
+            size = self._receive(self._room)
+        except _NOT_NOW:
             return
         except OSError:
             self.broken()
@@ -121,6 +129,8 @@ class Side:
             return
         cut = link.framing.request_bytes if self.stream is Stream.UPSTREAM else link.framing.answer_bytes
         for exchange, part in cut(data):
+            if not link.is_open or link.is_silent:
+                return
             self._judged(exchange, part, now)
 
     def _judged(self, exchange: Exchange | None, data: bytes, now: float) -> None:
@@ -153,6 +163,8 @@ class Side:
 
     def gone(self) -> None:
         """The source is reset, or has ended both ways."""
+        if self.link.is_silent:
+            return
         if self.is_reading:
             self._is_dying = True
             self._read_again()
@@ -206,24 +218,24 @@ class Side:
     # --- the way out ----------------------------------------------------------------------------------------------
     def push(self, chunk: Chunk) -> None:
         """Behind the last stage: to the destination."""
-        if not self._is_ending:
+        if not self._is_ending and self.link.is_open and not self.link.is_silent:
             self._write(chunk.data)
 
     def end(self) -> None:
         """Behind the last stage: the destination is told that no more comes."""
-        if self._is_ending:
+        if self._is_ending or self.link.is_silent:
             return
         self._is_ending = True
         if not self._pending:
             self._shut()
 
     def _write(self, data: bytes | memoryview) -> None:
-        if self._pending or self.link.is_silent or not self.link.is_open:
+        if self._pending:
             self._keep(data)
             return
         try:
-            sent = self.destination.send(data)
-        except _GONE:
+            sent = self._send(data)
+        except _NOT_NOW:
             sent = 0
         except OSError:
             self._destination_gone()
@@ -233,8 +245,6 @@ class Side:
             self._keep(data[sent:])
 
     def _keep(self, data: bytes | memoryview) -> None:
-        if self.link.is_silent or not self.link.is_open:
-            return
         if self._pending is None:
             self._pending = deque()
         self._pending.append(bytes(data))
@@ -248,8 +258,8 @@ class Side:
         while self._pending:
             data = self._pending[0]
             try:
-                sent = self.destination.send(data)
-            except _GONE:
+                sent = self._send(data)
+            except _NOT_NOW:
                 return
             except OSError:
                 self._destination_gone()
@@ -281,7 +291,7 @@ class Side:
         try:
             self.destination.shutdown(socket.SHUT_WR)
         except OSError:
-            link.reset()
+            self._destination_gone()
             return
         if self._closes:
             link.side_from(self.destination).over()

@@ -152,8 +152,8 @@ async def test_toxics_stand_by_direction_in_the_order_they_came() -> None:
         for name, stream in (("a", DOWN), ("b", UP), ("c", DOWN), ("d", UP)):
             proxy.add_toxic(placed(Noop(), stream, name=name))
         assert [one.name for one in proxy.toxics] == ["b", "d", "a", "c"]
-        proxy.update_toxic(placed(Latency(), DOWN, name="a"))
-        assert [one.toxic.kind for one in proxy.toxics] == ["noop", "noop", "latency", "noop"]
+        proxy.update_toxic(placed(Noop(), DOWN, name="a", toxicity=0.5))
+        assert [one.toxicity for one in proxy.toxics] == [1.0, 1.0, 0.5, 1.0]
         with pytest.raises(ToxicExists):
             proxy.add_toxic(placed(Noop(), UP, name="c"))
         for refused in (proxy.remove_toxic, proxy.toxic):

@@ -202,6 +202,22 @@ def test_a_line_that_was_idle_has_not_saved_anything_up() -> None:
     assert [ms for ms, _ in way.out] == [10_100.0]
 
 
+def test_a_machine_that_is_late_makes_the_line_no_slower() -> None:
+    """It comes back 30 ms after the line had run dry, and finds what had come meanwhile."""
+    way = Way()
+    stage = on(Bandwidth(rate=100), way)
+    say(stage, way, bytes(1000))
+    due = way.timers.set.pop()[1]
+    way.timers.s += 0.040
+    due.fire()
+    say(stage, way, bytes(5000))
+    way.timers.move_s(1)
+    assert [(round(ms, 3), len(data)) for ms, data in way.out] == [(40.0, 1000), (60.0, 5000)]
+    say(stage, way, bytes(1000))
+    way.timers.move_s(1)
+    assert way.out[-1][0] == pytest.approx(1040 + 10)
+
+
 def test_another_rate_holds_for_what_waits() -> None:
     way, data = Way(), bytes(range(256)) * 4
     stage = on(Bandwidth(rate=0), way)
