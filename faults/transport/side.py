@@ -51,9 +51,9 @@ class Side:
         # Its source is over; that has passed the stages; its destination knows. And what end it is to be.
         self._is_over = self._is_ending = self.is_done = False
         self._closes = self._breaks = False
-        self._place()
+        self.place()
 
-    def _place(self) -> None:
+    def place(self) -> None:
         """The stages stand in a row again, after one came or went."""
         onward: Onward = self
         for stage in reversed(self.stages):
@@ -62,27 +62,27 @@ class Side:
         self.first = onward
         self.held_max = max((stage.held_max for stage in self.stages), default=HELD_MAX)
         self.may_pass_by = all(stage.by_exchange for stage in self.stages)
-        self._is_plain = not self.stages and self.link.framing is None
+        self._is_plain = not self.stages and self.link.framing is None and not self.link.is_joining
 
     # --- its toxics -----------------------------------------------------------------------------------------------
     def add(self, placed: Placed) -> None:
         if self._is_ending:
             return  # nothing will come to it
         self.stages.append(stage_of(self, placed))
-        self._place()
+        self.place()
         self.stages[-1].began()
 
     def change(self, placed: Placed) -> None:
         for stage in [stage for stage in self.stages if stage.name == placed.name]:
             stage.changed_to(placed)
-        self._place()
+        self.place()
 
     def remove(self, name: str) -> None:
         """What the stage holds goes on to those behind it, before it is gone."""
         for stage in [stage for stage in self.stages if stage.name == name]:
             stage.removed()
             self.stages.remove(stage)
-        self._place()
+        self.place()
 
     # --- reading --------------------------------------------------------------------------------------------------
     def read(self) -> None:
@@ -113,9 +113,12 @@ class Side:
             self._write(_VIEW[:size])
         else:
             self._feed(bytes(_VIEW[:size]))
+        self.link.spoke = self
 
     def _feed(self, data: bytes) -> None:
         link, now = self.link, self.timers.now()
+        if link.is_joining and self.stream is Stream.UPSTREAM:
+            link.join(data)
         if link.framing is None:
             self.first.push(Chunk(data, now, link.exchange))
             return

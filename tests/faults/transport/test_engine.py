@@ -457,3 +457,84 @@ async def test_both_versions_of_ip_are_listened_at_and_dialled(listen: str, upst
             assert await reader.readexactly(5) == b"hello"
             writer.close()
             await bed.gone()
+
+
+# --- of single requests ------------------------------------------------------------------------------------------
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+async def answer_all(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while await reader.read(65536):
+        writer.write(OK)
+
+
+async def took_ms(bed: Bed, client: tuple[asyncio.StreamReader, asyncio.StreamWriter], path: str) -> float:
+    begun = bed.proxies.timers.now()
+    client[1].write(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    assert await client[0].readexactly(len(OK)) == OK
+    return (bed.proxies.timers.now() - begun) * 1000
+
+
+@pytest.mark.parametrize("when", ["before", "new connection", "after a request"])
+async def test_one_kept_connection_carries_requests_that_a_toxic_strikes_and_others(when: str) -> None:
+    slow = Match(path="/a")
+    async with a_bed(answer_all) as bed:
+        if when == "before":
+            bed.place(Latency(latency=40), DOWN, match=slow)
+        client = await bed.connect()
+        await until(lambda: any(link.is_begun for link in bed.links))
+        if when == "after a request":
+            assert await took_ms(bed, client, "/a") < 40
+        if when != "before":
+            bed.place(Latency(latency=40), DOWN, match=slow)
+        assert [await took_ms(bed, client, path) >= 40 for path in ("/a", "/b", "/a", "/b")] == [True, False] * 2
+        bed.proxy.reset()
+        assert await took_ms(bed, client, "/a") < 40
+        client[1].close()
+        await bed.gone()
+
+
+async def test_a_toxic_for_requests_that_comes_amid_an_exchange_is_for_the_next_one() -> None:
+    """A body that looks like a request is none, and its answer is not the answer of the next request."""
+    ends: asyncio.Queue[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = asyncio.Queue()
+    over = asyncio.Event()
+
+    async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        ends.put_nowait((reader, writer))
+        await over.wait()
+
+    async with a_bed(play) as bed:
+        (reader, writer), (heard, answering) = await bed.connect(), await ends.get()
+        head, body = b"POST /b HTTP/1.1\r\nContent-Length: 20\r\n\r\n", b"GET /a HTTP/1.1\r\n\r\n "
+        writer.write(head)
+        await heard.readexactly(len(head))
+        bed.place(Latency(latency=10_000), DOWN, match=Match(path="/a"))
+        writer.write(body)
+        await heard.readexactly(len(body))
+        answering.write(OK)
+        assert await reader.readexactly(len(OK)) == OK
+        writer.write(b"GET /a HTTP/1.1\r\n\r\n")
+        await heard.readuntil(b"\r\n\r\n")
+        answering.write(OK)
+        await until(lambda: bed.held > 0)
+        bed.proxy.remove_toxic("toxic")
+        assert await reader.readexactly(len(OK)) == OK
+        writer.close()
+        over.set()
+        await bed.gone()
+
+
+# --- leases -------------------------------------------------------------------------------------------------------
+async def test_what_a_toxic_held_goes_on_when_its_lease_ends_and_a_proxy_takes_its_connections_along() -> None:
+    async with a_bed() as bed:
+        bed.place(Bandwidth(rate=0), lease_s=0.05)
+        reader, writer = await bed.connect()
+        writer.write(b"held")
+        assert await reader.readexactly(4) == b"held"
+        assert bed.proxy.toxics == []
+        bed.proxies.lend(bed.proxy, 0.02)
+        assert await reader.read() == b""
+        assert bed.proxies.all() == []
+        writer.close()
+        with pytest.raises(ConnectionRefusedError):
+            await bed.connect()
