@@ -53,14 +53,14 @@ class Side:
         # Its source is over; that has passed the stages; its destination knows. And what end it is to be.
         self._is_over = self._is_ending = self.is_done = False
         self._closes = self._breaks = False
-        self._place()
+        self.place()
 
     def carry(self, source: socket.socket, destination: socket.socket) -> None:
         """From now on from the one to the other."""
         self.source, self.destination = source, destination
         self._receive, self._send = source.recv_into, destination.send  # bound once, and not for each piece
 
-    def _place(self) -> None:
+    def place(self) -> None:
         """The stages stand in a row again, after one came or went."""
         onward: Onward = self
         for stage in reversed(self.stages):
@@ -69,7 +69,7 @@ class Side:
         self.first = onward
         self.held_max = max((stage.held_max for stage in self.stages), default=HELD_MAX)
         self.may_pass_by = all(stage.by_exchange for stage in self.stages)
-        self._is_plain = not self.stages and self.link.framing is None
+        self._is_plain = not self.stages and self.link.framing is None and not self.link.is_joining
         self._room = _VIEW if self._is_plain else _STAGED
 
     # --- its toxics -----------------------------------------------------------------------------------------------
@@ -77,20 +77,20 @@ class Side:
         if self._is_ending:
             return  # nothing will come to it
         self.stages.append(stage_of(self, placed))
-        self._place()
+        self.place()
         self.stages[-1].began()
 
     def change(self, placed: Placed) -> None:
         for stage in [stage for stage in self.stages if stage.name == placed.name]:
             stage.changed_to(placed)
-        self._place()
+        self.place()
 
     def remove(self, name: str) -> None:
         """What the stage holds goes on to those behind it, before it is gone."""
         for stage in [stage for stage in self.stages if stage.name == name]:
             stage.removed()
             self.stages.remove(stage)
-        self._place()
+        self.place()
 
     # --- reading --------------------------------------------------------------------------------------------------
     def read(self) -> None:
@@ -121,9 +121,12 @@ class Side:
             self._write(_VIEW[:size])
         else:
             self._feed(bytes(_VIEW[:size]))
+        self.link.spoke = self
 
     def _feed(self, data: bytes) -> None:
         link, now = self.link, self.timers.now()
+        if link.is_joining and self.stream is Stream.UPSTREAM:
+            link.join(data)
         if link.framing is None:
             self.first.push(Chunk(data, now, link.exchange))
             return
@@ -169,10 +172,9 @@ class Side:
             self._is_dying = True
             self._read_again()
         elif self.source.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
-            if self._pending:
-                self.link.reset()  # a reset does not wait for who reads nothing
-            else:
-                self.broken()
+            self._breaks = self._is_dying = True  # what it had sent is read, as soon as anything is
+            if self.is_done or self._pending:
+                self.link.reset()  # but no reset waits for who reads nothing
 
     def _last_words(self) -> None:
         """Of a source that is gone: the loop tells of it once only."""
@@ -298,9 +300,14 @@ class Side:
         link.half_ended()
 
     def _destination_gone(self) -> None:
-        """Nothing can be written any more; what the destination had sent before still goes its way."""
+        """Nothing can be written any more. What the destination had sent before still goes its way, and then its end:
+        the other direction reads both."""
         self.rest()
         self.stop_writing()
         self._pending = None
+        self._pending_bytes = 0
         self._is_over = self._is_ending = self.is_done = True
-        self.link.side_from(self.destination).broken()
+        back = self.link.side_from(self.destination)
+        back._breaks = True
+        if back.is_done:
+            self.link.reset()
