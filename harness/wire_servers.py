@@ -1,8 +1,8 @@
 """Who holds the proxies of a run: our own server, or a Toxiproxy of the user's with a guard of ours by it."""
 
 import asyncio
-import os
 import re
+import secrets
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
@@ -118,7 +118,7 @@ class External:
         guard = await asyncio.create_subprocess_exec(
             *PYTHON, "faults.transport.guard", host, port, stdin=asyncio.subprocess.PIPE, start_new_session=True
         )
-        return cls(client, version, at, guard, f"{tag}-{os.getpid()}")
+        return cls(client, version, at, guard, f"{tag}-{secrets.token_hex(4)}")
 
     @classmethod
     async def started(cls, children: Children, binary: str, tag: str) -> "External":

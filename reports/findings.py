@@ -367,7 +367,7 @@ class SignedRow(msgspec.Struct, frozen=True):
 
 class WireRow(msgspec.Struct, frozen=True):
     """What a fault on the wire did at one hop: who applied it, strikes in all and those of known orders (None: nobody
-    counts them), and whether another run strikes the same ones."""
+    counts them), packets that the kernel dropped, and whether another run strikes the same ones."""
 
     id: str
     hop: str
@@ -375,6 +375,7 @@ class WireRow(msgspec.Struct, frozen=True):
     server_zh: str
     strikes: int | None
     by_key: int | None
+    packets: int | None
     repeatable: bool
 
 

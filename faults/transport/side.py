@@ -300,14 +300,9 @@ class Side:
         link.half_ended()
 
     def _destination_gone(self) -> None:
-        """Nothing can be written any more. What the destination had sent before still goes its way, and then its end:
-        the other direction reads both."""
+        """Nothing can be written any more; what the destination had sent before still goes its way."""
         self.rest()
         self.stop_writing()
         self._pending = None
-        self._pending_bytes = 0
         self._is_over = self._is_ending = self.is_done = True
-        back = self.link.side_from(self.destination)
-        back._breaks = True
-        if back.is_done:
-            self.link.reset()
+        self.link.side_from(self.destination).broken()

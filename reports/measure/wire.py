@@ -30,7 +30,8 @@ def rows(plan: Plan, struck: Columns, notes: Iterable[str] = ()) -> list[WireRow
         if fault.layer not in ("wire", "kernel"):
             continue
         en, zh = _server(plan, fault.layer, named)
-        is_counted = fault.layer == "kernel" or plan.transport.server != EXTERNAL
+        is_kernel = fault.layer == "kernel"
+        is_counted = not is_kernel and plan.transport.server != EXTERNAL
         mine = struck["fault"] == fault.id
         hops = sorted(set(struck["hop"][mine].tolist())) or [
             f"{hop}/{fault.upstream}" if fault.upstream else str(hop) for hop in fault.hops
@@ -38,14 +39,15 @@ def rows(plan: Plan, struck: Columns, notes: Iterable[str] = ()) -> list[WireRow
         for hop in hops:
             here = mine & (struck["hop"] == hop)
             keyed = here & (struck["keyed_by"] == "key")
-            n, by_key = (_sum(struck, here), _sum(struck, keyed)) if is_counted else (None, None)
+            n, by_key = (_sum(struck["n"], here), _sum(struck["n"], keyed)) if is_counted else (None, None)
+            packets = _sum(struck["packets"], here) if is_kernel else None
             is_repeatable = is_counted and not fault.is_exposure and n == by_key
-            found.append(WireRow(fault.id, hop, en, zh, n, by_key, is_repeatable))
+            found.append(WireRow(fault.id, hop, en, zh, n, by_key, packets, is_repeatable))
     return found
 
 
-def _sum(struck: Columns, which: npt.NDArray[np.bool_]) -> int:
-    return int(struck["n"][which].sum())
+def _sum(column: npt.NDArray[Any], which: npt.NDArray[np.bool_]) -> int:
+    return int(column[which].sum())
 
 
 def _server(plan: Plan, layer: str, named: re.Match[str] | None) -> tuple[str, str]:

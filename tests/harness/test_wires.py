@@ -10,6 +10,7 @@ import pytest
 
 from faults.transport.client import ServerError
 from faults.transport.toxic import Stream, Toxic
+from harness import cli_mocks
 from harness import wires as wires_module
 from harness.children import ChildDied, Children
 from harness.timeline import Timeline
@@ -408,3 +409,11 @@ def test_true_loss_is_shown_in_force_in_its_window_of_the_load(tmp_path: Path) -
         assert wires.in_force == []  # not the load yet
         timeline.phase = Phase.LOAD
         assert wires.in_force == ["f"]
+
+
+def test_mocks_alone_say_which_faults_they_leave_out_and_where_those_are_played(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    cli_mocks._warn(plan_with(fault(Hop.BUYER_SHOP, id="slow"), fault(Hop.SHOP_DB, id="lossy", layer="kernel")))
+    said = capsys.readouterr().err
+    assert said == "warning: faults on the wire are played only in a run, or by hand in `orderjam proxy`: slow, lossy\n"
