@@ -111,7 +111,8 @@ class Side:
         except _NOT_NOW:
             return
         except OSError:
-            self.broken()
+            self._break()
+            self.over()
             return
         if not size:
             self.over()
@@ -156,13 +157,11 @@ class Side:
         if link.is_open:
             self.first.end()
 
-    def broken(self) -> None:
+    def _break(self) -> None:
         """The source is gone (RST): the destination is to see that too, behind what came before it."""
-        self._breaks = True
+        self._breaks = self._is_dying = True
         if self.is_done:
             self.link.reset()
-        else:
-            self.over()
 
     def gone(self) -> None:
         """The source is reset, or has ended both ways."""
@@ -172,9 +171,9 @@ class Side:
             self._is_dying = True
             self._read_again()
         elif self.source.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
-            self._breaks = self._is_dying = True  # what it had sent is read, as soon as anything is
-            if self.is_done or self._pending:
-                self.link.reset()  # but no reset waits for who reads nothing
+            self._break()
+            if self._pending:
+                self.link.reset()  # that does not wait for who reads nothing
 
     def _last_words(self) -> None:
         """Of a source that is gone: the loop tells of it once only."""
@@ -300,9 +299,11 @@ class Side:
         link.half_ended()
 
     def _destination_gone(self) -> None:
-        """Nothing can be written any more; what the destination had sent before still goes its way."""
+        """Nothing can be written any more. What the destination had sent before still goes its way: the other direction
+        reads it."""
         self.rest()
         self.stop_writing()
         self._pending = None
+        self._pending_bytes = 0
         self._is_over = self._is_ending = self.is_done = True
-        self.link.side_from(self.destination).broken()
+        self.link.side_from(self.destination)._break()
