@@ -125,23 +125,23 @@ class Side:
         self.link.spoke = self
 
     def _feed(self, data: bytes) -> None:
-        link, now = self.link, self.timers.now()
+        link = self.link
         if link.is_joining and self.stream is Stream.UPSTREAM:
             link.join(data)
         if link.framing is None:
-            self.first.push(Chunk(data, now, link.exchange))
+            self.first.push(Chunk(data, self.timers.now(), link.exchange))
             return
         cut = link.framing.request_bytes if self.stream is Stream.UPSTREAM else link.framing.answer_bytes
         for exchange, part in cut(data):
             if not link.is_open or link.is_silent:
                 return
-            self._judged(exchange, part, now)
+            self._judged(exchange, part)
 
-    def _judged(self, exchange: Exchange | None, data: bytes, now: float) -> None:
+    def _judged(self, exchange: Exchange | None, data: bytes) -> None:
         if self._held == 0 and self.may_pass_by and (exchange is None or not exchange.struck):
             self._write(data)
         else:
-            self.first.push(Chunk(data, now, exchange))
+            self.first.push(Chunk(data, self.timers.now(), exchange))
 
     def over(self) -> None:
         """The source sends no more; that goes through the stages as bytes do."""
@@ -153,7 +153,7 @@ class Side:
         if link.framing is not None:
             left = link.framing.request_end() if self.stream is Stream.UPSTREAM else link.framing.answer_end()
             for exchange, part in left:
-                self._judged(exchange, part, self.timers.now())
+                self._judged(exchange, part)
         if link.is_open:
             self.first.end()
 
