@@ -42,6 +42,12 @@ CURES: dict[str, tuple[str, ...]] = {
     "sdk_threads": ("upstream_timeouts",),
     "shop_crash": ("recover_after_crash+query_supplier",),
     "locked_database": ("ack_after_commit", "requery_unpaid"),
+    "packet_loss_at_peak": ("queue_delivery",),
+    "upstream_timeout": ("upstream_timeouts+query_supplier", "queue_delivery"),
+    "half_open_supplier": ("upstream_timeouts+query_supplier",),
+    "slow_link_at_peak": ("queue_delivery",),
+    "db_link_cut": ("ack_after_commit", "requery_unpaid"),
+    "true_packet_loss": ("queue_delivery",),
     "evening_peak": ("requery_unpaid", "settle_once"),
 }
 """The scenarios, and the switch or switches that each is there to show."""

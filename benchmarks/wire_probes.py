@@ -24,7 +24,7 @@ Got = dict[float, list[float]]
 
 @contextmanager
 def struck(
-    one: Standing, service: str, kind: str, *, stream: str = "downstream", toxicity: float = 1.0, **of: float
+    one: Standing, service: str, kind: str, *, stream: str = "downstream", toxicity: float = 1.0, **of: object
 ) -> Iterator[None]:
     """A toxic, for as long as the context is open."""
     one.place(service, kind, stream=stream, toxicity=toxicity, **of)
@@ -280,7 +280,7 @@ def _until_closed_ms(line: socket.socket) -> float:
 CORRUPT_BYTES = 20_000_000
 LOSS_TURNS = 10
 LOSS_TRIES = LOSS_TURNS * AT_ONCE
-LATE_MS = 100
+LATE_MS = 150
 """A lost segment that was alone is sent again after 200 ms at the least."""
 
 
@@ -304,6 +304,68 @@ def loss(one: Standing) -> Got:
         with struck(one, "http", "loss", share=percent / 100):
             found[percent] = [100 * sum(_late(one, LATE_MS) for _ in range(LOSS_TURNS)) / LOSS_TRIES]
     return found
+
+
+CURVE = ((0, 0.0), (200, 0.4))
+LOAD_TRIES, RATES = 300, (50, 100)
+WARM_S = 1.2
+"""Until a hop knows its own rate, of the last second."""
+
+
+def loss_with_load(one: Standing) -> Got:
+    """The same at an even pace of new connections; asked is what the curve says at that pace."""
+    found: Got = {}
+    for rate in RATES:
+        with struck(one, "http", "loss_with_load", curve=CURVE):
+            late = _paced_late(one, rate, int(rate * WARM_S))
+        found[100 * CURVE[1][1] * rate / CURVE[1][0]] = [100 * late / LOAD_TRIES]
+    return found
+
+
+def _paced_late(one: Standing, rate: float, warm: int) -> int:
+    """How many of LOAD_TRIES first trips were late, each of a connection of its own, after so many for warmth."""
+    late = opened = answered = 0
+    due_s = time.perf_counter()
+    with ExitStack() as stack, selectors.DefaultSelector() as waiting:
+        while answered < warm + LOAD_TRIES:
+            is_opening = opened < warm + LOAD_TRIES
+            ready = waiting.select(max(0.0, due_s - time.perf_counter()) if is_opening else 10)
+            now = time.perf_counter()
+            for key, _ in ready:
+                waiting.unregister(key.fileobj)
+                n, begun = key.data
+                answered += 1
+                late += n >= warm and (now - begun) * 1e3 > LATE_MS
+            assert ready or is_opening, "no answer within 10 s"
+            if is_opening and now >= due_s:
+                line = stack.enter_context(connected(one.ports["http"]))
+                waiting.register(line, selectors.EVENT_READ, (opened, time.perf_counter()))
+                line.sendall(GET)
+                opened, due_s = opened + 1, due_s + 1 / rate
+    return late
+
+
+SILENT_S = 0.3
+
+
+def half_open(one: Standing) -> Got:
+    """ms from the beginning of a connection to the first request that nobody answered, nor refused."""
+    found: Got = {}
+    for ms, count in ENDS:
+        with struck(one, "http", "half_open", after=ms):
+            found[ms] = [_answered_ms(one) for _ in range(count)]
+    return found
+
+
+def _answered_ms(one: Standing) -> float:
+    begun = time.perf_counter()
+    with connected(one.ports["http"], timeout_s=SILENT_S) as line:
+        while True:
+            sent = time.perf_counter()
+            try:
+                round_trip_us(line)
+            except TimeoutError:
+                return (sent - begun) * 1e3
 
 
 @dataclass(frozen=True)
@@ -337,6 +399,18 @@ PANELS = (
     Panel("limit_data", "limit_data", "限制字节数", "bytes", "%", limit_data),
     Panel("in_force", "a change is in force after", "改动生效时刻", "", "ms", in_force),
     Panel("corrupt", "corrupt (ours)", "字节损坏（自有）", "bytes/MB", "%", corrupt, is_ours=True),
+    Panel(
+        "half_open",
+        "half_open (ours): silence",
+        "half_open（自有）：沉默",
+        "ms",
+        "ms",
+        half_open,
+        is_ours=True,
+    ),
     Panel("loss", "loss, modelled (ours)", "丢包模型（自有）", "%", "points", loss, is_ours=True),
+    Panel(
+        "loss_with_load", "loss with load (ours)", "随负载的丢包（自有）", "%", "points", loss_with_load, is_ours=True
+    ),
 )
 CHANGE_WORDS = {1: ("added", "添加"), 2: ("changed", "修改"), 3: ("removed", "移除"), 4: ("disabled", "停用")}

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import msgspec
 
-from benchmarks.wire_probes import LOSS_TRIES, PANELS, TOXIC_TRIES, Panel
+from benchmarks.wire_probes import CORRUPT_BYTES, LOAD_TRIES, LOSS_TRIES, PANELS, TOXIC_TRIES, Panel
 from benchmarks.wire_servers import EMBEDDED, REAL
 from ledger.clock import utc_now
 from ledger.rundir import write_atomically
@@ -79,6 +79,10 @@ def wanted_off(panel: str, asked: float, real_off: float | None) -> float | None
             return SIGMAS * sigma_points(asked, TOXIC_TRIES)
         case "loss":
             return SIGMAS * sigma_points(asked, LOSS_TRIES)
+        case "loss_with_load":
+            return SIGMAS * sigma_points(asked, LOAD_TRIES)
+        case "corrupt":
+            return float(100 * SIGMAS / (asked * CORRUPT_BYTES / 1e6) ** 0.5)
         case "in_force":
             return CHANGE_MS_MAX
     return None

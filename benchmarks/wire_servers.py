@@ -44,7 +44,9 @@ class Standing:
             raise Refused(f"{self.name}: {method} {path} -> {answer.status} {said.decode(errors='replace')[:200]}")
         return json.loads(said) if said else None
 
-    def place(self, service: str, kind: str, *, stream: str = "downstream", toxicity: float = 1.0, **of: float) -> None:
+    def place(
+        self, service: str, kind: str, *, stream: str = "downstream", toxicity: float = 1.0, **of: object
+    ) -> None:
         """A toxic of that kind, named like it, with these attributes, on the proxy of a service."""
         toxic = {"name": kind, "type": kind, "stream": stream, "toxicity": toxicity, "attributes": of}
         self.tell("POST", f"/proxies/{service}/toxics", toxic)

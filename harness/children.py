@@ -23,13 +23,14 @@ class ChildDied(Exception):
 
 
 class Child:
-    """One running child. `expected` is set before it is asked to end."""
+    """One running child. `expected` is set before it is asked to end, which `ends_by` does."""
 
     def __init__(self, name: str, process: asyncio.subprocess.Process, log: Path) -> None:
         self.name = name
         self.process = process
         self.log = log
         self.expected = False
+        self.ends_by = signal.SIGTERM
 
     @property
     def pid(self) -> int:
@@ -58,10 +59,10 @@ class Child:
             return
 
     async def stop(self, *, within_s: float = STOP_WITHIN_S) -> None:
-        """SIGTERM, then SIGKILL to the group if it has not ended by then."""
+        """SIGTERM (or what it ends by), then SIGKILL to the group if it has not ended by then."""
         self.expected = True
         if self.is_running:
-            self.signal_group(signal.SIGTERM)
+            self.signal_group(self.ends_by)
             try:
                 await asyncio.wait_for(self.process.wait(), within_s)
             except TimeoutError:

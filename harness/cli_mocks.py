@@ -11,6 +11,7 @@ import psutil
 import typer
 import yaml
 
+from faults.catalog import ON_THE_WIRE
 from faults.read import COMMON, LEASE_BY_HAND_S, LEASE_KEY, at_of
 from harness import handout
 from harness.cli_common import OUT, AsJson, Out, print_json, print_rows, refuse, resolve, say, warn
@@ -177,9 +178,12 @@ def _with_stubs(plan: Plan, file: Path) -> Plan:
 
 
 def _warn(plan: Plan) -> None:
-    others = [fault.id for fault in plan.faults if fault.layer != "application"]
+    wired = [fault.id for fault in plan.faults if fault.layer in ON_THE_WIRE]
+    others = [fault.id for fault in plan.faults if fault.layer != "application" and fault.id not in wired]
     if others:
         say(f"warning: mocks alone play no fault of buyers or of the shop's house: {', '.join(others)}")
+    if wired:
+        say(f"warning: faults on the wire are played only in a run, or by hand in `orderjam proxy`: {', '.join(wired)}")
     if plan.compress != 1:
         say(f"warning: compress {plan.compress:g}: ladders are so much shorter; shorten the shop's own limits as well")
 

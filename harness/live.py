@@ -58,6 +58,7 @@ def _faults(run: Run) -> list[str]:
         return []
     found = {fault for status in run.timeline.mock_status.values() for fault in status.faults}
     found |= {*run.timeline.totals().faults, *(run.house.in_force if run.house else ())}
+    found |= {*run.wires.in_force} if run.wires else set()
     return sorted(found)
 
 

@@ -18,7 +18,7 @@ from harness.house import House, house_faults
 from harness.postgres import Postgres
 from harness.shop import HouseError, Shop
 from harness.timeline import LOOK_EVERY_S, Timeline
-from harness.wires import Wires
+from harness.wires import KERNEL, Wires
 from ledger.clock import SECOND_NS, Epoch, RunClock
 from ledger.journal import JournalError, Voice
 from ledger.rundir import RunDir, RunDirError
@@ -178,6 +178,7 @@ class Run:
                 shop = self.shop = self._new_shop(timeline)
                 wires = self.wires = Wires(self.plan, self.run, epoch, timeline)
                 await wires.open()
+                beside.append(group.create_task(wires.watch(), name="proxies"))
                 house = self.house = House(self._house_faults, shop, timeline.clock, timeline.struck, self.show)
                 if (fd := await self._start_mocks(epoch, timeline, signals=house.listens)) is not None:
                     beside.append(group.create_task(house.listen(fd), name="acknowledged notices"))
@@ -185,7 +186,6 @@ class Run:
                 await shop.start()
                 await house.rehearse()
                 buyers_url = await wires.lead_to_shop(shop.url)
-                beside.append(group.create_task(wires.watch(), name="proxies"))
                 drivers = await self._start_drivers(epoch, timeline, buyers_url)
                 beside.append(group.create_task(timeline.beat(), name="heartbeat"))
                 await self._warm_up(timeline)
@@ -225,9 +225,11 @@ class Run:
         """The processes of the load generator, once all of them are ready."""
         plan, run, state, children = self.plan, self.run, timeline.state, timeline.children
         drivers = []
+        assert self.wires is not None
+        through = self.wires.buyer_arguments()
         for name, extra in self._driver_arguments(state):
             target = Path(plan.target.file)
-            made = wiring.driver(run, epoch, state, target, shop_url, self._target.allow, extra())
+            made = wiring.driver(run, epoch, state, target, shop_url, self._target.allow, [*extra(), *through])
             child = await children.start(name, made.argv, made.env)
             if name == "locust-master":
                 await wait_for_file(child, state / "master.json", within_s=READY_WITHIN_S)
@@ -361,10 +363,11 @@ class Run:
                 raise ChildDied(f"{child.name} did not close its journal within {CLOSE_WITHIN_S:g} s") from None
             if child.process.returncode != 0:
                 raise died(child)
-        for name in ("locust-master", "shop", PROXY, *timeline.mocks, postgres.NAME):
+        journalling = (*timeline.mocks, KERNEL)
+        for name in ("locust-master", "shop", PROXY, *journalling, postgres.NAME):
             for child in timeline.children.named(name):
                 await timeline.children.stop(child)
-                if name in timeline.mocks and child.process.returncode != 0:
+                if name in journalling and child.process.returncode != 0:
                     raise died(child)
 
     async def _read_books(self, timeline: Timeline) -> str:

@@ -12,6 +12,7 @@ from ledger.states import STUCK_AFTER_S
 from plan.arrivals import Arrivals
 from plan.faults import FaultPlan
 from plan.run import Plan, UpstreamPlan
+from plan.transport import EXTERNAL, STOP, Transport
 from plan.units import Window, WireTime, to_text
 
 SHORTEST_S = 0.1
@@ -35,6 +36,8 @@ def as_scenario(plan: Plan, said: Sequence[Said]) -> str | None:
         "profile": plan.target.profile,
         "seed": plan.seed,
         "compress": plan.compress,
+        "database": plan.target.database or None,
+        **_transport(plan.transport),
         "business_time": plan.target.business_time,
         "load": _load(plan.load, end_s),
         "mix": plan.mix,
@@ -81,6 +84,12 @@ def _load(load: Arrivals, end_s: float) -> dict[str, Any]:
     if longer:
         return {"shape": "curve", "points": [*points, [WireTime(end_s), rate]]}
     return {"shape": "curve", "points": points, **orders}
+
+
+def _transport(transport: Transport) -> dict[str, Any]:
+    """Who breaks the hops, where it is not as usual."""
+    found: dict[str, Any] = {} if transport.on_proxy_death == STOP else {"on_proxy_death": transport.on_proxy_death}
+    return found | ({"transport": {EXTERNAL: transport.external}} if transport.server == EXTERNAL else {})
 
 
 def _is_of_the_mix(fault: FaultPlan) -> bool:

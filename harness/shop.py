@@ -3,7 +3,6 @@
 import asyncio
 import os
 import signal
-import socket
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -13,7 +12,7 @@ import aiohttp
 
 from harness.children import Child, ChildDied, Children, died, wait_for_file
 from harness.timeline import LOOK_EVERY_S
-from harness.wiring import Command
+from harness.wiring import Command, reserved_port
 from targets.webshop import House, Target, filled
 
 READY_TIMEOUT_S = 2.0
@@ -36,7 +35,7 @@ class Shop:
         self._target, self.children, self._command = target, children, command
         self._port_file = state / "shop.port"
         self._writes_port = target.start.names("port_file")
-        self._reserved = _reserved_port() if target.start.names("port") else None
+        self._reserved = reserved_port() if target.start.names("port") else None
         self._port = int(self._reserved.getsockname()[1]) if self._reserved else 0
         self.data = state / "shop"
         self.up = asyncio.Event()
@@ -163,12 +162,3 @@ class Shop:
         except ProcessLookupError:
             return False
         return True
-
-
-def _reserved_port() -> socket.socket:
-    """A socket bound to a free port and never listening: while it is open the kernel gives that port to nobody who asks
-    for any port, and a server that names it (with SO_REUSEADDR, as servers do) may listen there, again after a kill."""
-    held = socket.socket()
-    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    held.bind(("127.0.0.1", 0))
-    return held

@@ -188,6 +188,15 @@ def port_is_free(port: int) -> bool:
     return True
 
 
+def reserved_port() -> socket.socket:
+    """A socket bound to a free port and never listening: while it is open the kernel gives that port to nobody who asks
+    for any port, and a server that names it (with SO_REUSEADDR, as servers do) may listen there, again after a kill."""
+    held = socket.socket()
+    held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    held.bind(("127.0.0.1", 0))
+    return held
+
+
 def free_port() -> int:
     """A loopback port that nobody listens on now; whoever takes it next may be another."""
     with socket.socket() as probe:

@@ -22,7 +22,7 @@ from load.buyer import Buyers
 from load.greenlets import spawn
 from load.poller import Poller
 from load.recorder import EXIT_BROKEN, Recorder
-from load.wire import Wire
+from load.wire import Wire, is_loopback
 from plan import run as plan_run
 from plan.document import DocumentError
 from plan.run import Plan
@@ -60,6 +60,7 @@ class Options(msgspec.Struct, frozen=True):
     web: int | None
     shop_url: str
     allow: frozenset[str]
+    through: dict[str, tuple[str, int]]
 
     @classmethod
     def read(cls, arguments: list[str], env: Mapping[str, str]) -> "Options":
@@ -74,6 +75,10 @@ class Options(msgspec.Struct, frozen=True):
         parser.add_argument("--workers", type=int, default=1)
         parser.add_argument("--master-port", type=int)
         parser.add_argument("--web", type=int, help="port of Locust's page on 127.0.0.1")
+        parser.add_argument(
+            "--through", type=_way, action="append", default=[], metavar="HOST:PORT/NAME=HOST:PORT",
+            help="whom to connect to instead, for addresses whose path begins with a name",
+        )  # fmt: skip
         given = parser.parse_args(arguments)
         if not 0 <= given.index < given.workers:
             parser.error(f"--index {given.index}: must be from 0 to --workers - 1 ({given.workers - 1})")
@@ -83,11 +88,19 @@ class Options(msgspec.Struct, frozen=True):
         if not shop_url and given.role != "master":
             parser.error("ORDERJAM_SHOP_URL is not in the environment: the base address of the shop")
         allow = frozenset(host.strip().lower() for host in env.get("ORDERJAM_ALLOW", "").split(",") if host.strip())
-        return cls(**vars(given), shop_url=shop_url, allow=allow)
+        return cls(**vars(given) | {"through": dict(given.through)}, shop_url=shop_url, allow=allow)
 
 
 def _path(text: str) -> Path:
     return Path(text).resolve()
+
+
+def _way(text: str) -> tuple[str, tuple[str, int]]:
+    place, _, at = text.partition("=")
+    host, _, port = at.rpartition(":")
+    if "/" not in place or not is_loopback(host) or not port.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r}; legal: HOST:PORT/NAME=HOST:PORT, on this machine")
+    return place, (host, int(port))
 
 
 class PhaseFile:
@@ -123,7 +136,7 @@ class Driver:
         self._shop = shop
         self._now = now
         self._phase = PhaseFile(options.state)
-        self._wire = Wire(now, options.allow)
+        self._wire = Wire(now, options.allow, options.through)
         self.recorder = Recorder(voice, options.state / f"driver-{options.index}.json", now)
         self._poller = Poller(plan, shop, self._wire, self.recorder, now)
         self._buyers = Buyers(plan, shop, self._wire, self._poller, self.recorder, now)

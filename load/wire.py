@@ -5,7 +5,8 @@ import errno
 import ipaddress
 import resource
 import socket as plain_socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
 from urllib.parse import quote, urljoin, urlsplit
 
 import gevent
@@ -84,11 +85,11 @@ class _Closed(Exception):
 
 
 class _Origin:
-    """One scheme, host and port: its addresses, and its idle connections, the latest used first."""
+    """One scheme, host and port: its addresses, and its idle connections, the latest used first. `through`: who is
+    connected to instead."""
 
-    def __init__(self, scheme: str, host: str, port: int) -> None:
-        self.host = host
-        self.port = port
+    def __init__(self, scheme: str, host: str, port: int, through: tuple[str, int] | None = None) -> None:
+        self.host, self.port = through or (host, port)
         self.is_tls = scheme == "https"
         default = 443 if self.is_tls else 80
         shown = f"[{host}]" if ":" in host else host
@@ -140,11 +141,21 @@ class _Target:
 
 
 class Wire:
-    """All connections of this process. Not for several threads."""
+    """All connections of this process. Not for several threads.
 
-    def __init__(self, now: Callable[[], int], allow: frozenset[str]) -> None:
+    `through`: for HOST:PORT/NAME of an address whose path begins with a name, who is connected to instead; the request
+    stays as it is.
+    """
+
+    def __init__(
+        self,
+        now: Callable[[], int],
+        allow: frozenset[str],
+        through: Mapping[str, tuple[str, int]] = MappingProxyType({}),
+    ) -> None:
         self._now = now
         self._allow = allow
+        self._through = through
         self._origins: dict[str, _Origin | str] = {}
         self.open_now = 0
         self.open_max = _room_for_connections()
@@ -214,16 +225,18 @@ class Wire:
         netloc, path = (rest, "/") if slash < 0 else (rest[:slash], rest[slash:])
         if "?" in netloc or "#" in netloc:
             return "not an address: no path"
-        origin = self._origins.get(f"{scheme}://{netloc}")
+        through = self._through.get(f"{netloc}/{path.split('/', 2)[1]}") if self._through else None
+        known_by = f"{scheme}://{netloc}" + (f" {through}" if through else "")
+        origin = self._origins.get(known_by)
         if origin is None:
-            origin = self._origins[f"{scheme}://{netloc}"] = self._judge(scheme, netloc)
+            origin = self._origins[known_by] = self._judge(scheme, netloc, through)
         if isinstance(origin, str):
             return origin
         if not path.isascii() or " " in path or "#" in path:
             path = quote(path.partition("#")[0], safe=_URL_SAFE)
         return _Target(origin, path)
 
-    def _judge(self, scheme: str, netloc: str) -> _Origin | str:
+    def _judge(self, scheme: str, netloc: str, through: tuple[str, int] | None) -> _Origin | str:
         if scheme not in ("http", "https"):
             return f"not an address for HTTP: {scheme[:20]}"
         try:
@@ -235,7 +248,7 @@ class Wire:
             return "not an address: no host"
         if not (is_loopback(host) or host in self._allow):
             return f"not allowed: host {host}"
-        return _Origin(scheme, host, port)
+        return _Origin(scheme, host, port, through)
 
     def _exchange(
         self, ask: Ask, origin: _Origin, head: bytes, until: int, written: Callable[[], None] | None

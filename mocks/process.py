@@ -45,10 +45,6 @@ def _arguments(role: str) -> argparse.Namespace:
         "--through", type=_place, action="append", default=[], metavar="NAME=HOST:PORT",
         help="the proxy of the wire through which an instance tells the shop",
     )  # fmt: skip
-    parser.add_argument(
-        "--public", type=_place, action="append", default=[], metavar="NAME=HOST:PORT",
-        help="where buyers find an instance, port 0: this server (default: where the shop asked)",
-    )  # fmt: skip
     return parser.parse_args()
 
 
@@ -89,7 +85,6 @@ async def _run(kind: type[Upstreams], args: argparse.Namespace, plan: Plan, toke
             own = await mock.listen(args.host, own_first(args.port))
 
             def announce(port: int) -> None:
-                mock.found_at.update({name: f"{host}:{at or port}" for name, host, at in args.public})
                 if args.port_file is not None:
                     write_atomically(args.port_file, Ports(port, own).written().encode())
 

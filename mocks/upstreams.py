@@ -113,8 +113,6 @@ class Upstreams(ABC):
         self.plan, self.clock, self.wall_ns = plan, clock, wall_ns
         self.append, self.send, self.tasks, self.signal = append, send, tasks, signal
         self.sends = sends
-        self.found_at: dict[str, str] = {}
-        """Host and port at which buyers find an instance, where that is not the address that its shop asked."""
         self.secrets = tuple(secret for k in keys.values() for secret in k.secrets) + ((token,) if token else ())
         decider = Decider(plan)
         self.injector = Injector(decider, clock, append, self.secrets)
@@ -140,7 +138,6 @@ class Upstreams(ABC):
         instance = self._instances.get(name)
         if instance is None or not slash:
             raise NoRoute
-        asked.host = self.found_at.get(name, asked.host)
         evidence = self.injector.evidence
         with evidence.watched():
             reply = await instance.answer(asked, path)

@@ -120,7 +120,7 @@ def _findings(stories: Stories, b: Basis, bad: lasthop.Bad, strikes: lasthop.Str
         series=_series(b),
         struck=msgspec.structs.replace(
             lasthop.tables(strikes, plan.faults, bad, times.load_s, _signed(stories, b)),
-            wire=wire.rows(plan, stories.struck_at()),
+            wire=wire.rows(plan, stories.struck_at(), [note for *_, note in times.phases]),
         ),
         health=load.health(stories.health()),
         worst=_worst(b, bad, strikes),

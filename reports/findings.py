@@ -366,15 +366,16 @@ class SignedRow(msgspec.Struct, frozen=True):
 
 
 class WireRow(msgspec.Struct, frozen=True):
-    """What a fault on the wire did at one hop: who applied it, strikes in all and those of known orders, and whether
-    another run strikes the same ones."""
+    """What a fault on the wire did at one hop: who applied it, strikes in all and those of known orders (None: nobody
+    counts them), packets that the kernel dropped, and whether another run strikes the same ones."""
 
     id: str
     hop: str
     server_en: str
     server_zh: str
-    strikes: int
-    by_key: int
+    strikes: int | None
+    by_key: int | None
+    packets: int | None
     repeatable: bool
 
 

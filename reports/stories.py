@@ -242,10 +242,11 @@ class Stories:
         )
 
     def struck_at(self) -> dict[str, npt.NDArray[Any]]:
-        """How often each fault struck at each hop, by what the exchanges were keyed."""
+        """How often each fault struck at each hop, by what exchanges were keyed, and how many packets it dropped."""
         return self.query(
-            """SELECT fault, hop, keyed_by, count(*) AS n FROM struck_raw
-            WHERE k = 'struck' AND fault IS NOT NULL AND hop IS NOT NULL GROUP BY ALL ORDER BY ALL"""
+            """SELECT fault, hop, keyed_by, count(*) AS n,
+              sum(coalesce(try_cast(regexp_extract(changed, '^dropped ([0-9]+) of', 1) AS BIGINT), 0)) AS packets
+            FROM struck_raw WHERE k = 'struck' AND fault IS NOT NULL AND hop IS NOT NULL GROUP BY ALL ORDER BY ALL"""
         )
 
     def strikes(self) -> dict[str, npt.NDArray[Any]]:

@@ -9,15 +9,23 @@ settings.load_profile("untimed")
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Counts the tests that run against both Toxiproxy servers: which was there must not be guessed from dots."""
+    """Counts the tests that run against both Toxiproxy servers, and on both databases: which was there must not be
+    guessed from dots."""
     counts: dict[str, dict[str, int]] = {}
     for outcome in ("passed", "failed", "error", "skipped"):
         for report in terminalreporter.stats.get(outcome, []):
-            file, _, test = report.nodeid.partition("::")
-            server = next((name for name in ("embedded", "real") if f"[{name}" in test), None)
-            if "transport/test_both_" in file and server is not None:
-                of = counts.setdefault(server, {})
-                of[outcome] = of.get(outcome, 0) + 1
-    for server, of in sorted(counts.items()):
-        told = ", ".join(f"{count} {outcome}" for outcome, count in of.items())
-        terminalreporter.write_line(f"tests of both Toxiproxy servers, {server}: {told}")
+            if (of := _told_apart(report.nodeid)) is not None:
+                counts.setdefault(of, {}).setdefault(outcome, 0)
+                counts[of][outcome] += 1
+    for of, count in sorted(counts.items()):
+        told = ", ".join(f"{n} {outcome}" for outcome, n in count.items())
+        terminalreporter.write_line(f"tests of both {of}: {told}")
+
+
+def _told_apart(nodeid: str) -> str | None:
+    file, _, test = nodeid.partition("::")
+    if "transport/test_both_" in file:
+        server = next((name for name in ("embedded", "real") if f"[{name}" in test), None)
+        return server and f"Toxiproxy servers, {server}"
+    database = next((name for name in ("sqlite", "postgresql") if f"[{name}" in test), None)
+    return database and f"databases of the shop, {database}"

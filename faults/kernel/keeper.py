@@ -19,8 +19,8 @@ from plan.run import LEASE_S
 from plan.units import Share
 
 LOOK_NS = SECOND_NS // 10
-RATE_OVER = 5
-"""Looks over which the packet rate of the hop is averaged: half a second."""
+RATE_OVER = 10
+"""Looks over which the packet rate of the hop is averaged: one second, as wire.loss_with_load does."""
 _LEASE_NS = int(LEASE_S * SECOND_NS)
 
 
@@ -51,7 +51,7 @@ def next_edge(fault: FaultPlan, told: Told, t: int) -> int:
 
 
 class PacketRate:
-    """Packets per second of the hop over the last half second, from its counter."""
+    """Packets per second of the hop over the last second, from its counter."""
 
     def __init__(self) -> None:
         self._seen: deque[tuple[int, int]] = deque(maxlen=RATE_OVER + 1)

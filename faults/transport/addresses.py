@@ -19,6 +19,10 @@ class AddressError(ValueError):
     """What is no address, in Go's words."""
 
 
+class UpstreamError(AddressError):
+    """What is no address to dial, in Go's words."""
+
+
 class NotAllowedError(ValueError):
     """An address that can be reached from, or lies, outside this machine, and was not allowed."""
 
@@ -41,8 +45,11 @@ def listening(text: str, allowed: Collection[str] = ()) -> Address:
 
 
 def dialled(text: str, allowed: Collection[str] = ()) -> Address:
-    """Which upstream a proxy is to dial; no host is this machine. AddressError, and NotAllowedError."""
-    return _checked("upstream", text, allowed)
+    """Which upstream a proxy is to dial; no host is this machine. UpstreamError, and NotAllowedError."""
+    try:
+        return _checked("upstream", text, allowed)
+    except AddressError as error:
+        raise UpstreamError(str(error)) from None
 
 
 def _checked(what: str, text: str, allowed: Collection[str]) -> Address:

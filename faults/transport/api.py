@@ -15,7 +15,7 @@ import msgspec
 from aiohttp import web
 
 from faults.transport import api_read, go_json, metrics
-from faults.transport.addresses import AddressError, NotAllowedError
+from faults.transport.addresses import AddressError, NotAllowedError, UpstreamError
 from faults.transport.api_read import ApiError, ProxyBody
 from faults.transport.match import ByMatch
 from faults.transport.proxies import Proxies
@@ -249,6 +249,8 @@ def _refusals(listen: str, *, starts: bool = False) -> Iterator[None]:
         yield
     except NotAllowedError as error:
         raise ApiError(str(error), 400) from None
+    except UpstreamError as error:
+        raise ApiError(f"upstream: {error}", 400) from None
     except AddressError as error:
         raise ApiError(f"listen tcp: {error}" if starts else str(error), 500) from None
     except socket.gaierror as error:

@@ -3,23 +3,23 @@
 import socket
 import struct
 from collections.abc import Sequence
-from errno import EINPROGRESS
-from functools import partial
+from errno import ECONNRESET, EINPROGRESS
 from typing import Any, Protocol, TypeAlias
 
 from faults.transport.http1 import Framing
 from faults.transport.messages import begins_request
+from faults.transport.poller import Poller
 from faults.transport.side import Side, Totals
-from faults.transport.sockets import Sockets
 from faults.transport.timer import Timer, Timers
 from faults.transport.toxic import Exchange, Judge, Placed, Stream
 
 _LINGER_NONE = struct.pack("ii", 1, 0)
-LOOK_EVERY_S = 30.0
+PROBE_EVERY_S = 30.0
+"""How often a proxy has the silent ends of its connections probed."""
 _PROBES = (
     ("SOL_SOCKET", "SO_KEEPALIVE", 1),
-    ("IPPROTO_TCP", "TCP_KEEPIDLE", int(LOOK_EVERY_S)),
-    ("IPPROTO_TCP", "TCP_KEEPINTVL", int(LOOK_EVERY_S)),
+    ("IPPROTO_TCP", "TCP_KEEPIDLE", int(PROBE_EVERY_S)),
+    ("IPPROTO_TCP", "TCP_KEEPINTVL", int(PROBE_EVERY_S)),
 )
 Address: TypeAlias = tuple[int, tuple[Any, ...]]
 """A family of addresses, and one of it as sockets take it."""
@@ -48,8 +48,8 @@ class Link:
     """One connection: accepted, and carried on to the upstream. `n`: its number on the proxy, from 1."""
 
     __slots__ = (
-        "_looking", "client", "down", "exchange", "framing", "is_begun", "is_joining", "is_open", "is_silent", "n",
-        "owner", "server", "sides", "sockets", "spoke", "timers", "totals", "up",
+        "_later", "client", "down", "exchange", "framing", "is_begun", "is_joining", "is_open", "is_silent", "n",
+        "owner", "poller", "server", "sides", "spoke", "timers", "totals", "up",
     )  # fmt: skip
 
     def __init__(
@@ -58,12 +58,12 @@ class Link:
         n: int,
         client: socket.socket,
         *,
-        sockets: Sockets,
+        poller: Poller,
         timers: Timers,
         totals: dict[Stream, Totals],
     ) -> None:
         self.owner, self.n, self.client = owner, n, client
-        self.sockets, self.timers, self.totals = sockets, timers, totals
+        self.poller, self.timers, self.totals = poller, timers, totals
         self.is_open, self.is_begun, self.is_silent = True, False, False
         self.exchange: Exchange | None = None
         self.framing: Framing | None = None
@@ -75,7 +75,7 @@ class Link:
             self.exchange = owner.judge.connection(n)
         self.server: socket.socket | None = None
         self.sides: tuple[Side, ...] = ()
-        self._looking: Timer | None = None
+        self._later: Timer | None = None
 
     # --- its beginning ----------------------------------------------------------------------------------------------
     def dial(self, addresses: Sequence[Address]) -> None:
@@ -94,7 +94,7 @@ class Link:
             self.side(placed.stream).add(placed)
         later_s = sum(stage.connects_after_s(self.exchange) for side in self.sides for stage in side.stages)
         if later_s > 0:
-            self._looking = self.timers.at(self.timers.now() + later_s, lambda: self._connect(address, addresses[1:]))
+            self._later = self.timers.at(self.timers.now() + later_s, lambda: self._connect(address, addresses[1:]))
         else:
             self._connect(address, addresses[1:])
 
@@ -117,20 +117,23 @@ class Link:
             self.framing, self.is_joining = Framing(self.n, self.owner.judge), False
 
     def _connect(self, address: tuple[Any, ...], others: Sequence[Address]) -> None:
-        server, self._looking = self.server, None
+        server = self.server
         if not self.is_open or self.is_silent or server is None:
             return
         code = server.connect_ex(address)
         if code == EINPROGRESS:
-            self.sockets.add_writer(server.fileno(), partial(self._connected, server, others))
+            self.poller.write(server.fileno(), self._connected, server, others)
         elif code:
             self._connect_to_another(others)
         else:
             self._begin()
 
     def _connected(self, server: socket.socket, others: Sequence[Address]) -> None:
-        self.sockets.remove_writer(server.fileno())
-        if server.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+        self.poller.stop_writing(server.fileno())
+        code = server.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
+        if code == ECONNRESET:  # it was there, and has gone again
+            self.reset()
+        elif code:
             self._connect_to_another(others)
         else:
             self._begin()
@@ -143,15 +146,18 @@ class Link:
         self.server.close()
         self.server = None
         try:
-            self.server = self.up.destination = self.down.source = _a_socket(family)
+            self.server = _a_socket(family)
         except OSError:
             self.close()
             return
+        self.up.carry(self.client, self.server)
+        self.down.carry(self.server, self.client)
         self._connect(address, others[1:])
 
     def _begin(self) -> None:
         self.is_begun = True
         for side in self.sides:
+            self.poller.watch(side.source.fileno(), side.gone)
             side.read()
 
     # --- its ends ---------------------------------------------------------------------------------------------------
@@ -170,22 +176,13 @@ class Link:
         """One direction has come to its end, or both."""
         if all(side.is_done for side in self.sides):
             self.close()
-        elif self._looking is None:
-            self._look_later()
 
-    def _look_later(self) -> None:
-        self._looking = self.timers.at(self.timers.now() + LOOK_EVERY_S, self._look)
-
-    def _look(self) -> None:
-        """Whether who sends no more is still there to hear. One that has closed for good looks the same until it is
-        written to; the kernel's probes tell (tcp(7): an orphan in FIN_WAIT2 is forgotten after 60 s)."""
+    def probe(self) -> None:
+        """Has the kernel ask those from whom nothing is read whether they are there: who half-closed and who closed
+        look the same until they are written to (tcp(7): what was closed is forgotten after 60 s)."""
         for side in self.sides:
-            if side.is_done and side.source.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
-                self.reset()
-                return
-            if side.is_done:
+            if not side.is_reading and self.is_begun:
                 _probe(side.source)
-        self._look_later()
 
     def reset(self) -> None:
         """Breaks both connections off (RST)."""
@@ -202,14 +199,15 @@ class Link:
             return
         self._leave_alone()
         self.is_open = False
-        if self._looking is not None:
-            self._looking.cancel()
+        if self._later is not None:
+            self._later.cancel()
         for side in self.sides:
             for stage in side.stages:
                 stage.closed()
-        self.client.close()
-        if self.server is not None:
-            self.server.close()
+        for end in (self.client, self.server):
+            if end is not None:
+                self.poller.forget(end.fileno())
+                end.close()
         if self.framing is not None:
             self.framing.closed()
         if self.exchange is not None:
@@ -221,7 +219,7 @@ class Link:
             side.rest()
             side.stop_writing()
         if self.server is not None and not self.is_begun:
-            self.sockets.remove_writer(self.server.fileno())
+            self.poller.stop_writing(self.server.fileno())
 
 
 def _a_socket(family: int) -> socket.socket:

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Collection, Iterator
 
 from faults.transport.metrics import Link as Counted
+from faults.transport.poller import Poller
 from faults.transport.proxy import Proxy
-from faults.transport.sockets import watched
 from faults.transport.timer import Timer, Timers
 from faults.transport.toxic import Judge
 
@@ -20,7 +20,7 @@ class Proxies:
 
     def __init__(self, *, seed: int = 0, allow: Collection[str] = ()) -> None:
         self._loop = asyncio.get_running_loop()
-        self.timers, self._watched = Timers(self._loop), watched(self._loop)
+        self.timers, self._poller = Timers(self._loop), Poller(self._loop)
         self._seed, self._allow = seed, tuple(allow)
         self._proxies: dict[str, Proxy] = {}
         self._leases: dict[str, Timer] = {}
@@ -40,8 +40,7 @@ class Proxies:
             raise ProxyExists(name)
         proxy = Proxy(
             name, listen, upstream,
-            loop=self._loop, sockets=self._watched or self._loop, timers=self.timers,
-            seed=self._seed, allow=self._allow, judge=judge,
+            loop=self._loop, poller=self._poller, timers=self.timers, seed=self._seed, allow=self._allow, judge=judge,
         )  # fmt: skip
         if enabled:
             proxy.start()
@@ -81,5 +80,4 @@ class Proxies:
         for name in list(self._proxies):
             self.remove(name)
         self.timers.close()
-        if self._watched is not None:
-            self._watched.close()
+        self._poller.close()

@@ -10,11 +10,11 @@ from ipaddress import ip_address
 
 from faults.transport.addresses import Address as To
 from faults.transport.addresses import dialled, listening
-from faults.transport.link import Address, Link
+from faults.transport.link import PROBE_EVERY_S, Address, Link
 from faults.transport.match import ByMatch
 from faults.transport.metrics import Link as Counted
+from faults.transport.poller import Poller
 from faults.transport.side import Totals
-from faults.transport.sockets import Sockets
 from faults.transport.timer import Timer, Timers
 from faults.transport.toxic import Judge, Placed, Stream
 from ledger.clock import Epoch, RunClock
@@ -52,7 +52,7 @@ class Proxy:
         upstream: str,
         *,
         loop: asyncio.AbstractEventLoop,
-        sockets: Sockets,
+        poller: Poller,
         timers: Timers,
         seed: int = 0,
         allow: Collection[str] = (),
@@ -61,7 +61,7 @@ class Proxy:
         """AddressError and NotAllowedError of faults.transport.addresses for an address that cannot be."""
         self.name, self.seed = name, seed
         self.judge: Judge = judge or ByMatch(name, lambda: self._toxics, seed=seed, clock=_CLOCK)
-        self._loop, self._sockets, self._timers, self._allow = loop, sockets, timers, allow
+        self._loop, self._poller, self._timers, self._allow = loop, poller, timers, allow
         self.enabled = False
         self.lease_s: float | None = None
         self._toxics: list[Placed] = []
@@ -70,6 +70,7 @@ class Proxy:
         self._links: set[Link] = set()
         self._accepted = 0
         self._told_s = 0.0
+        self._probing: Timer | None = None
         self._counted: dict[tuple[str, str], dict[Stream, Totals]] = {}
         self._lead(listen, upstream)
 
@@ -103,15 +104,18 @@ class Proxy:
         self.listen = str(self._bind_to)
         self._totals = self._counted.setdefault((self.listen, self.upstream), {s: Totals() for s in Stream})
         self._listening, self.enabled = made, True
-        self._sockets.add_reader(made.fileno(), self._acceptable)
+        self._poller.read(made.fileno(), self._acceptable)
+        self._probe_later()
 
     def stop(self) -> None:
         """Listens no more and closes its connections; it keeps its port's number for the next start."""
         self.enabled = False
         if self._listening is not None:
-            self._sockets.remove_reader(self._listening.fileno())
+            self._poller.rest(self._listening.fileno())
             self._listening.close()
             self._listening = None
+        if self._probing is not None:
+            self._probing.cancel()
         for link in list(self._links):
             link.close()
 
@@ -157,8 +161,10 @@ class Proxy:
             link.judge_requests()
 
     def update_toxic(self, placed: Placed) -> None:
-        """In the place of the toxic of that name; ToxicNotFound."""
-        self._toxics[self._toxics.index(self.toxic(placed.name))] = placed
+        """In the place of the toxic of that name, its kind and direction the same; ToxicNotFound."""
+        was = self.toxic(placed.name)
+        assert (type(placed.toxic), placed.stream) == (type(was.toxic), was.stream)
+        self._toxics[self._toxics.index(was)] = placed
         self._lend(placed)
         for link in self._begun():
             link.side(placed.stream).change(placed)
@@ -212,6 +218,14 @@ class Proxy:
     def forget(self, link: Link) -> None:
         self._links.discard(link)
 
+    def _probe_later(self) -> None:
+        self._probing = self._timers.at(self._timers.now() + PROBE_EVERY_S, self._probe)
+
+    def _probe(self) -> None:
+        for link in list(self._links):
+            link.probe()
+        self._probe_later()
+
     def _begun(self) -> list[Link]:
         return [link for link in self._links if link.sides and link.is_open]
 
@@ -231,7 +245,7 @@ class Proxy:
             client.setblocking(False)
             client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self._accepted += 1
-            link = Link(self, self._accepted, client, sockets=self._sockets, timers=self._timers, totals=self._totals)
+            link = Link(self, self._accepted, client, poller=self._poller, timers=self._timers, totals=self._totals)
             self._links.add(link)
             if self._addresses:
                 self._dial(link, self._addresses)
@@ -260,7 +274,7 @@ class Proxy:
         self._tell("connections wait, none can be accepted", error)
         paused = self._listening
         assert paused is not None
-        self._sockets.remove_reader(paused.fileno())
+        self._poller.rest(paused.fileno())
         self._timers.at(self._timers.now() + AGAIN_S, self._accept_again(paused))
 
     def _tell(self, what: str, error: OSError) -> None:
@@ -273,7 +287,7 @@ class Proxy:
     def _accept_again(self, paused: socket.socket) -> Callable[[], None]:
         def again() -> None:
             if self._listening is paused:
-                self._sockets.add_reader(paused.fileno(), self._acceptable)
+                self._poller.read(paused.fileno(), self._acceptable)
 
         return again
 

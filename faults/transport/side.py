@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 _BUFFER = bytearray(256 * 1024)
 """Shared by all connections: what is read is sent on, or copied, before anything else is read."""
 _VIEW = memoryview(_BUFFER)
-_GONE = (BlockingIOError, InterruptedError)
+_STAGED = _VIEW[: 64 * 1024]
+_NOT_NOW = (BlockingIOError, InterruptedError)
 _CHUNK_COST = 256
 """Bytes that a piece takes beside its own, so that many small ones are not held for nothing."""
 
@@ -35,23 +36,29 @@ class Side:
     """One direction: from its source through its stages to its destination."""
 
     __slots__ = (
-        "_breaks", "_closes", "_held", "_is_ending", "_is_over", "_is_plain", "_is_reading", "_is_writing", "_pending",
-        "_pending_bytes", "destination", "first", "held_max", "is_done", "link", "may_pass_by", "sockets", "source",
-        "stages", "stream", "timers", "totals",
+        "_breaks", "_closes", "_held", "_is_dying", "_is_ending", "_is_over", "_is_plain", "_is_writing", "_pending",
+        "_pending_bytes", "_receive", "_room", "_send", "destination", "first", "held_max", "is_done", "is_reading",
+        "link", "may_pass_by", "poller", "source", "stages", "stream", "timers", "totals",
     )  # fmt: skip
 
     def __init__(self, link: "Link", stream: Stream, source: socket.socket, destination: socket.socket) -> None:
-        self.link, self.stream, self.source, self.destination = link, stream, source, destination
-        self.sockets, self.timers = link.sockets, link.timers
+        self.link, self.stream = link, stream
+        self.carry(source, destination)
+        self.poller, self.timers = link.poller, link.timers
         self.totals = link.totals[stream]
         self.stages: list[Stage[Any]] = []
         self._pending: deque[bytes] | None = None
         self._pending_bytes = self._held = 0
-        self._is_reading = self._is_writing = False
+        self.is_reading = self._is_writing = self._is_dying = False
         # Its source is over; that has passed the stages; its destination knows. And what end it is to be.
         self._is_over = self._is_ending = self.is_done = False
         self._closes = self._breaks = False
         self.place()
+
+    def carry(self, source: socket.socket, destination: socket.socket) -> None:
+        """From now on from the one to the other."""
+        self.source, self.destination = source, destination
+        self._receive, self._send = source.recv_into, destination.send  # bound once, and not for each piece
 
     def place(self) -> None:
         """The stages stand in a row again, after one came or went."""
@@ -63,6 +70,7 @@ class Side:
         self.held_max = max((stage.held_max for stage in self.stages), default=HELD_MAX)
         self.may_pass_by = all(stage.by_exchange for stage in self.stages)
         self._is_plain = not self.stages and self.link.framing is None and not self.link.is_joining
+        self._room = _VIEW if self._is_plain else _STAGED
 
     # --- its toxics -----------------------------------------------------------------------------------------------
     def add(self, placed: Placed) -> None:
@@ -87,20 +95,20 @@ class Side:
     # --- reading --------------------------------------------------------------------------------------------------
     def read(self) -> None:
         """Begins, or goes on, to read the source."""
-        if not (self._is_reading or self._is_over) and self.link.is_open and not self.link.is_silent:
-            self._is_reading = True
-            self.sockets.add_reader(self.source.fileno(), self._readable)
+        if not (self.is_reading or self._is_over) and self.link.is_open and not self.link.is_silent:
+            self.is_reading = True
+            self.poller.read(self.source.fileno(), self._last_words if self._is_dying else self._readable)
 
     def rest(self) -> None:
         """Reads no further."""
-        if self._is_reading:
-            self._is_reading = False
-            self.sockets.remove_reader(self.source.fileno())
+        if self.is_reading:
+            self.is_reading = False
+            self.poller.rest(self.source.fileno())
 
     def _readable(self) -> None:
         try:
-            size = self.source.recv_into(_BUFFER)
-        except _GONE:
+            size = self._receive(self._room)
+        except _NOT_NOW:
             return
         except OSError:
             self.broken()
@@ -124,6 +132,8 @@ class Side:
             return
         cut = link.framing.request_bytes if self.stream is Stream.UPSTREAM else link.framing.answer_bytes
         for exchange, part in cut(data):
+            if not link.is_open or link.is_silent:
+                return
             self._judged(exchange, part)
 
     def _judged(self, exchange: Exchange | None, data: bytes) -> None:
@@ -154,6 +164,29 @@ class Side:
         else:
             self.over()
 
+    def gone(self) -> None:
+        """The source is reset, or has ended both ways."""
+        if self.link.is_silent:
+            return
+        if self.is_reading:
+            self._is_dying = True
+            self._read_again()
+        elif self.source.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            if self._pending:
+                self.link.reset()  # a reset does not wait for who reads nothing
+            else:
+                self.broken()
+
+    def _last_words(self) -> None:
+        """Of a source that is gone: the loop tells of it once only."""
+        self._readable()
+        self._read_again()
+
+    def _read_again(self) -> None:
+        if self.is_reading:
+            self.rest()
+            self.read()
+
     # --- what stages do -------------------------------------------------------------------------------------------
     def draw(self, toxic: str, *parts: int) -> float:
         return self.link.owner.draw(toxic, self.link.n, *parts)
@@ -179,7 +212,7 @@ class Side:
     def _press(self) -> None:
         """Reads no further while too much waits, and goes on once half of it has gone."""
         waiting = self._held + self._pending_bytes
-        if self._is_reading:
+        if self.is_reading:
             if waiting > self.held_max:
                 self.rest()
         elif waiting <= self.held_max // 2 and self.link.is_begun:
@@ -188,24 +221,24 @@ class Side:
     # --- the way out ----------------------------------------------------------------------------------------------
     def push(self, chunk: Chunk) -> None:
         """Behind the last stage: to the destination."""
-        if not self._is_ending:
+        if not self._is_ending and self.link.is_open and not self.link.is_silent:
             self._write(chunk.data)
 
     def end(self) -> None:
         """Behind the last stage: the destination is told that no more comes."""
-        if self._is_ending:
+        if self._is_ending or self.link.is_silent:
             return
         self._is_ending = True
         if not self._pending:
             self._shut()
 
     def _write(self, data: bytes | memoryview) -> None:
-        if self._pending or self.link.is_silent or not self.link.is_open:
+        if self._pending:
             self._keep(data)
             return
         try:
-            sent = self.destination.send(data)
-        except _GONE:
+            sent = self._send(data)
+        except _NOT_NOW:
             sent = 0
         except OSError:
             self._destination_gone()
@@ -215,23 +248,21 @@ class Side:
             self._keep(data[sent:])
 
     def _keep(self, data: bytes | memoryview) -> None:
-        if self.link.is_silent or not self.link.is_open:
-            return
         if self._pending is None:
             self._pending = deque()
         self._pending.append(bytes(data))
         self._pending_bytes += len(data) + _CHUNK_COST
         if not self._is_writing:
             self._is_writing = True
-            self.sockets.add_writer(self.destination.fileno(), self._writable)
+            self.poller.write(self.destination.fileno(), self._writable)
         self._press()
 
     def _writable(self) -> None:
         while self._pending:
             data = self._pending[0]
             try:
-                sent = self.destination.send(data)
-            except _GONE:
+                sent = self._send(data)
+            except _NOT_NOW:
                 return
             except OSError:
                 self._destination_gone()
@@ -252,7 +283,7 @@ class Side:
     def stop_writing(self) -> None:
         if self._is_writing:
             self._is_writing = False
-            self.sockets.remove_writer(self.destination.fileno())
+            self.poller.stop_writing(self.destination.fileno())
 
     def _shut(self) -> None:
         self.is_done = True
@@ -263,21 +294,16 @@ class Side:
         try:
             self.destination.shutdown(socket.SHUT_WR)
         except OSError:
-            link.reset()
+            self._destination_gone()
             return
         if self._closes:
             link.side_from(self.destination).over()
         link.half_ended()
 
     def _destination_gone(self) -> None:
-        """Nothing can be written any more. What the destination had sent before still goes its way, and then its end:
-        the other direction reads both."""
+        """Nothing can be written any more; what the destination had sent before still goes its way."""
         self.rest()
         self.stop_writing()
         self._pending = None
-        self._pending_bytes = 0
         self._is_over = self._is_ending = self.is_done = True
-        back = self.link.side_from(self.destination)
-        back._breaks = True
-        if back.is_done:
-            self.link.reset()
+        self.link.side_from(self.destination).broken()

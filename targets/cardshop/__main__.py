@@ -11,14 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import uvloop
+from sqlalchemy.exc import DBAPIError
 
 from targets.cardshop import clients, serving
+from targets.cardshop.database import DATABASE_AWAY
 from targets.cardshop.peers import SettingsError
 from targets.cardshop.profiles import Profile, ProfileError, read_profile
 from targets.cardshop.settings import VARIABLES, Settings, read_settings
 from targets.cardshop.workers import Workers, fork_workers
 
-WRONG_USE = 2
+FAILED, WRONG_USE = 1, 2
 
 _EXAMPLES = f"""\
 examples:
@@ -43,7 +45,7 @@ class Arguments:
 
 
 def main() -> int:
-    """Run the shop; the exit code: 0 ended as told, 2 wrong use."""
+    """Run the shop; the exit code: 0 ended as told, 1 its database is away, 2 wrong use."""
     arguments = _arguments(sys.argv[1:])
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
@@ -58,8 +60,9 @@ def main() -> int:
             _run(serving.serve(settings, profile, place, workers))
     except (ProfileError, SettingsError) as error:
         return _complain(str(error))
-    except ModuleNotFoundError as error:
-        return _complain(f"CARDSHOP_DATABASE_URL: its driver {error.name} is not installed")
+    except DATABASE_AWAY as error:
+        why = " ".join(str(error.orig if isinstance(error, DBAPIError) else error).split())
+        return _complain(f"CARDSHOP_DATABASE_URL: the database is away: {why}", FAILED)
     except OSError as error:
         where = error.filename or f"--host {arguments.host} --port {arguments.port}"
         return _complain(f"{where}: {error.strerror or error}")
@@ -80,9 +83,9 @@ def _run(what: Coroutine[object, object, None]) -> None:
     asyncio.Runner(loop_factory=uvloop.new_event_loop).run(what)
 
 
-def _complain(line: str) -> int:
+def _complain(line: str, code: int = WRONG_USE) -> int:
     print(f"cardshop: {line}", file=sys.stderr)
-    return WRONG_USE
+    return code
 
 
 def _arguments(given: list[str]) -> Arguments:

@@ -1,5 +1,6 @@
-"""The connections: one writer whose line commits together, and readers that never wait for it."""
+"""The connections: writers, of SQLite one whose line commits together, and readers that never wait for them."""
 
+import math
 from contextlib import AbstractAsyncContextManager
 from typing import Any
 
@@ -7,47 +8,35 @@ from sqlalchemy import Connection, event, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from targets.cardshop.commits import GroupCommit, Job, T
+from targets.cardshop.link import impatient, look_before_use
 
 DATABASE_AWAY = (OperationalError, InterfaceError, PoolTimeout)
 """What is raised while the database is locked, gone or overrun."""
 
 POOL_WAIT_S = 10.0
 _READERS = 4
-_POSTGRES_CONNECTIONS = 10
-_CONNECT_S = 5
+_POSTGRES_CONNECTIONS = 90
+"""Of all processes together: a PostgreSQL as it is installed lets in 100."""
+_EACH_MAX = 10
 
 
 class Database:
     """Transactions and questions. Anything may raise one of DATABASE_AWAY."""
 
-    def __init__(self, url: str, *, lock_wait_s: float) -> None:
-        """`lock_wait_s`: how long a write waits while somebody else holds a lock that it needs."""
-        is_sqlite = make_url(url).get_backend_name() == "sqlite"
-        shared: dict[str, Any] = {"hide_parameters": True, "pool_timeout": POOL_WAIT_S, "max_overflow": 0}
-        if is_sqlite:
-            shared |= {"connect_args": {"timeout": lock_wait_s}}
+    def __init__(self, url: str, *, lock_wait_s: float, timeout_s: float | None = None, processes: int = 1) -> None:
+        """`lock_wait_s`: how long a write waits while somebody else holds a lock that it needs. `timeout_s`: how long
+        a server may take to answer beside that; None: as long as it likes. `processes` of the shop share its server.
+        """
+        self._commits: GroupCommit | None = None
+        if make_url(url).get_backend_name() == "sqlite":
+            self._writer, self._reader = _sqlite(url, lock_wait_s)
+            # SQLite has one writer: who stands in line commits together instead of polling the lock.
+            self._commits = GroupCommit(self._writer)
         else:
-            # A link that was cut is noticed before the first question, and a silent peer while it connects.
-            waits = f"-c lock_timeout={lock_wait_s * 1000:.0f}"
-            shared |= {"pool_pre_ping": True, "connect_args": {"connect_timeout": _CONNECT_S, "options": waits}}
-        self._writer = create_async_engine(url, pool_size=1 if is_sqlite else _POSTGRES_CONNECTIONS, **shared)
-        # One statement needs no transaction around it: without BEGIN and ROLLBACK a page costs half as much.
-        self._reader = create_async_engine(
-            url,
-            pool_size=_READERS if is_sqlite else _POSTGRES_CONNECTIONS,
-            isolation_level="AUTOCOMMIT",
-            skip_autocommit_rollback=True,
-            **shared,
-        )
-        # SQLite has one writer: who stands in line commits together instead of polling the lock.
-        self._commits = GroupCommit(self._writer) if is_sqlite else None
-        if is_sqlite:
-            event.listen(self._writer.sync_engine, "connect", _use_wal_and_our_own_begin)
-            event.listen(self._writer.sync_engine, "begin", _begin_as_writer)
-            event.listen(self._reader.sync_engine, "connect", _use_wal)
+            self._writer, self._reader = _postgresql(url, lock_wait_s, timeout_s, processes)
 
     async def write(self, job: Job[T]) -> T:
         """What a job returned, once its transaction is committed."""
@@ -69,6 +58,40 @@ class Database:
         """Let go of all connections."""
         await self._reader.dispose()
         await self._writer.dispose()
+
+
+_SHARED: dict[str, Any] = {"hide_parameters": True, "pool_timeout": POOL_WAIT_S, "max_overflow": 0}
+# One statement needs no transaction around it: without BEGIN and ROLLBACK a page costs half as much.
+_READS: dict[str, Any] = {"isolation_level": "AUTOCOMMIT", "skip_autocommit_rollback": True}
+
+
+def _sqlite(url: str, lock_wait_s: float) -> tuple[AsyncEngine, AsyncEngine]:
+    """The writer, and the readers."""
+    shared = _SHARED | {"connect_args": {"timeout": lock_wait_s}}
+    writer = create_async_engine(url, pool_size=1, **shared)
+    reader = create_async_engine(url, pool_size=_READERS, **_READS, **shared)
+    event.listen(writer.sync_engine, "connect", _use_wal_and_our_own_begin)
+    event.listen(writer.sync_engine, "begin", _begin_as_writer)
+    event.listen(reader.sync_engine, "connect", _use_wal)
+    return writer, reader
+
+
+def _postgresql(
+    url: str, lock_wait_s: float, timeout_s: float | None, processes: int
+) -> tuple[AsyncEngine, AsyncEngine]:
+    """The writers, and the readers; these never wait for a lock."""
+    each = max(1, min(_EACH_MAX, _POSTGRES_CONNECTIONS // (2 * processes)))
+
+    def engine(waits_s: float, **more: Any) -> AsyncEngine:
+        given: dict[str, Any] = {"options": f"-c lock_timeout={lock_wait_s * 1000:.0f}"}
+        if timeout_s is not None:
+            given |= {"async_creator_fn": impatient(waits_s + timeout_s), "connect_timeout": math.ceil(timeout_s)}
+        made = create_async_engine(url, pool_size=each, connect_args=given, **_SHARED, **more)
+        if timeout_s is not None:
+            look_before_use(made)
+        return made
+
+    return engine(lock_wait_s), engine(0.0, **_READS)
 
 
 def _use_wal(connection: Any, _record: object) -> None:

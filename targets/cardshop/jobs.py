@@ -27,10 +27,11 @@ _NEXT = (
     .order_by(JOBS.c.due_at)
     .limit(bindparam("most"))
     .with_for_update(skip_locked=True)
+    .cte("due")  # looked for once: PostgreSQL may run a subquery again for each row, and lock others each time
 )
 _CLAIM = (
     update(JOBS)
-    .where(JOBS.c.order_no.in_(_NEXT.scalar_subquery()))
+    .where(JOBS.c.order_no.in_(select(_NEXT.c.order_no)))
     .values(leased_until=bindparam("until"), worker=bindparam("who"))
     .returning(JOBS.c.order_no)
 )

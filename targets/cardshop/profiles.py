@@ -50,6 +50,11 @@ class Profile:
     30 s."""
     # Supplier slow while the notice is handled: measured; acg-faka#810. A channel that hangs: measured, over 45 s.
 
+    database_timeouts: bool = False
+    """A database over a link has CARDSHOP_DATABASE_TIMEOUT_S to answer, and a pooled connection is looked at before it
+    is used. Off: as drivers and pools are by themselves; what fell silent is waited for, what was cut is an error."""
+    # libpq's connect_timeout waits for ever by default, SQLAlchemy's pool_pre_ping is off: their manuals.
+
     retry_supplier: bool = False
     """A request for goods that failed is sent again under its number, later and later, up to a limit. Off: it is sent
     once."""

@@ -5,7 +5,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -16,7 +16,8 @@ from aiohttp import web
 
 from targets.cardshop.app import build_app
 from targets.cardshop.clients import gateways, suppliers
-from targets.cardshop.database import Database
+from targets.cardshop.database import DATABASE_AWAY, Database
+from targets.cardshop.delivering import LOG
 from targets.cardshop.expiring import keep_expiring
 from targets.cardshop.game import TopUps
 from targets.cardshop.hearing import tell_suppliers_where
@@ -35,6 +36,7 @@ from targets.cardshop.working import keep_working
 BACKLOG = 1024
 _CONNECTIONS = 200
 _GOODBYE_S = 3.0
+_START_S, _AGAIN_S = 10.0, 0.2
 
 
 @dataclass(frozen=True)
@@ -53,13 +55,21 @@ class Place:
 
 
 async def serve(settings: Settings, profile: Profile, place: Place, workers: Workers) -> None:
-    """The web process: serve until SIGTERM or SIGINT. What was acknowledged is delivered before it ends."""
+    """The web process: serve until SIGTERM or SIGINT. What was acknowledged is delivered before it ends.
+
+    One of DATABASE_AWAY where the database is so long away that the shop cannot start."""
+    async with _database(settings, profile) as database:
+        store = Store(database)
+        await _once_it_is_there(partial(store.open, CARDS, stock=0 if settings.suppliers else settings.stock))
+        await _serve(settings, profile, place, workers, store, database)
+
+
+async def _serve(
+    settings: Settings, profile: Profile, place: Place, workers: Workers, store: Store, database: Database
+) -> None:
     told_to_end, poked = _told_to_end(), asyncio.Event()
     poke = workers.poke if profile.queue_delivery else poked.set
-    database = Database(settings.database_url, lock_wait_s=settings.lock_wait_s)
-    async with asyncio.TaskGroup() as keepers, _closing(database):
-        store = Store(database)
-        await store.open(CARDS, stock=0 if settings.suppliers else settings.stock)
+    async with asyncio.TaskGroup() as keepers:
         kept: list[asyncio.Task[None]] = []
         url = settings.public_url or place.url
         # The session is the last to go: what was acknowledged is still delivered while the shop ends.
@@ -67,7 +77,7 @@ async def serve(settings: Settings, profile: Profile, place: Place, workers: Wor
             shop = assemble(settings, profile, url, store, database, session, poke=poke, spawn=deliveries.create_task)
             await tell_suppliers_where(shop)
             if profile.recover_after_crash:
-                await recover_all(shop)
+                await _once_it_is_there(partial(recover_all, shop))
             workers.poke_all()
             kept += [keepers.create_task(keeper) for keeper in _keepers(shop, workers, poked)]
             if not profile.queue_delivery:
@@ -99,9 +109,12 @@ async def work(settings: Settings, profile: Profile, public_url: str, name: str,
     await _listen_to_pokes(ear, poked)
     if is_first:
         await poked.wait()  # the web process makes the tables
-    database = Database(settings.database_url, lock_wait_s=settings.lock_wait_s)
     url = settings.public_url or public_url
-    async with _closing(database), _session(settings, profile) as session, asyncio.TaskGroup() as group:
+    async with (
+        _database(settings, profile) as database,
+        _session(settings, profile) as session,
+        asyncio.TaskGroup() as group,
+    ):
         shop = assemble(
             settings, profile, url, Store(database), database, session, poke=poked.set, spawn=group.create_task
         )
@@ -184,11 +197,34 @@ async def _listen_to_pokes(ear: int, poked: asyncio.Event) -> None:
 
 
 @asynccontextmanager
-async def _closing(database: Database) -> AsyncIterator[None]:
+async def _database(settings: Settings, profile: Profile) -> AsyncIterator[Database]:
+    database = Database(
+        settings.database_url,
+        lock_wait_s=settings.lock_wait_s,
+        timeout_s=settings.database_timeout_s if profile.database_timeouts else None,
+        processes=1 + settings.workers if profile.queue_delivery else 1,
+    )
     try:
-        yield
+        yield database
     finally:
         await database.close()
+
+
+async def _once_it_is_there(ask: Callable[[], Awaitable[None]]) -> None:
+    """A database that is away while the shop starts is asked again for a while, then one of DATABASE_AWAY raised."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + _START_S
+    has_told = False
+    while True:
+        try:
+            return await ask()
+        except DATABASE_AWAY as error:
+            if loop.time() > until:
+                raise
+            if not has_told:
+                LOG.warning("starting: database away (%s), trying for %g s", type(error).__name__, _START_S)
+            has_told = True
+            await asyncio.sleep(_AGAIN_S)
 
 
 def _write_port(port_file: Path, port: int) -> None:

@@ -42,6 +42,7 @@ class Settings:
     delayed_s: float = 20.0
     compensate_s: float = 180.0
     lock_wait_s: float = 5.0
+    database_timeout_s: float = 2.0
     sdk_threads: int = 8
 
 
@@ -58,6 +59,7 @@ VARIABLES = (
     "CARDSHOP_DELAYED_S",
     "CARDSHOP_COMPENSATE_S",
     "CARDSHOP_LOCK_WAIT_S",
+    "CARDSHOP_DATABASE_TIMEOUT_S",
     "CARDSHOP_UPSTREAM_TIMEOUT_S",
     "CARDSHOP_GATEWAY_TIMEOUT_S",
     "CARDSHOP_WORKERS",
@@ -99,6 +101,7 @@ def read_settings(environ: Mapping[str, str], data: Path) -> Settings:
         delayed_s=_seconds(environ, "CARDSHOP_DELAYED_S", 20.0),
         compensate_s=_seconds(environ, "CARDSHOP_COMPENSATE_S", 180.0),
         lock_wait_s=_seconds(environ, "CARDSHOP_LOCK_WAIT_S", 5.0),
+        database_timeout_s=_seconds(environ, "CARDSHOP_DATABASE_TIMEOUT_S", 2.0),
         sdk_threads=_count(environ, "CARDSHOP_SDK_THREADS", 8, SDK_THREADS_MAX, "threads", least=1),
     )
 

@@ -1,6 +1,7 @@
 """Whole runs whose hops pass through proxies: the embedded server, its death, and a Toxiproxy of one's own."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -90,29 +91,28 @@ def loading(out: Path) -> RunDir:
     return wait_for(struck)  # type: ignore[no-any-return]
 
 
-def kill_the_proxies(run: RunDir, harness: int) -> None:
+def kill_the_proxies(harness: int) -> None:
     os.kill(children_of(harness)["faults.transport"], signal.SIGKILL)
 
 
-def test_a_killed_proxy_breaks_the_run_and_it_says_so(scenario: Path, tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    process = start(out, str(scenario), *SHORT)
-    run = loading(out)
-    kill_the_proxies(run, process.pid)
-    _, said = process.communicate(timeout=60)
-    assert process.returncode == Exit.BROKEN
+def test_a_killed_proxy_breaks_the_run_unless_it_may_go_on_and_then_it_says_since_when(
+    scenario: Path, tmp_path: Path
+) -> None:
+    goes_on = ("--set", "on_proxy_death=continue", "--set", "deadline=1 min")
+    stops, on = (
+        start(tmp_path / "stops", str(scenario), *SHORT),
+        start(tmp_path / "on", str(scenario), *SHORT, *goes_on),
+    )
+    both = {process.pid: loading(tmp_path / name) for process, name in ((stops, "stops"), (on, "on"))}
+    for harness in both:
+        kill_the_proxies(harness)
+    _, said = stops.communicate(timeout=60)
+    assert stops.returncode == Exit.BROKEN
     assert "wire was killed by SIGKILL" in said
-    assert run.report.exists()
-
-
-def test_a_run_that_may_go_on_without_its_proxies_says_since_when(scenario: Path, tmp_path: Path) -> None:
-    out = tmp_path / "out"
-    process = start(out, str(scenario), *SHORT, "--set", "on_proxy_death=continue", "--set", "deadline=1 min")
-    run = loading(out)
-    kill_the_proxies(run, process.pid)
-    _, said = process.communicate(timeout=120)
-    assert process.returncode != Exit.BROKEN, said
-    claims = msgspec.json.decode(run.findings.read_bytes())["claims"]
+    assert both[stops.pid].report.exists()
+    _, said = on.communicate(timeout=120)
+    assert on.returncode != Exit.BROKEN, said
+    claims = msgspec.json.decode(both[on.pid].findings.read_bytes())["claims"]
     assert not claims["ok"]
     assert any("from now on nothing passes at" in reason for reason in claims["reasons"])
 
@@ -159,7 +159,9 @@ def test_a_toxiproxy_of_ones_own_breaks_the_hop_and_is_left_clean(tmp_path: Path
     run = play(tmp_path / "whole", str(path), *SHORT, *at)
     assert Exit(run.code).name in CLOSED, run.said
     (row,) = run.findings["struck"]["wire"]
-    assert (row["server_en"], row["repeatable"]) == (f"Toxiproxy (127.0.0.1:{toxiproxy})", False)
+    assert re.fullmatch(rf"Toxiproxy \S+ at 127.0.0.1:{toxiproxy}", row["server_en"])
+    assert (row["strikes"], row["repeatable"]) == (None, False)
+    assert [s.changed.split()[0] for s in run.events("struck")] == ["begins", "ends"]
     assert proxies_at(toxiproxy) == {}
 
     killed = start(tmp_path / "killed", str(path), *SHORT, *at)

@@ -337,7 +337,10 @@ def _run(load: Any, *more: str, **how: Any) -> "subprocess.CompletedProcess[str]
 
 @pytest.mark.parametrize(
     "wrong",
-    [["--index", "1"], ["--role", "worker"], ["--role", "chief"], ["--epoch", "now"], ["--index", "-1"]],
+    [
+        *(["--index", "1"], ["--role", "worker"], ["--role", "chief"], ["--epoch", "now"], ["--index", "-1"]),
+        *(["--through", way] for way in ("127.0.0.1:1=127.0.0.1:2", "127.0.0.1:1/epay=10.0.0.1:2", "a/b", "a/b=::1:x")),
+    ],
 )
 def test_a_wrong_command_line_is_refused(wrong: list[str]) -> None:
     script = "import sys; from load.main import Options; Options.read(sys.argv[1:], {'ORDERJAM_SHOP_URL': 'http://x'})"

@@ -103,6 +103,21 @@ def test_nobody_listening_is_a_refused_connection() -> None:
     assert new_wire().send(get(f"http://127.0.0.1:{port}/")).why == "connection refused"
 
 
+def test_an_address_may_lead_through_another_by_the_name_its_path_begins_with() -> None:
+    with peer([OK, OK]) as proxy, peer([OK, OK]) as mock:
+        netloc, (host, port) = mock.url.removeprefix("http://"), proxy.url.removeprefix("http://").split(":")
+        wire = Wire(time.monotonic_ns, frozenset(), {f"{netloc}/epay": (host, int(port))})
+        for path in ("/epay/pay?a=1", "/epay2/pay", "/", "/epay"):
+            assert wire.send(get(mock.url + path)).body == b"ok", path
+        wire.close()
+    asked = [[request.split(b"\r\n")[:2] for request in one.requests] for one in (proxy, mock)]
+    host_line = f"Host: {netloc}".encode()
+    assert asked == [
+        [[b"GET /epay/pay?a=1 HTTP/1.1", host_line], [b"GET /epay HTTP/1.1", host_line]],
+        [[b"GET /epay2/pay HTTP/1.1", host_line], [b"GET / HTTP/1.1", host_line]],
+    ]
+
+
 def test_a_connection_is_kept_for_the_next_request() -> None:
     with peer([OK, OK]) as server:
         wire = new_wire()

@@ -67,7 +67,9 @@ def server(logs: Path) -> Iterator[str]:
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None
         assert process.stdout is not None
-        yield process.stdout.readline().strip()
+        url = process.stdout.readline().strip()
+        assert url, "PostgreSQL did not start: see the traceback above"
+        yield url
         process.stdin.close()
 
 

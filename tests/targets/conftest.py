@@ -10,16 +10,14 @@ from tests.targets import both
 
 @pytest.fixture(scope="session")
 def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a server that the session starts once; skips where there is none to start."""
+    if Binaries.find() is None:
+        pytest.skip(MISSING)
     with both.server(tmp_path_factory.mktemp("postgres")) as url:
         yield url
 
 
-@pytest.fixture(
-    params=[
-        both.SQLITE,
-        pytest.param(both.POSTGRESQL, marks=pytest.mark.skipif(Binaries.find() is None, reason=MISSING)),
-    ]
-)
+@pytest.fixture(params=[both.SQLITE, both.POSTGRESQL])
 def database(request: pytest.FixtureRequest) -> Iterator[str]:
     """Which database the shops of this test have."""
     if request.param == both.POSTGRESQL:

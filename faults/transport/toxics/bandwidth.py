@@ -15,6 +15,8 @@ class BandwidthStage(Delaying["Bandwidth"]):
     """The line is free again when the last byte has left it; a piece arrives when its own last byte does."""
 
     _free_at = 0.0
+    _late_s = 0.0
+    """How late the last piece left; what comes next has waited for that, not the line for it."""
 
     def _place(self, placed: Placed) -> None:
         super()._place(placed)
@@ -30,11 +32,15 @@ class BandwidthStage(Delaying["Bandwidth"]):
             return
         bytes_s = self.toxic.rate * 1000
         piece = min(int(bytes_s * PIECE_S), PIECE_MAX)
-        self._free_at = max(self._free_at, chunk.stamp)
+        self._free_at, self._late_s = max(self._free_at, chunk.stamp - self._late_s), 0.0
         for at in range(0, len(chunk.data), piece):
             part = chunk.data[at : at + piece]
             self._free_at += len(part) / bytes_s
             self.until(self._free_at, Chunk(part, chunk.stamp, chunk.exchange))
+
+    def _leave(self, due_s: float, chunk: Chunk) -> None:
+        self._late_s = max(self.side.timers.now() - due_s, 0.0)
+        super()._leave(due_s, chunk)
 
     def changed_to(self, placed: Placed) -> None:
         super().changed_to(placed)

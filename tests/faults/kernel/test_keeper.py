@@ -82,11 +82,11 @@ def test_the_phase_is_read_anew_when_the_harness_replaces_its_file(tmp_path: Pat
         assert file.look() is file.look()
 
 
-def test_the_packet_rate_is_that_of_the_last_half_second() -> None:
+def test_the_packet_rate_is_that_of_the_last_second() -> None:
     rate = PacketRate()
     assert rate.at(0, 1000) == 0
     assert [rate.at(s(n / 10), 1000 + 100 * n) for n in range(1, 8)] == [1000.0] * 7
-    assert [round(rate.at(s(n / 10), 1700)) for n in range(8, 13)] == [800, 600, 400, 200, 0]
+    assert [round(rate.at(s(n / 10), 1700)) for n in range(8, 18)] == [875, 778, 700, 600, 500, 400, 300, 200, 100, 0]
 
 
 class FakeWire:
@@ -167,11 +167,11 @@ async def test_every_step_of_the_curve_is_told_by_itself_with_the_rate_that_led_
     world.wire.packets_s = 5000
     await world.pass_s(1)
     world.wire.packets_s = 0
-    await world.pass_s(1)
-    assert world.wire.set_to == [0.0, 0.1, 0.5, 0.0]
+    await world.pass_s(1.2)
+    assert world.wire.set_to == [0.0, 0.1, 0.5, 0.1, 0.0]
     assert [event.changed for event in world.struck] == [
-        "dropped 95 of 950 packets at 10% from 100 packets/s on",
-        "dropped 2250 of 4500 packets at 50% from 1400 packets/s on",
+        "dropped 140 of 1400 packets at 10% from 100 packets/s on",
+        "dropped 2000 of 4000 packets at 50% from 1400 packets/s on",
     ]
 
 

@@ -58,8 +58,8 @@ class Bed:
 
 
 @asynccontextmanager
-async def serving(play: Play, host: str = "127.0.0.1") -> AsyncIterator[str]:
-    """An upstream; its address."""
+async def serving(play: Play, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:
+    """An upstream, at a free port unless told; its address."""
 
     async def one(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
@@ -69,7 +69,7 @@ async def serving(play: Play, host: str = "127.0.0.1") -> AsyncIterator[str]:
         finally:
             writer.close()
 
-    server = await asyncio.start_server(one, host, 0, backlog=4096)
+    server = await asyncio.start_server(one, host, port, backlog=4096)
     address = server.sockets[0].getsockname()
     yield f"[{address[0]}]:{address[1]}" if ":" in address[0] else f"{address[0]}:{address[1]}"
     server.close()

@@ -51,8 +51,8 @@ def test_without_a_toxic_no_byte_is_lost_or_moved(server: Server, upstream: Star
     assert hashlib.sha256(back).digest() == hashlib.sha256(data).digest()
 
 
-def test_either_side_may_end_first_but_only_ours_lets_the_other_go_on(server: Server, upstream: Start) -> None:
-    """A true difference: where one side half-closes, Toxiproxy closes the other whole, and the answer is lost."""
+def test_differs_in_that_only_ours_lets_one_side_end_before_the_other(server: Server, upstream: Start) -> None:
+    """Where one side half-closes, Toxiproxy closes the other whole, and the answer is lost."""
 
     def answers_at_the_end(link: socket.socket) -> None:
         size = 0
