@@ -17,6 +17,7 @@ from aiohttp import web
 from faults.transport import api_read, go_json, metrics
 from faults.transport.addresses import AddressError, NotAllowedError, UpstreamError
 from faults.transport.api_read import ApiError, ProxyBody
+from faults.transport.match import ByMatch
 from faults.transport.proxies import Proxies
 from faults.transport.proxy import Proxy
 from faults.transport.toxic import Placed
@@ -165,6 +166,9 @@ class _Api:
         body = await _body(request)
         proxy = self._proxy(names)
         placed = api_read.placed(body, [placed.name for placed in proxy.toxics])
+        if placed.match is not None and not isinstance(proxy.judge, ByMatch):
+            words = "match: on a proxy of a run the plan decides about requests; legal: a toxic for whole connections"
+            raise ApiError(f"bad request body: {words}", 400)
         proxy.add_toxic(placed)
         return _json(_toxic_fields(placed))
 

@@ -100,6 +100,8 @@ def placed(body: bytes, names: Collection[str]) -> Placed:
         raise ApiError("stream was invalid, can be either upstream or downstream", 400)
     if (toxic := toxics().get(kind)) is None:
         raise ApiError("invalid toxic type", 400)
+    if said.get("fault") is not None:
+        raise _bad("fault: only the plan of a run places toxics of faults; legal here: match")
     name = said.get("name") or f"{kind}_{stream}"
     if name in names:
         raise ApiError("toxic already exists", 409)
@@ -110,7 +112,6 @@ def placed(body: bytes, names: Collection[str]) -> Placed:
         said.get("toxicity", 1.0),
         _match(said.get("match")),
         _lease_s(said.get("lease_s")),
-        _fault(said.get("fault")),
     )
 
 
@@ -203,9 +204,3 @@ def _match(said: Any) -> Match | None:
         return None if said is None else msgspec.convert(said, Match)
     except msgspec.ValidationError as error:
         raise _bad(f"match: {error}") from None
-
-
-def _fault(said: Any) -> str:
-    if said is not None and not isinstance(said, str):
-        raise _bad("fault: legal: the id of a fault")
-    return said or ""

@@ -85,7 +85,7 @@ class ByPlan:
             self._names[toxic.fault] = self._names.get(toxic.fault, NOBODY) | {toxic.name}
         self.fault_of = {toxic.name: toxic.fault for toxic in self.toxics}
         requests = plan.requests.get(f"{hop}/{upstream}") or plan.requests.get(hop, ())
-        self.reads_requests = bool(requests)
+        self.reads_requests = bool(requests and self.toxics)
         self._reader = Reader(requests, upstream if is_to_mock else None, numbers)
         self._counts: dict[tuple[Operation, str], int] = {}
 

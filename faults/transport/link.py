@@ -7,6 +7,7 @@ from errno import ECONNRESET, EINPROGRESS
 from typing import Any, Protocol, TypeAlias
 
 from faults.transport.http1 import Framing
+from faults.transport.messages import begins_request
 from faults.transport.poller import Poller
 from faults.transport.side import Side, Totals
 from faults.transport.timer import Timer, Timers
@@ -47,8 +48,8 @@ class Link:
     """One connection: accepted, and carried on to the upstream. `n`: its number on the proxy, from 1."""
 
     __slots__ = (
-        "_later", "client", "down", "exchange", "framing", "is_begun", "is_open", "is_silent", "n", "owner",
-        "poller", "server", "sides", "timers", "totals", "up",
+        "_later", "client", "down", "exchange", "framing", "is_begun", "is_joining", "is_open", "is_silent", "n",
+        "owner", "poller", "server", "sides", "spoke", "timers", "totals", "up",
     )  # fmt: skip
 
     def __init__(
@@ -66,6 +67,8 @@ class Link:
         self.is_open, self.is_begun, self.is_silent = True, False, False
         self.exchange: Exchange | None = None
         self.framing: Framing | None = None
+        self.is_joining = False
+        self.spoke: Side | None = None
         if owner.judge.reads_requests:
             self.framing = Framing(n, owner.judge)
         else:
@@ -100,6 +103,18 @@ class Link:
 
     def side_from(self, source: socket.socket) -> Side:
         return self.up if source is self.client else self.down
+
+    def judge_requests(self) -> None:
+        """The proxy asks what a request is. A connection that began before that is told apart from its next one on."""
+        if self.framing is None and self.owner.judge.reads_requests and not self.is_joining:
+            self.is_joining = True
+            for side in self.sides:
+                side.place()
+
+    def join(self, data: bytes) -> None:
+        """Where the client speaks after the server, a request's first line is one."""
+        if self.spoke is not self.up and begins_request(data):
+            self.framing, self.is_joining = Framing(self.n, self.owner.judge), False
 
     def _connect(self, address: tuple[Any, ...], others: Sequence[Address]) -> None:
         server = self.server

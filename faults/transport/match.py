@@ -20,7 +20,7 @@ def fits(match: Match, head: Head) -> bool:
 
 class ByMatch:
     """The judge of a proxy that belongs to no run. `toxics` are those it has at the moment; the toxicity of one with a
-    match is the share of the requests that match. Requests are told apart on connections that began with a match in
+    match is the share of the requests that match. Requests are told apart from the next one on when a match comes into
     place; a toxic without one is for whole connections, and decides by itself."""
 
     def __init__(self, proxy: str, toxics: Callable[[], Iterable[Placed]], *, seed: int, clock: Clock) -> None:

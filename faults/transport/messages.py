@@ -119,6 +119,11 @@ def _keep(known: dict[bytes, T], text: bytes, head: T) -> None:
         known[text] = head
 
 
+def begins_request(data: bytes) -> bool:
+    """Whether the whole first line of a request stands there."""
+    return _REQUEST.match(data) is not None
+
+
 def check_request_begun(text: bytes, begin: int) -> None:
     """NoHttp where text[begin:] cannot be the beginning of a request's head."""
     line_end = text.find(b"\r\n", begin)

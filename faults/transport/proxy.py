@@ -158,6 +158,7 @@ class Proxy:
         self._lend(placed)
         for link in self._begun():
             link.side(placed.stream).add(placed)
+            link.judge_requests()
 
     def update_toxic(self, placed: Placed) -> None:
         """In the place of the toxic of that name, its kind and direction the same; ToxicNotFound."""

@@ -53,14 +53,14 @@ class Side:
         # Its source is over; that has passed the stages; its destination knows. And what end it is to be.
         self._is_over = self._is_ending = self.is_done = False
         self._closes = self._breaks = False
-        self._place()
+        self.place()
 
     def carry(self, source: socket.socket, destination: socket.socket) -> None:
         """From now on from the one to the other."""
         self.source, self.destination = source, destination
         self._receive, self._send = source.recv_into, destination.send  # bound once, and not for each piece
 
-    def _place(self) -> None:
+    def place(self) -> None:
         """The stages stand in a row again, after one came or went."""
         onward: Onward = self
         for stage in reversed(self.stages):
@@ -69,7 +69,7 @@ class Side:
         self.first = onward
         self.held_max = max((stage.held_max for stage in self.stages), default=HELD_MAX)
         self.may_pass_by = all(stage.by_exchange for stage in self.stages)
-        self._is_plain = not self.stages and self.link.framing is None
+        self._is_plain = not self.stages and self.link.framing is None and not self.link.is_joining
         self._room = _VIEW if self._is_plain else _STAGED
 
     # --- its toxics -----------------------------------------------------------------------------------------------
@@ -77,20 +77,20 @@ class Side:
         if self._is_ending:
             return  # nothing will come to it
         self.stages.append(stage_of(self, placed))
-        self._place()
+        self.place()
         self.stages[-1].began()
 
     def change(self, placed: Placed) -> None:
         for stage in [stage for stage in self.stages if stage.name == placed.name]:
             stage.changed_to(placed)
-        self._place()
+        self.place()
 
     def remove(self, name: str) -> None:
         """What the stage holds goes on to those behind it, before it is gone."""
         for stage in [stage for stage in self.stages if stage.name == name]:
             stage.removed()
             self.stages.remove(stage)
-        self._place()
+        self.place()
 
     # --- reading --------------------------------------------------------------------------------------------------
     def read(self) -> None:
@@ -111,7 +111,8 @@ class Side:
         except _NOT_NOW:
             return
         except OSError:
-            self.broken()
+            self._break()
+            self.over()
             return
         if not size:
             self.over()
@@ -121,23 +122,26 @@ class Side:
             self._write(_VIEW[:size])
         else:
             self._feed(bytes(_VIEW[:size]))
+        self.link.spoke = self
 
     def _feed(self, data: bytes) -> None:
-        link, now = self.link, self.timers.now()
+        link = self.link
+        if link.is_joining and self.stream is Stream.UPSTREAM:
+            link.join(data)
         if link.framing is None:
-            self.first.push(Chunk(data, now, link.exchange))
+            self.first.push(Chunk(data, self.timers.now(), link.exchange))
             return
         cut = link.framing.request_bytes if self.stream is Stream.UPSTREAM else link.framing.answer_bytes
         for exchange, part in cut(data):
             if not link.is_open or link.is_silent:
                 return
-            self._judged(exchange, part, now)
+            self._judged(exchange, part)
 
-    def _judged(self, exchange: Exchange | None, data: bytes, now: float) -> None:
+    def _judged(self, exchange: Exchange | None, data: bytes) -> None:
         if self._held == 0 and self.may_pass_by and (exchange is None or not exchange.struck):
             self._write(data)
         else:
-            self.first.push(Chunk(data, now, exchange))
+            self.first.push(Chunk(data, self.timers.now(), exchange))
 
     def over(self) -> None:
         """The source sends no more; that goes through the stages as bytes do."""
@@ -149,17 +153,15 @@ class Side:
         if link.framing is not None:
             left = link.framing.request_end() if self.stream is Stream.UPSTREAM else link.framing.answer_end()
             for exchange, part in left:
-                self._judged(exchange, part, self.timers.now())
+                self._judged(exchange, part)
         if link.is_open:
             self.first.end()
 
-    def broken(self) -> None:
+    def _break(self) -> None:
         """The source is gone (RST): the destination is to see that too, behind what came before it."""
-        self._breaks = True
+        self._breaks = self._is_dying = True
         if self.is_done:
             self.link.reset()
-        else:
-            self.over()
 
     def gone(self) -> None:
         """The source is reset, or has ended both ways."""
@@ -169,10 +171,9 @@ class Side:
             self._is_dying = True
             self._read_again()
         elif self.source.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+            self._break()
             if self._pending:
-                self.link.reset()  # a reset does not wait for who reads nothing
-            else:
-                self.broken()
+                self.link.reset()  # that does not wait for who reads nothing
 
     def _last_words(self) -> None:
         """Of a source that is gone: the loop tells of it once only."""
@@ -298,9 +299,11 @@ class Side:
         link.half_ended()
 
     def _destination_gone(self) -> None:
-        """Nothing can be written any more; what the destination had sent before still goes its way."""
+        """Nothing can be written any more. What the destination had sent before still goes its way: the other direction
+        reads it."""
         self.rest()
         self.stop_writing()
         self._pending = None
+        self._pending_bytes = 0
         self._is_over = self._is_ending = self.is_done = True
-        self.link.side_from(self.destination).broken()
+        self.link.side_from(self.destination)._break()

@@ -1,11 +1,13 @@
 """The embedded proxy under peers that misbehave: nothing is lost, nothing grows, nothing is left behind."""
 
 import asyncio
+import fcntl
 import hashlib
 import socket
 import struct
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Iterator
 from itertools import count
@@ -14,6 +16,7 @@ import psutil
 import pytest
 import uvloop
 
+from faults.transport.stage import HELD_MAX
 from faults.transport.toxic import Match, Placed, Stream, Toxic
 from faults.transport.toxics.bandwidth import Bandwidth
 from faults.transport.toxics.latency import Latency, LatencyStage
@@ -80,6 +83,31 @@ async def test_an_upstream_that_vanishes_in_the_middle_is_a_reset_behind_what_it
         writer.write(b"?")
         assert await reader.readexactly(len(sent)) == sent
         writer.write(b"!")
+        with pytest.raises(ConnectionResetError):
+            await reader.read()
+        await bed.gone()
+
+
+async def test_an_answer_arrives_whole_though_its_sender_broke_off_while_the_request_still_went() -> None:
+    """Part of it is yet to be read by the proxy when that can no longer write."""
+    first, rest = noise(100_000, "first"), noise(50_000, "rest")
+
+    async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        reader._transport.pause_reading()  # type: ignore[attr-defined]
+        writer.write(first)
+        await until(lambda: not bed.links[0].down.is_reading and bed.links[0].up._pending_bytes > HELD_MAX)
+        writer.write(rest)
+        unread = writer.get_extra_info("socket").fileno()
+        await until(lambda: not int.from_bytes(fcntl.ioctl(unread, termios.TIOCOUTQ, bytes(4)), sys.byteorder))
+        break_off(writer)
+
+    async with a_bed(play) as bed:
+        bed.place(Bandwidth(rate=0), DOWN)
+        reader, writer = await bed.connect()
+        writer.write(bytes(24 * 2**20))
+        await until(lambda: bed.links[0].up.is_done)
+        bed.proxy.reset()
+        assert await reader.readexactly(150_000) == first + rest
         with pytest.raises(ConnectionResetError):
             await reader.read()
         await bed.gone()
@@ -416,20 +444,97 @@ async def test_a_reset_of_one_side_is_a_reset_at_the_other_behind_what_was_sent(
         to[1].close()
 
 
-def _named(address: str, upstream: str) -> str:
-    return f"localhost:{address.rpartition(':')[2]}" if upstream == "localhost" else address
-
-
 @pytest.mark.parametrize("listen", ["127.0.0.1:0", "[::1]:0", "localhost:0"])
 @pytest.mark.parametrize("upstream", ["127.0.0.1", "::1", "localhost"])
 async def test_both_versions_of_ip_are_listened_at_and_dialled(listen: str, upstream: str) -> None:
     host = "::1" if upstream == "localhost" else upstream
-    with socket.socket() as nobody:  # listens at that port of the other version
-        nobody.bind(("127.0.0.1", 0))
-        port = nobody.getsockname()[1] if upstream == "localhost" else 0
-        async with serving(echo, host, port) as address, before(_named(address, upstream), listen) as bed:
+    async with serving(echo, host) as address:
+        if upstream == "localhost":
+            address = f"localhost:{address.rpartition(':')[2]}"
+        async with before(address, listen) as bed:
             reader, writer = await bed.connect()
             writer.write(b"hello")
             assert await reader.readexactly(5) == b"hello"
             writer.close()
             await bed.gone()
+
+
+# --- of single requests ------------------------------------------------------------------------------------------
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+
+async def answer_all(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    while await reader.read(65536):
+        writer.write(OK)
+
+
+async def took_ms(bed: Bed, client: tuple[asyncio.StreamReader, asyncio.StreamWriter], path: str) -> float:
+    begun = bed.proxies.timers.now()
+    client[1].write(f"GET {path} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    assert await client[0].readexactly(len(OK)) == OK
+    return (bed.proxies.timers.now() - begun) * 1000
+
+
+@pytest.mark.parametrize("when", ["before", "new connection", "after a request"])
+async def test_one_kept_connection_carries_requests_that_a_toxic_strikes_and_others(when: str) -> None:
+    slow = Match(path="/a")
+    async with a_bed(answer_all) as bed:
+        if when == "before":
+            bed.place(Latency(latency=40), DOWN, match=slow)
+        client = await bed.connect()
+        await until(lambda: any(link.is_begun for link in bed.links))
+        if when == "after a request":
+            assert await took_ms(bed, client, "/a") < 40
+        if when != "before":
+            bed.place(Latency(latency=40), DOWN, match=slow)
+        assert [await took_ms(bed, client, path) >= 40 for path in ("/a", "/b", "/a", "/b")] == [True, False] * 2
+        bed.proxy.reset()
+        assert await took_ms(bed, client, "/a") < 40
+        client[1].close()
+        await bed.gone()
+
+
+async def test_a_toxic_for_requests_that_comes_amid_an_exchange_is_for_the_next_one() -> None:
+    """A body that looks like a request is none, and its answer is not the answer of the next request."""
+    ends: asyncio.Queue[tuple[asyncio.StreamReader, asyncio.StreamWriter]] = asyncio.Queue()
+    over = asyncio.Event()
+
+    async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        ends.put_nowait((reader, writer))
+        await over.wait()
+
+    async with a_bed(play) as bed:
+        (reader, writer), (heard, answering) = await bed.connect(), await ends.get()
+        head, body = b"POST /b HTTP/1.1\r\nContent-Length: 20\r\n\r\n", b"GET /a HTTP/1.1\r\n\r\n "
+        writer.write(head)
+        await heard.readexactly(len(head))
+        bed.place(Latency(latency=10_000), DOWN, match=Match(path="/a"))
+        writer.write(body)
+        await heard.readexactly(len(body))
+        answering.write(OK)
+        assert await reader.readexactly(len(OK)) == OK
+        writer.write(b"GET /a HTTP/1.1\r\n\r\n")
+        await heard.readuntil(b"\r\n\r\n")
+        answering.write(OK)
+        await until(lambda: bed.held > 0)
+        bed.proxy.remove_toxic("toxic")
+        assert await reader.readexactly(len(OK)) == OK
+        writer.close()
+        over.set()
+        await bed.gone()
+
+
+# --- leases -------------------------------------------------------------------------------------------------------
+async def test_what_a_toxic_held_goes_on_when_its_lease_ends_and_a_proxy_takes_its_connections_along() -> None:
+    async with a_bed() as bed:
+        bed.place(Bandwidth(rate=0), lease_s=0.05)
+        reader, writer = await bed.connect()
+        writer.write(b"held")
+        assert await reader.readexactly(4) == b"held"
+        assert bed.proxy.toxics == []
+        bed.proxies.lend(bed.proxy, 0.02)
+        assert await reader.read() == b""
+        assert bed.proxies.all() == []
+        writer.close()
+        with pytest.raises(ConnectionRefusedError):
+            await bed.connect()

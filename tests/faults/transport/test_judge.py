@@ -186,6 +186,13 @@ def test_faults_of_other_hops_upstreams_and_layers_have_no_toxics_here(
     assert [toxic.name for toxic in world.judge.toxics] == ["e"]
 
 
+@pytest.mark.parametrize("fault", [None, "wire.down"])
+def test_where_no_toxic_stands_requests_are_not_read(fault: str | None, make_plan: MakePlan) -> None:
+    faults = () if fault is None else (wire_fault("down", fault, params={}),)
+    assert World(with_table(make_plan(wire_fault()))).judge.reads_requests
+    assert not World(with_table(make_plan(*faults))).judge.reads_requests
+
+
 def test_the_rate_of_the_hop_is_that_of_the_last_second(make_plan: MakePlan) -> None:
     world = World(with_table(make_plan(wire_fault())))
     head = Head("GET", "/epay/query?no=C1", {}, b"", True)

@@ -2,13 +2,9 @@
 
 import asyncio
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import suppress
 
-import psutil
 import pytest
 
 from faults.transport.addresses import AddressError, NotAllowedError
@@ -262,61 +258,3 @@ async def test_a_proxy_on_a_lease_takes_itself_away_and_its_connections(closing:
         closing.lend(kept, None)
         await asyncio.sleep(0.03)
         assert closing.all() == [kept]
-
-
-# --- no descriptor left -------------------------------------------------------------------------------------------
-DESCRIPTORS, CLIENTS = 40, 60
-SERVED = f"""
-import asyncio, resource, sys, uvloop
-from faults.transport.proxies import Proxies
-
-async def serve() -> None:
-    proxies = Proxies()
-    resource.setrlimit(resource.RLIMIT_NOFILE, ({DESCRIPTORS}, {DESCRIPTORS}))
-    print(proxies.add("p", "127.0.0.1:0", sys.argv[1]).listen, flush=True)
-    await asyncio.Event().wait()
-
-uvloop.run(serve())
-"""
-
-
-@pytest.mark.slow
-async def test_without_descriptors_connections_wait_nothing_spins_and_later_all_is_well() -> None:
-    with upstream() as to:
-        serving = subprocess.Popen(
-            [sys.executable, "-c", SERVED, to.address], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-        try:
-            assert serving.stdout is not None
-            listen = serving.stdout.readline().strip()
-            clients = [await connected(listen) for _ in range(CLIENTS)]
-            servers = [await to.accepted() for _ in range((DESCRIPTORS - 15) // 2)]
-            process = psutil.Process(serving.pid)
-            cpu_s, waited_s = process.cpu_times().user, 0.8
-            await asyncio.sleep(waited_s)
-            assert process.cpu_times().user - cpu_s < waited_s / 4
-            assert process.num_fds() <= DESCRIPTORS
-            for one in (*clients, *servers):
-                one.close()
-            await asyncio.to_thread(_answered, listen, to.listening)
-        finally:
-            serving.kill()
-            _, errors = serving.communicate()
-    warnings = errors.splitlines()
-    assert 1 <= len(warnings) <= 4, errors
-    assert all(line.startswith("proxy p: ") and "Too many open files" in line for line in warnings)
-
-
-def _answered(listen: str, listening: socket.socket) -> None:
-    """A byte goes through, when what waited in between is over."""
-    host, _, port = listen.rpartition(":")
-    listening.setblocking(True)
-    listening.settimeout(WITHIN_S)
-    with socket.create_connection((host, int(port)), WITHIN_S) as client:
-        client.sendall(b"well")
-        while True:
-            server, _ = listening.accept()
-            with server, suppress(ConnectionResetError):
-                server.settimeout(WITHIN_S)
-                if server.recv(4) == b"well":
-                    return

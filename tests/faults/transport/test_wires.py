@@ -205,6 +205,18 @@ async def test_the_harness_has_a_proxy_made_and_speaks_to_it_as_to_a_mock(make_p
         assert len(world.struck) == 1
 
 
+@pytest.mark.parametrize("own", ["match", "fault"])
+async def test_a_toxic_that_would_never_strike_at_a_hop_of_a_run_is_refused(own: str, make_plan: MakePlan) -> None:
+    async with admin(with_table(make_plan(wire_fault()))) as (world, session, url):
+        world.add()
+        toxic = {"type": "latency", "match": {"path": "/x"}, "fault": "late"}
+        async with session.post(f"{url}/proxies/p/toxics", json={"type": "latency", own: toxic[own]}) as answer:
+            said = await answer.json(content_type=None)
+        assert (answer.status, said["error"].startswith(f"bad request body: {own}: ")) == (400, True)
+        async with session.post(f"{url}/proxies/p/toxics", json={"type": "latency"}) as answer:
+            assert answer.status == 200
+
+
 @pytest.mark.parametrize(
     ("path", "body", "words"),
     [
