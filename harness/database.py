@@ -15,6 +15,7 @@ from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
 
 from harness.shop import HouseError
 from targets import webshop
+from targets.house import House
 
 AGAIN_S = 0.02
 """Between two attempts at a lock that somebody else holds."""
@@ -29,7 +30,7 @@ T = TypeVar("T")
 class Database:
     """The database of a target's house. Every method raises HouseError where its SQL cannot be carried out."""
 
-    def __init__(self, house: webshop.House, values: dict[str, str]) -> None:
+    def __init__(self, house: House, values: dict[str, str]) -> None:
         self._house = house
         self._engine = _engine(webshop.filled(house.database, values))
 

@@ -13,7 +13,8 @@ import aiohttp
 from harness.children import Child, ChildDied, Children, died, wait_for_file
 from harness.timeline import LOOK_EVERY_S
 from harness.wiring import Command, reserved_port
-from targets.webshop import House, Target, filled
+from targets.house import House
+from targets.webshop import Target, filled
 
 READY_TIMEOUT_S = 2.0
 

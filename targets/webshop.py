@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 from importlib.resources import files
 from pathlib import Path
 from string import Formatter
-from typing import Any, Literal
+from typing import Any
 from urllib.parse import urlencode, urljoin, urlsplit
 
 import msgspec
@@ -17,6 +17,7 @@ from plan import document
 from plan.document import DocumentError, nearest
 from plan.orders import Wish, find_key
 from plan.units import BusinessTime, WireTime
+from targets.house import DatabaseDoc, House
 from targets.storefront import Ask, Cancelled, NotPlaced, Page, Person, Placed, Reply, Unread
 
 _ENV = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -142,52 +143,6 @@ class CancelAsk(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     words: Take | None = None
 
 
-class House(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What the harness may stop, kill, lock or lose of a shop that it has started; {data} is filled in.
-
-    `processes`: for each name (web, worker) a file that holds its process numbers, one a line, rewritten by the shop as
-    they change. `database`: a SQLAlchemy address for the harness's own connection; `lock`: what takes the write lock
-    on it, given back by ROLLBACK. `queued` counts the jobs that wait; `lose_jobs` takes :n of them out of the queue and
-    returns a text with the order key of each.
-    """
-
-    processes: dict[str, str] = {}
-    database: str = ""
-    lock: list[str] = []
-    queued: str = ""
-    lose_jobs: str = ""
-
-    def __post_init__(self) -> None:
-        if (self.lock or self.queued or self.lose_jobs) and not self.database:
-            raise ValueError("lock, queued and lose_jobs need database: the address for the harness's own connection")
-        if bool(self.queued) != bool(self.lose_jobs):
-            raise ValueError("queued and lose_jobs belong together")
-        if self.lose_jobs and ":n" not in self.lose_jobs:
-            raise ValueError("lose_jobs takes :n jobs, so :n must stand in it")
-
-    @property
-    def offers(self) -> tuple[str, ...]:
-        """What faults of the house may need: kill, a process name, lock, queue."""
-        has = {"lock": self.database and self.lock, "queue": self.database and self.queued and self.lose_jobs}
-        return ("kill", *self.processes, *(name for name, there in has.items() if there))
-
-
-HOUSE_OF_DATABASE = ("database", "lock", "queued", "lose_jobs")
-
-
-class DatabaseDoc(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """One of the databases that a shop may have. `server`: one that the harness starts for the run, its address
-    {database_url} for the shop (through a proxy, where a fault is for that hop) and {database_direct} for the harness.
-    `env` is laid over that of start; the rest takes the place of what stands in `house` by the same name."""
-
-    server: Literal["", "postgresql"] = ""
-    env: dict[str, str] = {}
-    database: str = ""
-    lock: list[str] = []
-    queued: str = ""
-    lose_jobs: str = ""
-
-
 class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """A target file. Of its `databases` the first is the one that it has unless a scenario says otherwise."""
 
@@ -215,6 +170,10 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("business_time lists settings, so compressible must be true")
         if self.house and not self.start.names("port"):
             raise ValueError("house lets the shop be killed, so start needs {port}: it must come back where it was")
+        for name, own in self.databases.items():
+            own.laid_over(self.house)
+            if own.server and not own.names("database_url"):
+                raise ValueError(f"databases.{name} has a server, so its env must say {{database_url}}: where it is")
 
     def having(self, database: str) -> "Target":
         """The target with one of its databases, by name; as it is where it names none."""
@@ -222,9 +181,7 @@ class Target(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
             return self
         own = self.databases[database]
         start = msgspec.structs.replace(self.start, env={**self.start.env, **own.env})
-        laid = {name: value for name in HOUSE_OF_DATABASE if (value := getattr(own, name))}
-        house = msgspec.structs.replace(self.house, **laid) if self.house and laid else self.house
-        return msgspec.structs.replace(self, start=start, house=house)
+        return msgspec.structs.replace(self, start=start, house=own.laid_over(self.house))
 
     @property
     def offers(self) -> tuple[str, ...]:

@@ -13,7 +13,8 @@ from harness.children import Children
 from harness.shop import Shop
 from harness.wiring import Command
 from targets import webshop
-from targets.webshop import House, Start, Target
+from targets.house import House
+from targets.webshop import Start, Target
 
 FAKE_SHOP = Path(__file__).with_name("fake_shop.py")
 HOUSE = House(

@@ -17,7 +17,7 @@ from ledger.states import Hop, Operation
 from mocks.tripwire import Tripped, Tripwire
 from plan.faults import FaultPlan, Label
 from plan.units import Window
-from targets import webshop
+from targets import house as target_files
 from tests.harness.housed import HOUSE, a_shop, pid_of, state_of, until
 
 L0_T = 5 * SECOND_NS
@@ -42,7 +42,7 @@ class FakeShop(Shop):
         self.processes = {"web": (11,), "worker": (12, 13)}
 
     @property
-    def house(self) -> webshop.House:
+    def house(self) -> target_files.House:
         return HOUSE
 
     @property

@@ -144,6 +144,10 @@ def changed(tmp_path: Path, old: str, new: str) -> Path:
         ("5 min", "5", "business_time.CARDSHOP_ORDER_LIFE_S: 5 is not legal here; legal: a duration"),
         ("shop>payment: [param", "shop>pay: [param", "key_in"),
         ("shop>game: passthrough", "shop>game: {a: b}", "key_in"),
+        ("server: postgresql", "server: postgres", "databases.postgresql.server: 'postgres' is not legal here"),
+        ("{database_url}", "{database}", "databases.postgresql has a server, so its env must say {database_url}"),
+        ("  sqlite: {}", "  sqlite: {lose_jobs: DELETE FROM jobs}", ":n must stand in it"),
+        ("  sqlite: {}", "  sqlite: {locks: []}", "unknown key 'locks'; did you mean 'lock'?"),
     ],
 )
 def test_a_flaw_in_a_target_file_is_refused_with_its_place(tmp_path: Path, old: str, new: str, says: str) -> None:
@@ -151,6 +155,19 @@ def test_a_flaw_in_a_target_file_is_refused_with_its_place(tmp_path: Path, old: 
         webshop.load(changed(tmp_path, old, new))
     assert says in str(error.value)
     assert "shop.yaml:" in str(error.value)
+
+
+def test_a_database_lays_its_environment_over_that_of_start_and_its_statements_over_the_house() -> None:
+    target = webshop.load(CARDSHOP)
+    assert next(iter(target.databases)) == "sqlite"
+    assert target.having("sqlite") == target
+    assert target.having("") == target
+    other = target.having("postgresql")
+    assert other.start.env == target.start.env | {"CARDSHOP_DATABASE_URL": "{database_url}"}
+    assert other.house
+    assert target.house
+    assert (other.house.database, other.house.lock[0]) == ("{database_direct}", "BEGIN")
+    assert (other.house.queued, other.house.processes) == (target.house.queued, target.house.processes)
 
 
 def test_a_name_that_nothing_fills_is_refused_with_the_nearest() -> None:
