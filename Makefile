@@ -5,7 +5,7 @@ SCENARIO ?= evening_peak
 export PYTHONUTF8 = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test lint fuzz bench effects schema clean
+.PHONY: help run test system lint fuzz bench effects schema clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -31,17 +31,18 @@ help: ## this list
 	else echo "Go is not here: the embedded server is not held against the real Toxiproxy"; fi
 	@touch $@
 
-# Real parts that tests need of the system: whoever may not install them is told which tests are skipped.
-# The packages' own database cluster is never made.
-.conformance/.system: .conformance/.made
-	@missing=; command -v nft >/dev/null || missing="$$missing nftables"; ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing="$$missing postgresql"; \
-	if [ -n "$$missing" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	  echo "installing Debian's$$missing for the tests"; export DEBIAN_FRONTEND=noninteractive; \
-	  { apt-get -qq update && apt-get -qq -y install --no-install-recommends postgresql-common && \
-	    { sed -i 's/^#* *create_main_cluster.*/create_main_cluster = false/' /etc/postgresql-common/createcluster.conf; \
-	    apt-get -qq -y install --no-install-recommends $$missing; }; } >/dev/null 2>&1 || echo "could not install$$missing: the tests that need them are skipped"; \
-	elif [ -n "$$missing" ]; then echo "not here:$$missing; the tests that need them are skipped"; fi
-	@touch $@
+# Real parts that tests need of the system; whoever may not install them is told which tests are skipped. While it is
+# installed, Debian's package is kept from making and starting a cluster of its own.
+CLUSTERS := /etc/postgresql-common/createcluster.d
+system:
+	@missing=; command -v nft >/dev/null || [ -x /usr/sbin/nft ] || missing="nftables"; \
+	command -v postgres >/dev/null || ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing="$${missing:+$$missing }postgresql"; \
+	if [ -z "$$missing" ]; then exit; fi; \
+	if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then echo "not here: $$missing; the tests that need it are skipped"; exit; fi; \
+	echo "installing for the tests: $$missing"; mkdir -p $(CLUSTERS) && echo "create_main_cluster = false" > $(CLUSTERS)/orderjam.conf; \
+	{ apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq -y install --no-install-recommends $$missing; } >/dev/null 2>&1 \
+	|| echo "could not be installed: $$missing; the tests that need it are skipped"; \
+	rm -f $(CLUSTERS)/orderjam.conf
 
 run: .venv/.made ## play the default scenario against the embedded shop; a report at the end
 	@$(BIN)/orderjam run $(SCENARIO) || code=$$?; \
@@ -49,7 +50,7 @@ run: .venv/.made ## play the default scenario against the embedded shop; a repor
 	  echo "As it should be: the naive shop got orders stuck, broke an invariant and a gate; read runs/latest/report.html, and see the cure with: $(BIN)/orderjam run $(SCENARIO) --profile hardened"; \
 	else exit $${code:-0}; fi
 
-test: .venv/.made .conformance/.made .conformance/.system lint ## linters and all tests, with coverage
+test: .venv/.made .conformance/.made system lint ## linters and all tests, with coverage
 	@$(BIN)/python -m pytest -q -n 2 --dist worksteal -m "not run" --cov --cov-report=term $(PYTEST)
 	@$(BIN)/python -m pytest -q -m run $(PYTEST)  # whole runs measure time, so nothing runs beside them
 

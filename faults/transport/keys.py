@@ -24,6 +24,8 @@ VALUE_MAX = 1024
 """Characters of a value in which a key is looked for, or that a number may have."""
 PATHS_MAX = 1024
 
+_DIGITS = "0123456789abcdefABCDEF"
+_ESCAPED = {(a + b).encode(): bytes([int(a + b, 16)]) for a in _DIGITS for b in _DIGITS}
 _BOUNDARY = re.compile(r'boundary="?([^";,]{1,200})')
 _PART_NAME = re.compile(rb'[; ]name="([^"\r\n]*)"')
 
@@ -40,12 +42,13 @@ class _Asked:
     """A request whose parts are read when they are first asked for. Query and form stand as they were sent, each field
     with an & before it, so that a field is found without reading the others."""
 
-    __slots__ = ("_form", "_json", "_query", "groups", "head", "path")
+    __slots__ = ("_form", "_json", "_query", "groups", "head", "path", "with_parts")
 
     def __init__(self, head: Head) -> None:
         self.head = head
         self.path, _, query = head.target.partition("?")
         self._query = b"&" + query.encode("latin-1") if query else b""
+        self.with_parts = (2 if query else 0) + (1 if head.body else 0)
         self.groups: dict[str, str] = {}
         self._form: bytes | None = None
         self._json: Any = msgspec.UNSET
@@ -70,20 +73,28 @@ class _Asked:
         return self._json
 
 
-def _field(text: bytes, begins: bytes) -> str | None:
-    """The value of the field that begins so (&NAME=); of equal names the last one's."""
+def _field(text: bytes, begins: bytes) -> tuple[str, ...]:
+    """The value of the field that begins so (&NAME=), if there is one; of equal names the last one's."""
     at = text.rfind(begins)
     if at < 0:
-        return None
+        return ()
     at += len(begins)
     end = text.find(b"&", at)
-    return _text(text[at:] if end < 0 else text[at:end])
+    return (_text(text[at:] if end < 0 else text[at:end]),)
 
 
 def _text(data: bytes) -> str:
-    if b"+" in data:
-        data = data.replace(b"+", b" ")
-    return (unquote_to_bytes(data) if b"%" in data else data).decode("utf-8", "replace")
+    text = data.decode("utf-8", "replace")
+    if "+" in text:
+        text, data = text.replace("+", " "), data.replace(b"+", b" ")
+    if "%" not in text:
+        return text
+    first, *escaped = data.split(b"%")
+    try:
+        data = first + b"".join([_ESCAPED[part[:2]] + part[2:] for part in escaped])
+    except KeyError:  # a percent sign that escapes nothing stands for itself
+        data = unquote_to_bytes(data)
+    return data.decode("utf-8", "replace")
 
 
 def _parts(body: bytes, kind: str, *, is_whole: bool) -> bytes:
@@ -111,6 +122,13 @@ def _json(text: bytes | str) -> Any:
 _Values: TypeAlias = Callable[[_Asked], Iterable[str]]
 
 
+def _places(written: Iterable[str]) -> list[list[_Values]]:
+    """What reads these places, by `with_parts`: those of a query or a body are left out where there is none."""
+    made = [(place.partition(".")[0], _place(place)) for place in written]
+    without = ({"query", "form", "json"}, {"query"}, {"form", "json"}, set[str]())
+    return [[values for source, values in made if source not in left_out] for left_out in without]
+
+
 def _place(written: str) -> _Values:
     """What reads the texts that stand at a place of plan.transport.Request."""
     source, *names = written.split(".")
@@ -134,9 +152,7 @@ def _field_reader(part: Callable[[_Asked], bytes], name: str, deeper: list[str])
     begins = f"&{name}=".encode()
 
     def one(asked: _Asked) -> Iterable[str]:
-        text = part(asked)
-        found = _field(text, begins) if text else None
-        return () if found is None else (found,)
+        return _field(part(asked), begins)
 
     def every(asked: _Asked) -> Iterable[str]:
         return (_text(field.partition(b"=")[2]) for field in part(asked).split(b"&"))
@@ -178,8 +194,7 @@ class _Pattern:
         self.method = request.method
         self.path = re.compile(request.path)
         self.when = [(_place(place), re.compile(text, re.S)) for place, text in request.when.items()]
-        self.key = [_place(place) for place in request.key]
-        self.number = [_place(place) for place in request.number]
+        self.key, self.number = _places(request.key), _places(request.number)
 
     def fits(self, asked: _Asked) -> bool:
         return all(any(text.fullmatch(value) for value in values(asked)) for values, text in self.when)
@@ -246,7 +261,10 @@ class Reader:
 
     def _subject(self, pattern: _Pattern, asked: _Asked) -> Subject:
         key = _first_key(pattern, asked)
-        numbers = [text for values in pattern.number for text in values(asked) if 0 < len(text) <= VALUE_MAX]
+        numbers: list[str] = []
+        for values in pattern.number[asked.with_parts]:
+            numbers += values(asked)
+        numbers = [text for text in numbers if 0 < len(text) <= VALUE_MAX]
         if key is None:
             key = next(filter(None, map(self._numbers.key_of, numbers)), None)
             if key is None:
@@ -257,7 +275,7 @@ class Reader:
 
 
 def _first_key(pattern: _Pattern, asked: _Asked) -> str | None:
-    for values in pattern.key:
+    for values in pattern.key[asked.with_parts]:
         for text in values(asked):
             if (key := key_in(text)) is not None:
                 return key

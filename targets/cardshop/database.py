@@ -82,8 +82,13 @@ def _postgresql(
     """The writers, and the readers; these never wait for a lock."""
     each = max(1, min(_EACH_MAX, _POSTGRES_CONNECTIONS // (2 * processes)))
 
+    options = f"-c lock_timeout={lock_wait_s * 1000:.0f}"
+    if timeout_s is not None:
+        # What a broken link leaves behind at the server's end must not keep its locks.
+        options += f" -c idle_in_transaction_session_timeout={timeout_s * 1000:.0f}"
+
     def engine(waits_s: float, **more: Any) -> AsyncEngine:
-        given: dict[str, Any] = {"options": f"-c lock_timeout={lock_wait_s * 1000:.0f}"}
+        given: dict[str, Any] = {"options": options}
         if timeout_s is not None:
             given |= {"async_creator_fn": impatient(waits_s + timeout_s), "connect_timeout": math.ceil(timeout_s)}
         made = create_async_engine(url, pool_size=each, connect_args=given, **_SHARED, **more)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import psycopg
 import sqlalchemy
-from sqlalchemy.engine import make_url
+from sqlalchemy.engine import URL, make_url
 
 SQLITE, POSTGRESQL = "sqlite", "postgresql"
 LOCK = {SQLITE: ["BEGIN IMMEDIATE"], POSTGRESQL: ["BEGIN", "LOCK TABLE orders, jobs, cards IN EXCLUSIVE MODE"]}
@@ -34,13 +34,17 @@ class Databases:
         return self._made[data]
 
     def _create(self) -> str:
-        name = f"t{os.getpid()}_{next(_numbers)}"
-        with psycopg.connect(self._address(), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name}")
-        return make_url(self.server).set(database=name).render_as_string(hide_password=False)
+        """A user whose tables lie in a schema of his own: a database of 300 files for each test takes ten times as
+        long to make, and half a minute to remove."""
+        server, name = make_url(self.server), f"t{os.getpid()}_{next(_numbers)}"
+        with psycopg.connect(_plain(server), autocommit=True) as connection:
+            connection.execute(f"CREATE ROLE {name} SUPERUSER LOGIN PASSWORD '{server.password}'")
+            connection.execute(f"CREATE SCHEMA AUTHORIZATION {name}")
+        return server.set(username=name).render_as_string(hide_password=False)
 
-    def _address(self) -> str:
-        return make_url(self.server).set(drivername="postgresql").render_as_string(hide_password=False)
+
+def _plain(url: URL) -> str:
+    return url.set(drivername="postgresql").render_as_string(hide_password=False)
 
 
 CHOSEN = Databases()

@@ -10,6 +10,8 @@ from targets.cardshop.sweeping import sweep
 from targets.cardshop.working import work_once
 from tests.targets.test_cardshop_world import FORM, PARAM, World, running
 
+pytestmark = pytest.mark.usefixtures("database")
+
 TOPUP_PARAM = PARAM.replace("card_10", "topup_30")
 GAME = {"product": "topup_30"}
 

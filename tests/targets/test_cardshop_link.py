@@ -2,12 +2,13 @@
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import pytest
 from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from targets.cardshop import __main__ as cardshop
 from targets.cardshop import serving
@@ -15,6 +16,7 @@ from targets.cardshop.database import DATABASE_AWAY, Database
 from targets.cardshop.jobs import Jobs
 from targets.cardshop.jobs import put as put_job
 from targets.cardshop.store import Store
+from targets.cardshop.tables import CARDS
 from tests.targets import both
 from tests.targets.test_cardshop_process import CHANNELS
 
@@ -28,10 +30,12 @@ class Relay:
     def __init__(self, url: str) -> None:
         self.url = url
         self._ends: list[asyncio.StreamWriter] = []
+        self._taken: set[asyncio.Task[None] | None] = set()
         self.open = asyncio.Event()
         self.open.set()
 
     async def take(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._taken.add(asyncio.current_task())
         far_reader, far_writer = await asyncio.open_connection("127.0.0.1", make_url(self.url).port)
         self._ends += [writer, far_writer]
         async with asyncio.TaskGroup() as group:
@@ -44,6 +48,10 @@ class Relay:
                 await self.open.wait()
                 writer.write(data)
         writer.close()
+
+    async def ended(self) -> None:
+        """Until all that was taken has ended."""
+        await asyncio.gather(*(task for task in self._taken if task))
 
     def cut(self) -> int:
         """Ends all connections; how many there were."""
@@ -66,6 +74,7 @@ async def linked(
         relay.open.set()
         await database.close()
         relay.cut()
+        await relay.ended()
 
 
 async def test_a_link_that_falls_silent_is_a_database_that_is_away_until_it_speaks(postgresql: str) -> None:
@@ -118,6 +127,32 @@ async def test_a_lock_is_waited_for_longer_than_a_silent_link_and_no_longer_than
             assert asyncio.get_running_loop().time() - begun >= 0.4
             assert await store.stock_left() == {"card_10": 3}  # who reads does not wait
         assert await store.take_card("card_10", "1")
+
+
+async def test_a_transaction_that_a_silent_link_has_left_behind_gives_its_locks_back(postgresql: str) -> None:
+    async with linked(postgresql, lock_wait_s=PATIENCE_S) as (database, relay):
+        locked, change = asyncio.Event(), CARDS.update().values(product="card_50")
+
+        async def left_behind(connection: AsyncConnection) -> None:
+            await connection.execute(change)
+            relay.open.clear()
+            locked.set()
+            await connection.execute(change)
+
+        direct = Database(relay.url, lock_wait_s=5.0)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(_away(database.write(left_behind)))
+            await locked.wait()
+            await direct.write(lambda connection: connection.execute(CARDS.delete()))
+        await direct.close()
+        relay.cut()
+        relay.open.set()
+        assert await Store(database).stock_left() == {}
+
+
+async def _away(asked: Coroutine[object, object, None]) -> None:
+    with pytest.raises(DATABASE_AWAY):
+        await asked
 
 
 @pytest.mark.parametrize("processes", [1, 3, 33])

@@ -18,9 +18,10 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from targets.cardshop.epay import signature
+from tests.targets import both
 from tests.targets.test_cardshop_world import FORM, JSON, KEY, PARAM, FakeEpay, FakeSupplier
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("database")]
 ROOT = Path(__file__).parents[2]
 SHORT = {
     "CARDSHOP_RETRY_S": "0.1", "CARDSHOP_QUERY_S": "0.3", "CARDSHOP_RECOVER_S": "0.5", "CARDSHOP_DELAYED_S": "0.4",
@@ -130,6 +131,7 @@ async def a_shop(data: Path) -> AsyncIterator[Running]:
         environ = {name: value for name, value in os.environ.items() if not name.startswith("CARDSHOP_")}
         environ |= SHORT | {
             "CARDSHOP_CHANNELS": json.dumps({"epay": channel}),
+            "CARDSHOP_DATABASE_URL": both.CHOSEN.url(data),
             "CARDSHOP_SUPPLIERS": json.dumps({"a": {"url": str(server.make_url("/a/")), "pid": "7", "key": KEY}}),
         }
         shop = Running(epay, supplier, session, data, port, environ)

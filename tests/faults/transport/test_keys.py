@@ -1,5 +1,7 @@
 """Only whole values at the places of a pattern tell whose a request is."""
 
+from urllib.parse import unquote_plus
+
 import msgspec
 import pytest
 
@@ -143,3 +145,13 @@ def test_paths_without_end_fill_no_memory_and_change_no_answer() -> None:
     assert {reader.read(get(f"/orders/{n}")) for n in range(3000)} == {
         Subject(Operation.QUERY, str(n), "order_number") for n in range(3000)
     }
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["C1", "", "a+b", "%43%31", "a%2Bb+c", "%e4%BC%9a", "%E4%BC", "%", "100%", "%4", "%zz%41", "%%41", "é%41"],
+)
+def test_a_number_is_what_its_escaped_form_says(written: str) -> None:
+    """urllib's reading is the standard's (WHATWG URL, application/x-www-form-urlencoded parsing)."""
+    subject = Reader(TABLE).read(post(f"a=1&no={written}&b=2"))
+    assert subject == Subject(Operation.CREATE, *((unquote_plus(written), "order_number") if written else ()))
