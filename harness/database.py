@@ -8,9 +8,9 @@ import threading
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
-from sqlalchemy import Connection, Engine, NullPool, create_engine, text
+from sqlalchemy import URL, Connection, Engine, NullPool, create_engine, make_url, text
 from sqlalchemy.exc import ArgumentError, OperationalError, SQLAlchemyError
 
 from harness.shop import HouseError
@@ -19,7 +19,8 @@ from targets import webshop
 AGAIN_S = 0.02
 """Between two attempts at a lock that somebody else holds."""
 BUSY_S = 0.2
-"""How long one attempt at SQLite waits; short, so that healing never does."""
+"""How long one attempt at a lock waits; short, so that healing never does."""
+CONNECT_S = 5
 ATTEMPTS = 5
 
 T = TypeVar("T")
@@ -129,15 +130,24 @@ class Database:
 
 def _engine(address: str) -> Engine:
     try:
-        sqlite = address.startswith("sqlite")
-        waits = {"timeout": BUSY_S} if sqlite else {"options": f"-c lock_timeout={BUSY_S * 1000:.0f}"}
-        engine = create_engine(address, poolclass=NullPool, connect_args=waits)
+        url = make_url(address)
+        sqlite = url.get_backend_name() == "sqlite"
+        engine = create_engine(url, poolclass=NullPool, connect_args=_short_waits(url))
     except (ArgumentError, SQLAlchemyError, ModuleNotFoundError) as error:
         raise HouseError(f"house.database: {_words(error)}") from None
     file = engine.url.database
     if sqlite and not (file and Path(file).is_file()):  # SQLite would make an empty one, and lock that
         raise HouseError(f"house.database: there is no SQLite file {file}; legal: the file that the shop writes to")
     return engine
+
+
+def _short_waits(url: URL) -> dict[str, Any]:
+    """What makes a driver that we know give a lock up after BUSY_S, and a silent server before long."""
+    if url.get_backend_name() == "sqlite":
+        return {"timeout": BUSY_S}
+    if url.drivername in ("postgresql", "postgresql+psycopg", "postgresql+psycopg2"):
+        return {"options": f"-c lock_timeout={BUSY_S * 1000:.0f}", "connect_timeout": CONNECT_S}
+    return {}
 
 
 def _words(error: Exception) -> str:

@@ -1,11 +1,25 @@
 """What holds for every test."""
 
+from collections.abc import Iterator
+
 import pytest
 from hypothesis import settings
 
 # How long an example takes says nothing on a shared machine: no test is timed.
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
+
+
+@pytest.fixture(scope="session")
+def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """The address of a server that the session starts once; skips where there is none to start."""
+    from harness.postgres import MISSING, Binaries
+    from tests.targets import both
+
+    if Binaries.find() is None:
+        pytest.skip(MISSING)
+    with both.server(tmp_path_factory.mktemp("postgres")) as url:
+        yield url
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -5,11 +5,13 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import psycopg
 import pytest
 
-from harness.database import Database
+from harness.database import BUSY_S, Database
 from harness.shop import HouseError
 from tests.harness.housed import HOUSE, until
+from tests.targets import both
 
 
 @pytest.fixture
@@ -134,3 +136,92 @@ HOUSES: list[tuple[Callable[[], object], str]] = [
 def test_half_a_house_is_refused(made: Callable[[], object], says: str) -> None:
     with pytest.raises(ValueError, match=says):
         made()
+
+
+# --- of PostgreSQL -----------------------------------------------------------------------------------------------
+@pytest.fixture
+def server(postgresql: str, tmp_path: Path) -> str:
+    """The address of an empty database in which the shop has five jobs."""
+    url = both.Databases(postgresql).url(tmp_path)
+    with psycopg.connect(plain(url)) as own:
+        own.execute("CREATE TABLE jobs (id SERIAL PRIMARY KEY, contact TEXT)")
+        own.execute(
+            "INSERT INTO jobs (contact) SELECT 'b0000000' || n || '@buyers.example' FROM generate_series(0, 4) n"
+        )
+    return url
+
+
+def plain(url: str) -> str:
+    return url.replace("+psycopg", "")
+
+
+def on_server(url: str, **changed: Any) -> Database:
+    lock = ["BEGIN", "LOCK TABLE jobs IN EXCLUSIVE MODE"]
+    house = msgspec.structs.replace(HOUSE, **{"database": "{database_direct}", "lock": lock} | changed)
+    return Database(house, {"database_direct": url})
+
+
+def writes(own: "psycopg.Connection[tuple[Any, ...]]") -> bool:
+    """Whether a write gets through at once."""
+    try:
+        with own.transaction():
+            own.execute("SET LOCAL lock_timeout = 1")
+            own.execute("UPDATE jobs SET contact = contact")
+    except psycopg.errors.LockNotAvailable:
+        return False
+    return True
+
+
+async def test_on_a_server_nobody_writes_while_the_lock_is_held_and_all_may_read(server: str) -> None:
+    with psycopg.connect(plain(server), autocommit=True) as own:
+        async with on_server(server).write_lock(at_most_s=60) as taken:
+            await asyncio.wait_for(taken.wait(), 5)
+            assert not writes(own)
+            assert own.execute("SELECT count(*) FROM jobs").fetchone() == (5,)
+        assert writes(own)
+
+
+@pytest.mark.slow
+async def test_on_a_server_a_lock_that_somebody_holds_is_asked_for_again(server: str) -> None:
+    with psycopg.connect(plain(server)) as own:
+        own.execute("UPDATE jobs SET contact = contact")
+        async with on_server(server).write_lock(at_most_s=60) as taken:
+            with pytest.raises(TimeoutError):  # longer than one attempt lasts
+                await asyncio.wait_for(taken.wait(), 1.5 * BUSY_S)
+            own.commit()
+            await asyncio.wait_for(taken.wait(), 5)
+            assert not writes(own)
+
+
+async def test_on_a_server_jobs_are_lost_and_told_by_their_text(server: str) -> None:
+    database = on_server(server)
+    await database.rehearse(lock=True, queue=True)
+    assert await database.queued() == 5
+    assert await database.lose(2) == ["b00000000@buyers.example", "b00000001@buyers.example"]
+    assert await database.queued() == 3
+
+
+@pytest.mark.slow
+async def test_on_a_server_nothing_is_lost_while_its_jobs_are_locked(server: str) -> None:
+    with psycopg.connect(plain(server)) as own:
+        own.execute("LOCK TABLE jobs IN EXCLUSIVE MODE")
+        assert await on_server(server).lose(2) is None
+        assert await on_server(server).queued() == 5
+
+
+@pytest.mark.parametrize(
+    ("changed", "says"),
+    [
+        ({"lock": ["LOCK TABLE jobs IN EXCLUSIVE MODE"]}, "house.lock: LOCK TABLE can only be used in transaction"),
+        ({"lock": ["BEGIN", "LOCK TABLE queue"]}, 'house.lock: relation "queue" does not exist'),
+        ({"queued": "SELECT count(*) FROM queue"}, 'house.queued: relation "queue" does not exist'),
+        ({"lose_jobs": "DELETE FROM jobs LIMIT :n RETURNING name"}, "house.lose_jobs: syntax error"),
+        ({"database": "postgresql+psycopg://u:secret@127.0.0.1:1/d"}, "house.lock: .*Connection refused"),
+    ],
+)
+async def test_what_a_server_does_not_have_is_refused_before_the_load(
+    server: str, changed: dict[str, Any], says: str
+) -> None:
+    with pytest.raises(HouseError, match=says) as refused:
+        await on_server(server, **changed).rehearse(lock=True, queue=True)
+    assert "secret" not in str(refused.value)

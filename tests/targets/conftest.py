@@ -4,17 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from harness.postgres import MISSING, Binaries
 from tests.targets import both
-
-
-@pytest.fixture(scope="session")
-def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a server that the session starts once; skips where there is none to start."""
-    if Binaries.find() is None:
-        pytest.skip(MISSING)
-    with both.server(tmp_path_factory.mktemp("postgres")) as url:
-        yield url
 
 
 @pytest.fixture(params=[both.SQLITE, both.POSTGRESQL])
