@@ -14,7 +14,7 @@ class LatencyStage(Delaying["Latency"]):
             self.pass_on(chunk)
             return
         ms = self._delay_ms(chunk)
-        if ms > 0:
+        if ms > 0 and self.by_exchange:
             self.changed(chunk.exchange, f"{self.what} delayed by {ms} ms", len(chunk.data))
         self.until(chunk.stamp + ms / 1000, chunk)
 
