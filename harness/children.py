@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import secrets
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -10,6 +11,8 @@ from types import TracebackType
 from typing import Self
 
 import psutil
+
+from harness.guard import ALL_ENDED, MARK
 
 PYTHON = [sys.executable, "-P", "-m"]
 STOP_WITHIN_S = 5.0
@@ -78,11 +81,13 @@ class Children:
         self._logs = logs
         self._children: list[Child] = []
         self._guard: asyncio.subprocess.Process | None = None
+        self._mark = secrets.token_hex(16)
 
     async def __aenter__(self) -> Self:
         self._guard = await asyncio.create_subprocess_exec(
             *PYTHON,
             "harness.guard",
+            self._mark,
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.DEVNULL,
             start_new_session=True,
@@ -96,6 +101,7 @@ class Children:
             await self.stop(child, within_s=1.0 if kind else STOP_WITHIN_S)
         assert self._guard is not None
         assert self._guard.stdin is not None
+        self._tell_guard(f"{ALL_ENDED}\n")
         self._guard.stdin.close()
         await self._guard.wait()
 
@@ -121,7 +127,7 @@ class Children:
             try:
                 process = await asyncio.create_subprocess_exec(
                     *command,
-                    env={**os.environ, "PYTHONUNBUFFERED": "1", **env},
+                    env={**os.environ, "PYTHONUNBUFFERED": "1", MARK: self._mark, **env},
                     stdin=asyncio.subprocess.DEVNULL,
                     stdout=output,
                     stderr=output,

@@ -138,3 +138,25 @@ async def test_the_guard_ends_what_a_killed_owner_left_also_stopped_and_deaf_one
 )
 def test_the_guard_knows_who_is_left(lines: list[str], left: set[int]) -> None:
     assert guard.watch(lines) == left
+
+
+def test_a_guard_that_was_told_that_all_have_ended_looks_for_nobody() -> None:
+    with pytest.raises(SystemExit):
+        guard.watch(["+ 5\n", ".\n"])
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="only Linux shows the environment of others")
+async def test_the_guard_ends_a_child_that_nobody_had_the_time_to_tell_of() -> None:
+    marked = subprocess.Popen(SLEEPER, env={**os.environ, guard.MARK: "mine"}, start_new_session=True)
+    others = subprocess.Popen(SLEEPER, env={**os.environ, guard.MARK: "other"}, start_new_session=True)
+    command = [*PYTHON, "harness.guard", "mine"]
+    watching = subprocess.Popen(command, stdin=subprocess.PIPE, text=True, start_new_session=True)
+    try:
+        watching.communicate()  # at once the end of the file, as when the harness is killed
+        assert await gone(marked.pid, within_s=10)
+        assert is_alive(others.pid)
+    finally:
+        for child in (marked, others):
+            child.kill()
+            child.wait()
