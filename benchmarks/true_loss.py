@@ -10,23 +10,18 @@ Exit 1 where the drop counters leave the 99.9 % interval of the share asked for,
 """
 
 import asyncio
-import io
-import re
 import sys
 import warnings
-from typing import Any
 
 import matplotlib as mpl
 import msgspec
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_agg import FigureCanvasAgg
-from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from scipy.stats import binomtest
 
-from benchmarks.wire_picture import TWO_THEMES
+from benchmarks.wire_picture import store
 from benchmarks.wire_results import DOCS, between_marks, today
 from faults.kernel.machine import probe
 from faults.transport.proxies import Proxies
@@ -34,7 +29,7 @@ from faults.transport.toxic import Match, Placed, Stream
 from faults.transport.toxics.loss import Loss
 from ledger.rundir import write_atomically
 from reports.write.chart import GREY, LINES, WIDTH_IN, pick
-from reports.write.figures import LANGUAGES, PNG_DPI, STYLE, themed
+from reports.write.figures import LANGUAGES, STYLE
 from tests.faults.kernel.lossy import RTO_MIN_MS, exchanges, lossy
 
 SHARES = (0.01, 0.05, 0.2)
@@ -184,28 +179,13 @@ def figure(found: list[Series], language: str) -> Figure:
     return drawn
 
 
-def store(drawn: Figure, language: str) -> None:
-    buffer = io.StringIO()
-    svg: Any = FigureCanvasSVG(drawn)
-    svg.print_svg(buffer, metadata={"Date": None, "Creator": None})
-    text = re.sub(r"(<svg[^>]*>)", rf"\1{TWO_THEMES}", themed(buffer.getvalue()), count=1)
-    write_atomically(DOCS / f"true_loss{'' if language == 'en' else '.zh'}.svg", text.encode())
-    if language == "en":
-        drawn.set_facecolor("white")
-        drawn.set_dpi(PNG_DPI)
-        picture = io.BytesIO()
-        png: Any = FigureCanvasAgg(drawn)
-        png.print_png(picture, metadata={"Software": None})
-        write_atomically(DOCS / "true_loss.png", picture.getvalue())
-
-
 def write(found: list[Series]) -> None:
     with mpl.rc_context(), warnings.catch_warnings():
         mpl.rcdefaults()
         mpl.rcParams.update(STYLE)
         warnings.filterwarnings("ignore", message=".*Glyph.*missing from", category=UserWarning)
         for language in LANGUAGES:
-            store(figure(found, language), language)
+            store(figure(found, language), language, "true_loss")
     page = DOCS / "transport.md"
     write_atomically(page, between_marks(page.read_text("utf-8"), "true_loss", table(found)).encode())
 

@@ -128,16 +128,17 @@ def write(results: Results) -> None:
     write_atomically(page, between_marks(page.read_text("utf-8"), "fidelity", table(results)).encode())
 
 
-def store(drawn: Figure, language: str) -> None:
+def store(drawn: Figure, language: str, name: str = "transport") -> None:
+    """Writes docs/NAME.svg, in each theme, and from the English one its PNG."""
     buffer = io.StringIO()
     svg: Any = FigureCanvasSVG(drawn)
     svg.print_svg(buffer, metadata={"Date": None, "Creator": None})
     text = re.sub(r"(<svg[^>]*>)", rf"\1{TWO_THEMES}", themed(buffer.getvalue()), count=1)
-    write_atomically(DOCS / f"transport{'' if language == 'en' else '.zh'}.svg", text.encode())
+    write_atomically(DOCS / f"{name}{'' if language == 'en' else '.zh'}.svg", text.encode())
     if language == "en":
         drawn.set_facecolor("white")
         drawn.set_dpi(PNG_DPI)
         picture = io.BytesIO()
         png: Any = FigureCanvasAgg(drawn)
         png.print_png(picture, metadata={"Software": None})
-        write_atomically(DOCS / "transport.png", picture.getvalue())
+        write_atomically(DOCS / f"{name}.png", picture.getvalue())

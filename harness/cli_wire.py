@@ -16,11 +16,11 @@ import typer
 import uvloop
 
 from faults.transport import api, api_read
-from faults.transport.addresses import Address, AddressError, NotAllowedError, dialled, listening
+from faults.transport.addresses import Address, AddressError, NotAllowedError, bound, dialled, listening
 from faults.transport.api_read import ApiError
 from faults.transport.proxies import Proxies
 from faults.transport.proxy import Proxy
-from faults.transport.serving import Interrupts, bound, serve, take_all_descriptors
+from faults.transport.serving import Interrupts, serve, take_all_descriptors
 from faults.transport.toxic import Placed, Stream, Toxic, toxics
 from harness.cli_common import print_json, refuse, say
 from harness.run import Exit

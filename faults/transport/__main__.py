@@ -10,10 +10,11 @@ from typing import Any
 
 import uvloop
 
+from faults.transport.addresses import bound
 from faults.transport.admin import Admin
 from faults.transport.api import app
 from faults.transport.proxies import Proxies
-from faults.transport.serving import bound, serve, take_all_descriptors
+from faults.transport.serving import serve, take_all_descriptors
 from faults.transport.wires import Wires
 from ledger.clock import Epoch, RunClock
 from ledger.journal import JournalError, Voice, keep_sealing

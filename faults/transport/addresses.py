@@ -11,6 +11,7 @@ from plan.loopback import is_loopback_host
 
 EVERYWHERE = "*"
 """Among the hosts allowed: all of them."""
+BACKLOG = 4096
 _EVERY_ADDRESS = ("0.0.0.0", "::")
 _NUMBER = re.compile(r"[+-]?[0-9]+")
 
@@ -50,6 +51,22 @@ def dialled(text: str, allowed: Collection[str] = ()) -> Address:
         return _checked("upstream", text, allowed)
     except AddressError as error:
         raise UpstreamError(str(error)) from None
+
+
+def bound(host: str, port: int) -> socket.socket:
+    """A socket that listens there, port 0 at a free one; OSError where that cannot be."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    made = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, host != "::")
+        made.bind((host, port))
+        made.listen(BACKLOG)
+    except OSError:
+        made.close()
+        raise
+    return made
 
 
 def _checked(what: str, text: str, allowed: Collection[str]) -> Address:

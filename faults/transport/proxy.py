@@ -9,7 +9,7 @@ from functools import partial
 from ipaddress import ip_address
 
 from faults.transport.addresses import Address as To
-from faults.transport.addresses import dialled, listening
+from faults.transport.addresses import bound, dialled, listening
 from faults.transport.link import PROBE_EVERY_S, Address, Link
 from faults.transport.match import ByMatch
 from faults.transport.metrics import Link as Counted
@@ -20,7 +20,6 @@ from faults.transport.toxic import Judge, Placed, Stream
 from ledger.clock import Epoch, RunClock
 from plan.chance import draw
 
-BACKLOG = 4096
 ACCEPTS_AT_ONCE = 64
 AGAIN_S = 0.1
 """No descriptor is left: a connection may wait so long before the proxy tries again to accept it."""
@@ -86,21 +85,10 @@ class Proxy:
         """Listens, unless it does; OSError where that cannot be."""
         if self.enabled:
             return
-        host, port = self._bind_to.host, self._bind_to.port
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        made = socket.socket(family, socket.SOCK_STREAM)
-        try:
-            made.setblocking(False)
-            made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            if family == socket.AF_INET6:
-                made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, host != "::")
-            made.bind((host, port))
-            made.listen(BACKLOG)
-        except OSError:
-            made.close()
-            raise
-        bound = made.getsockname()
-        self._bind_to = listening(f"[{bound[0]}]:{bound[1]}" if ":" in bound[0] else f"{bound[0]}:{bound[1]}", ["*"])
+        made = bound(self._bind_to.host, self._bind_to.port)
+        made.setblocking(False)
+        at = made.getsockname()
+        self._bind_to = listening(f"[{at[0]}]:{at[1]}" if ":" in at[0] else f"{at[0]}:{at[1]}", ["*"])
         self.listen = str(self._bind_to)
         self._totals = self._counted.setdefault((self.listen, self.upstream), {s: Totals() for s in Stream})
         self._listening, self.enabled = made, True

@@ -8,26 +8,11 @@ from collections.abc import Callable
 
 from aiohttp import web
 
+from faults.transport.addresses import BACKLOG
+
 IDLE_S, FINISH_WITHIN_S = 60.0, 2.0
-BACKLOG = 4096
 HEAD_MAX = 1024 * 1024
 """Bytes of a line and of a header of a request, as in Go: a name of a proxy may be long, and stands in its path."""
-
-
-def bound(host: str, port: int) -> socket.socket:
-    """A socket bound there, port 0 a free one; OSError where that cannot be."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    made = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        made.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
-            made.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, host != "::")
-        made.bind((host, port))
-        made.listen(BACKLOG)
-    except OSError:
-        made.close()
-        raise
-    return made
 
 
 async def serve(
