@@ -12,6 +12,7 @@ import msgspec
 import psutil
 
 from harness.children import Children
+from ledger import phasefile
 from ledger.clock import SECOND_NS, RunClock
 from ledger.events import Health, PhaseBegan, Struck
 from ledger.journal import Voice
@@ -69,7 +70,7 @@ class Timeline:
     def _tell_drivers(self) -> None:
         """Replaces phase.json; `beat_t` is the heartbeat by which drivers renew the lease of their own faults."""
         told = {"phase": self.phase, "l0_t": self.l0_t, "beat_t": self.clock.t()}
-        write_atomically(self.state / "phase.json", msgspec.json.encode(told))
+        write_atomically(self.state / phasefile.NAME, msgspec.json.encode(told))
 
     def struck(self, event: Struck) -> None:
         """Journals at once what the harness itself struck."""

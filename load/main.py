@@ -13,6 +13,7 @@ import msgspec
 
 from ledger.clock import SECOND_NS, Epoch, RunClock
 from ledger.journal import JournalError, Voice
+from ledger.phasefile import PhaseFile
 from ledger.rundir import RunDir, write_atomically
 from ledger.states import Phase
 from load import locusts
@@ -36,14 +37,6 @@ STATUS_S = 0.5
 MASTER_STATUS_S = 0.1
 WARM_UP_GAP_S = 0.02
 GARBAGE_MAX = 100_000
-
-
-class Told(msgspec.Struct, frozen=True):
-    """phase.json: what the harness says. `beat_t`: its last heartbeat, on the run's axis."""
-
-    phase: Phase = Phase.PREPARE
-    l0_t: int | None = None
-    beat_t: int | None = None
 
 
 class Options(msgspec.Struct, frozen=True):
@@ -101,29 +94,6 @@ def _way(text: str) -> tuple[str, tuple[str, int]]:
     if "/" not in place or not is_loopback(host) or not port.isdecimal():
         raise argparse.ArgumentTypeError(f"{text!r}; legal: HOST:PORT/NAME=HOST:PORT, on this machine")
     return place, (host, int(port))
-
-
-class PhaseFile:
-    """phase.json as last read."""
-
-    def __init__(self, state: Path) -> None:
-        self.told = Told()
-        self._path = state / "phase.json"
-        self._last = b""
-
-    def look(self) -> Told:
-        """What the harness says now; what it said last where the file is missing or half there."""
-        try:
-            data = self._path.read_bytes()
-        except OSError:
-            return self.told
-        if data != self._last:
-            try:
-                self.told = msgspec.json.decode(data, type=Told)
-                self._last = data
-            except msgspec.DecodeError:
-                pass
-        return self.told
 
 
 class Driver:

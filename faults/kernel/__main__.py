@@ -13,13 +13,14 @@ import msgspec
 import uvloop
 
 from faults.kernel.hop import hop, lay
-from faults.kernel.keeper import LOOK_NS, Keeper, PhaseFile, is_in_force, next_edge
+from faults.kernel.keeper import LOOK_NS, Keeper, is_in_force, next_edge
 from faults.kernel.loss import TrueLoss
 from faults.kernel.machine import Machine, none
 from faults.kernel.space import Refused, ToolError, sweep
 from ledger.clock import Epoch, RunClock
 from ledger.events import Struck
 from ledger.journal import JournalError, Voice, keep_sealing
+from ledger.phasefile import PhaseFile
 from ledger.rundir import RunDir, RunDirError, write_atomically
 from plan import run as plans
 from plan.document import DocumentError
@@ -175,7 +176,7 @@ def _in_force(fault: FaultPlan | None, state: Path | None) -> Callable[[int], tu
     if fault is None:
         return lambda t: (True, t + LOOK_NS)
     assert state is not None
-    file = PhaseFile(state / "phase.json")
+    file = PhaseFile(state)
 
     def now(t: int) -> tuple[bool, int]:
         told = file.look()

@@ -3,16 +3,15 @@
 import asyncio
 from collections import deque
 from collections.abc import Callable
-from pathlib import Path
 from typing import Protocol
-
-import msgspec
 
 from faults.kernel.breaker import NONE, Breaker, Counts
 from faults.kernel.loss import TrueLoss
 from faults.kernel.space import Space
+from faults.transport.keys import BY_CONNECTION
 from ledger.clock import SECOND_NS, Clock
 from ledger.events import Struck
+from ledger.phasefile import Told
 from ledger.states import Operation, Phase
 from plan.faults import FaultPlan
 from plan.run import LEASE_S
@@ -22,14 +21,6 @@ LOOK_NS = SECOND_NS // 10
 RATE_OVER = 10
 """Looks over which the packet rate of the hop is averaged: one second, as wire.loss_with_load does."""
 _LEASE_NS = int(LEASE_S * SECOND_NS)
-
-
-class Told(msgspec.Struct, frozen=True):
-    """phase.json: what the harness says. `beat_t`: its last heartbeat, on the run's axis."""
-
-    phase: Phase = Phase.PREPARE
-    l0_t: int | None = None
-    beat_t: int | None = None
 
 
 def is_in_force(fault: FaultPlan, told: Told, t: int) -> bool:
@@ -105,25 +96,6 @@ class LaidWire:
 
     def packets(self) -> int:
         return sum(space.packets_received() for space, _ in self._ends)
-
-
-class PhaseFile:
-    """phase.json of a run, read anew only when the harness has replaced it."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._known = (0, 0)
-        self._told = Told()
-
-    def look(self) -> Told:
-        """What stands in it; nothing was said yet where there is no such file."""
-        try:
-            status = self._path.stat()
-            if (now := (status.st_mtime_ns, status.st_ino)) != self._known:
-                self._told, self._known = msgspec.json.decode(self._path.read_bytes(), type=Told), now
-        except FileNotFoundError:
-            return self._told
-        return self._told
 
 
 class Keeper:
@@ -202,7 +174,7 @@ class Keeper:
                 operation=Operation.CONNECT,
                 attempt=self._strikes,
                 changed=f"dropped {new.dropped} of {new.packets} packets at {self._at}",
-                keyed_by="connection",
+                keyed_by=BY_CONNECTION,
             )
         )
 

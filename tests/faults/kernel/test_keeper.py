@@ -1,15 +1,15 @@
 """When packets are lost, and what the journal says of it."""
 
 import asyncio
-from pathlib import Path
 
 import pytest
 
 from faults.kernel.breaker import NONE, Counts
-from faults.kernel.keeper import Keeper, PacketRate, PhaseFile, Told, is_in_force, next_edge
+from faults.kernel.keeper import Keeper, PacketRate, is_in_force, next_edge
 from faults.kernel.loss import TrueLoss
 from ledger.clock import SECOND_NS, ManualClock
 from ledger.events import Struck
+from ledger.phasefile import Told
 from ledger.states import Hop, Phase
 from plan.faults import FaultPlan, Label
 from plan.run import LEASE_S
@@ -69,17 +69,6 @@ def test_at_any_other_time_no_packet_is_lost(window: Window | None, told: Told, 
 )
 def test_it_looks_again_when_the_answer_may_change(told: Told, t: float, edge: float) -> None:
     assert next_edge(fault(WINDOW), told, s(t)) == s(edge)
-
-
-def test_the_phase_is_read_anew_when_the_harness_replaces_its_file(tmp_path: Path) -> None:
-    file = PhaseFile(tmp_path / "phase.json")
-    assert file.look() == Told()
-    for phase in ("load", "heal"):
-        new = tmp_path / "new"
-        new.write_text(f'{{"phase":"{phase}","l0_t":5,"beat_t":7}}')
-        new.replace(tmp_path / "phase.json")
-        assert file.look() == Told(Phase(phase), 5, 7)
-        assert file.look() is file.look()
 
 
 def test_the_packet_rate_is_that_of_the_last_second() -> None:
