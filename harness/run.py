@@ -20,6 +20,7 @@ from harness.shop import HouseError, Shop
 from harness.timeline import LOOK_EVERY_S, Timeline
 from harness.wires import KERNEL, Wires
 from ledger.clock import SECOND_NS, Epoch, RunClock
+from ledger.errors import first_of
 from ledger.journal import JournalError, Voice
 from ledger.rundir import RunDir, RunDirError
 from ledger.states import Phase
@@ -75,14 +76,6 @@ async def start_proxy(children: Children, routes: Mapping[str, str], state: Path
 
 class StoppedNow(Exception):
     """The second interrupt: end everything, keep what is recorded."""
-
-
-def _first(group: BaseExceptionGroup[Exception]) -> Exception:
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    assert isinstance(error, Exception)
-    return error
 
 
 class Run:
@@ -195,7 +188,7 @@ class Run:
                 for task in beside:
                     task.cancel()
         except* (ChildDied, HouseError, JournalError, RunDirError, StoppedNow) as errors:
-            raise _first(errors) from None
+            raise first_of(errors) from None
 
     async def _give_up_when_told(self) -> None:
         await self._stop_now.wait()

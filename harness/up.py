@@ -16,6 +16,7 @@ from harness.run import PROXY, READY_WITHIN_S, Ended, Exit, start_proxy
 from harness.saved import as_scenario
 from harness.timeline import Timeline
 from ledger.clock import Epoch, RunClock
+from ledger.errors import first_of
 from ledger.journal import JournalError, Voice
 from ledger.rundir import RunDir, RunDirError, write_atomically
 from ledger.states import Phase
@@ -208,7 +209,7 @@ class Up:
                 for task in beside:
                     task.cancel()
         except* (ChildDied, JournalError, RunDirError, HandError, OSError) as errors:
-            raise _first(errors) from None
+            raise first_of(errors) from None
 
     async def _keep(self, timeline: Timeline) -> None:
         """Leaves what was done by hand beside the journals, which name those faults."""
@@ -222,11 +223,3 @@ class Up:
             path = self.run.path / "by_hand.yaml"
             write_atomically(path, text.encode())
             self.show(f"what was done by hand: {path}")
-
-
-def _first(group: BaseExceptionGroup[Exception]) -> Exception:
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    assert isinstance(error, Exception)
-    return error

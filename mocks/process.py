@@ -10,6 +10,7 @@ from pathlib import Path
 import uvloop
 
 from ledger.clock import Epoch, RunClock
+from ledger.errors import first_of
 from ledger.journal import JournalError, Voice, keep_sealing
 from ledger.rundir import RunDir, write_atomically
 from mocks.ports import Ports, own_first
@@ -94,13 +95,6 @@ async def _run(kind: type[Upstreams], args: argparse.Namespace, plan: Plan, toke
                 task.cancel()
 
 
-def _first(error: BaseException) -> BaseException:
-    """The first single error within a group."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
-
-
 def main(kind: type[Upstreams]) -> int:
     """Serves every instance of a role until SIGTERM or SIGINT; the exit code, after one line for what went wrong."""
     args = _arguments(kind.role)
@@ -111,7 +105,7 @@ def main(kind: type[Upstreams]) -> int:
         plan = plans.load(RunDir(args.run).plan)
         uvloop.run(_run(kind, args, plan, token))
     except Exception as error:
-        reason = _first(error)
+        reason = first_of(error)
         if not isinstance(reason, SetupError | DocumentError | JournalError | OSError):
             raise
         print(f"mocks.{kind.role}: {reason}", file=sys.stderr)

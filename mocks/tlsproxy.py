@@ -22,6 +22,7 @@ from urllib.parse import urlsplit
 import msgspec
 import uvloop
 
+from ledger.errors import first_of
 from ledger.rundir import write_atomically
 from mocks.keyring import CA_FILE, Keyring
 from plan.loopback import is_loopback
@@ -188,7 +189,7 @@ class Tunnel:
                 asking.cancel()
                 answering.cancel()
         except* (Refused, OSError, asyncio.IncompleteReadError) as errors:
-            raise _first(errors) from None
+            raise first_of(errors) from None
         finally:
             mock.transport.abort()
 
@@ -261,14 +262,6 @@ class Tunnel:
 
 async def _awaited(what: Awaitable[None]) -> None:
     await what
-
-
-def _first(group: BaseExceptionGroup[Exception]) -> Exception:
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    assert isinstance(error, Exception)
-    return error
 
 
 class Proxy:

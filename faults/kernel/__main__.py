@@ -18,6 +18,7 @@ from faults.kernel.loss import TrueLoss
 from faults.kernel.machine import Machine, none
 from faults.kernel.space import Refused, ToolError, sweep
 from ledger.clock import Epoch, RunClock
+from ledger.errors import first_of
 from ledger.events import Struck
 from ledger.journal import JournalError, Voice, keep_sealing
 from ledger.phasefile import PhaseFile
@@ -207,13 +208,6 @@ def _die_with_parent() -> None:
     ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
-def _first(error: BaseException) -> BaseException:
-    """The first single error within a group."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
-
-
 def main() -> int:
     """Carries connections until SIGTERM or SIGINT; the exit code, after one line for what went wrong."""
     args = parser().parse_args()
@@ -226,7 +220,7 @@ def main() -> int:
             _say(f"ended process {pid}, left over by one of us that was killed")
         uvloop.run(_run(setup))
     except Exception as error:
-        reason = _first(error)
+        reason = first_of(error)
         if not isinstance(
             reason, Refused | WrongUse | DocumentError | JournalError | RunDirError | ToolError | OSError
         ):

@@ -17,6 +17,7 @@ from faults.transport.proxies import Proxies
 from faults.transport.serving import serve, take_all_descriptors
 from faults.transport.wires import Wires
 from ledger.clock import Epoch, RunClock
+from ledger.errors import first_of
 from ledger.journal import JournalError, Voice, keep_sealing
 from ledger.rundir import RunDir, write_atomically
 from plan import run as plans
@@ -93,13 +94,6 @@ async def _run(args: argparse.Namespace, plan: Plan, token: str | None) -> None:
             raise breaks.error
 
 
-def _first(error: BaseException) -> BaseException:
-    """The first single error within a group."""
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
-
-
 def main() -> int:
     """Serves until SIGTERM or SIGINT; the exit code, after one line for what went wrong."""
     args = _arguments()
@@ -111,7 +105,7 @@ def main() -> int:
         take_all_descriptors()
         uvloop.run(_run(args, plan, token))
     except Exception as error:
-        reason = _first(error)
+        reason = first_of(error)
         if not isinstance(reason, SetupError | DocumentError | JournalError | OSError):
             raise
         print(f"faults.transport: {reason}", file=sys.stderr)
