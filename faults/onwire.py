@@ -1,14 +1,11 @@
 """What the faults on the wire have in common: their directions, and the curves and shares that they are given in."""
 
-from collections.abc import Sequence
 from enum import StrEnum
-from itertools import pairwise
 from typing import Annotated, TypeAlias
 
 import msgspec
 
 from faults.transport.toxic import OnWire, Stream, Toxic
-from plan.units import Rate, Share
 
 MS_MAX = 600_000
 BYTES_MAX = 1 << 30
@@ -40,11 +37,3 @@ _STREAMS = {
 def over(way: Way, toxic: Toxic) -> OnWire:
     """The toxic in each of the directions."""
     return OnWire(tuple((stream, toxic) for stream in _STREAMS[way]))
-
-
-def check_curve(points: Sequence[tuple[Rate, Share]]) -> None:
-    """ValueError unless there is a point, and the rates rise."""
-    if not points:
-        raise ValueError("curve needs at least one point [rate, share]")
-    if any(a[0] >= b[0] for a, b in pairwise(points)):
-        raise ValueError("the rates of the curve must rise")

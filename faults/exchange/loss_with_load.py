@@ -1,11 +1,9 @@
 """loss_with_load: requests are lost, the more the higher the planned arrival rate."""
 
-from bisect import bisect_right
-from itertools import pairwise
-
 import msgspec
 
 from faults.catalog import TO_MOCKS, Cause, Fault, Situation
+from faults.curve import check, share_at
 from faults.verdict import LoseRequest
 from plan.faults import Label
 from plan.units import Rate, Share
@@ -20,20 +18,12 @@ class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     curve: list[tuple[Rate, Share]]
 
     def __post_init__(self) -> None:
-        if not self.curve:
-            raise ValueError("curve needs at least one point [rate, share]")
-        if any(a[0] >= b[0] for a, b in pairwise(self.curve)):
-            raise ValueError("the rates of the curve must rise")
+        check(self.curve)
 
 
 def share_lost(params: Params, situation: Situation) -> float:
     """The share of requests lost at the situation's planned rate."""
-    points = params.curve
-    i = bisect_right([rate for rate, _ in points], situation.planned_rate)
-    if i == 0 or i == len(points):
-        return float(points[min(i, len(points) - 1)][1])
-    (r0, s0), (r1, s1) = points[i - 1], points[i]
-    return s0 + (s1 - s0) * (situation.planned_rate - r0) / (r1 - r0)
+    return share_at(params.curve, situation.planned_rate)
 
 
 FAULT = Fault(

@@ -105,13 +105,3 @@ def _wait_s(lost: int, behind: int, *, is_alone: bool, rtt_s: float) -> float:
     else:
         first_s = min(2 * rtt_s + PROBE_S, rto_s)
     return first_s + sum(min(rto_s * 2.0**k, RTO_MAX_S) for k in range(lost - 1))
-
-
-def share_at(curve: Sequence[tuple[float, float]], rate: float) -> float:
-    """The share lost at this rate: straight lines between the points, the nearest end outside."""
-    before = [point for point in curve if point[0] <= rate]
-    after = [point for point in curve if point[0] > rate]
-    if not before or not after:
-        return (before[-1] if before else after[0])[1]
-    (r0, s0), (r1, s1) = before[-1], after[0]
-    return s0 + (s1 - s0) * (rate - r0) / (r1 - r0)

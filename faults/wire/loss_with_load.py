@@ -3,7 +3,8 @@
 import msgspec
 
 from faults.catalog import WITH_PROXY, Cause, Fault
-from faults.onwire import Burst, RttMs, Way, check_curve, over
+from faults.curve import check
+from faults.onwire import Burst, RttMs, Way, over
 from faults.transport.toxics.loss_with_load import LossWithLoad
 from plan.faults import Label
 from plan.units import Rate, Share
@@ -19,7 +20,7 @@ class Params(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     stream: Way = Way.BOTH
 
     def __post_init__(self) -> None:
-        check_curve(self.curve)
+        check(self.curve)
 
 
 FAULT = Fault(

@@ -2,7 +2,7 @@
 
 from itertools import pairwise
 
-from faults.transport.resend import share_at
+from faults.curve import share_at
 from faults.transport.toxic import Exchange
 from faults.transport.toxics.loss import Lossy, LossyStage
 

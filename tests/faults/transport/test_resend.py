@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faults.transport.resend import SEGMENT, Line, share_at, waits_s
+from faults.transport.resend import SEGMENT, Line, waits_s
 from plan.chance import draw
 
 RTT_S = 0.001
@@ -77,11 +77,6 @@ def test_a_lost_syn_waits_a_second_and_then_two() -> None:
     draws = {-1: 0.1, -2: 0.1, -3: 0.9}
     assert Line(draws.__getitem__).syn_s(0.5) == 3.0
     assert Line(draws.__getitem__).syn_s(0.05) == 0.0
-
-
-@pytest.mark.parametrize(("rate", "share"), [(0, 0.0), (10, 0.0), (15, 0.1), (20, 0.2), (25, 0.2)])
-def test_the_share_follows_the_curve(rate: float, share: float) -> None:
-    assert share_at(((10.0, 0.0), (20.0, 0.2)), rate) == pytest.approx(share)
 
 
 @pytest.mark.parametrize("share", [0.0, 1.0])
