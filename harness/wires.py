@@ -11,6 +11,7 @@ import msgspec
 from faults.kernel.loss import TrueLoss
 from faults.kernel.machine import none, probe
 from faults.transport.client import ServerError
+from faults.transport.keys import BY_CONNECTION
 from harness.children import PYTHON, ChildDied, Children, wait_for_file
 from harness.postgres import MISSING, Binaries
 from harness.timeline import Timeline
@@ -22,7 +23,7 @@ from ledger.rundir import RunDir
 from ledger.states import Hop, Operation, Phase
 from plan.faults import FaultPlan
 from plan.run import Plan
-from plan.transport import CONTINUE, EXTERNAL
+from plan.transport import CONTINUE, EXTERNAL, GONE
 from plan.units import from_text
 from targets import webshop
 
@@ -189,7 +190,7 @@ class Wires:
         timeline = self._timeline
         timeline.mocks.pop(WIRE, None)
         timeline.mock_status.pop(WIRE, None)
-        note = f"{why}; from now on nothing passes at {', '.join(place.at for place in self._listens)}"
+        note = f"{why}; {GONE} {', '.join(place.at for place in self._listens)}"
         timeline.journal.append(PhaseBegan(t=timeline.clock.t(), phase=timeline.phase, note=note))
         timeline.journal.flush()
 
@@ -243,7 +244,7 @@ class Wires:
                 operation=Operation.CONNECT,
                 attempt=1,
                 changed=changed,
-                keyed_by="connection",
+                keyed_by=BY_CONNECTION,
             )
         )
 

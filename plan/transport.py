@@ -6,6 +6,8 @@ from ledger.states import Operation
 
 EMBEDDED, EXTERNAL = "embedded", "external"
 STOP, CONTINUE = "stop", "continue"
+GONE = "from now on nothing passes at"
+"""What a run notes where its proxies died and it goes on, and a report looks for."""
 
 
 class Transport(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -4,9 +4,9 @@ import numpy as np
 
 from ledger.clock import SECOND_NS
 from ledger.journal import Wholeness
+from plan.transport import GONE
 from reports.basis import Basis
 from reports.findings import Claims, Words
-from reports.measure.wire import GONE
 
 NO_BOOKS_NOTE = "gives no books"
 """What the harness notes at collect where a target has no books to read: no flaw, but told."""

@@ -87,8 +87,7 @@ class Proxy:
             return
         made = bound(self._bind_to.host, self._bind_to.port)
         made.setblocking(False)
-        at = made.getsockname()
-        self._bind_to = listening(f"[{at[0]}]:{at[1]}" if ":" in at[0] else f"{at[0]}:{at[1]}", ["*"])
+        self._bind_to = To(*made.getsockname()[:2])
         self.listen = str(self._bind_to)
         self._totals = self._counted.setdefault((self.listen, self.upstream), {s: Totals() for s in Stream})
         self._listening, self.enabled = made, True

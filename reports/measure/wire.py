@@ -12,8 +12,6 @@ from plan.transport import EXTERNAL
 from reports.findings import WireRow
 
 Columns = dict[str, npt.NDArray[Any]]
-GONE = "from now on nothing passes at"
-"""What the harness notes when the server of the proxies died in a run that goes on without them."""
 _KERNEL = ("the kernel, true loss", "内核，真实丢包")
 _EMBEDDED = ("the embedded server", "内置代理")
 

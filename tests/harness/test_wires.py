@@ -26,9 +26,8 @@ from ledger.rundir import RunDir
 from ledger.states import Hop, Phase
 from plan.faults import FaultPlan, Label
 from plan.run import Plan, UpstreamPlan
-from plan.transport import Transport
+from plan.transport import GONE, Transport
 from plan.units import Share, Window
-from reports.measure.wire import GONE
 from targets import webshop
 
 EMBEDDED = Transport()
