@@ -4,7 +4,7 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from types import MappingProxyType
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, TypeVar
 
 import msgspec
 
@@ -12,16 +12,19 @@ from faults.byhand import ByHand
 from faults.decide import Decider
 from ledger.clock import Clock
 from ledger.lag import Lag
+from ledger.states import Hop
 from mocks.admin import PREFIX, Admin
 from mocks.apply import Injector
 from mocks.call import Append
 from mocks.evidence import answered, asked_for
-from mocks.notices import Ladder, Signal
+from mocks.notices import Ladder, Notices, Signal, Told
 from mocks.post import Send
 from mocks.reply import Fields
 from mocks.server import Answer, Asked, NoRoute
 from plan.document import nearest
 from plan.run import Plan, UpstreamPlan
+
+T = TypeVar("T", bound=Told)
 
 
 class SetupError(Exception):
@@ -184,6 +187,20 @@ class Upstreams(ABC):
     def trades_json(self, wanted: Fields, latest: int) -> list[dict[str, object]]: ...
 
     # --- for roles ----------------------------------------------------------------------------------------------
+    def notices_at(self, hop: Hop) -> "Notices[T]":
+        """What tells the shop at this hop, for all instances of the role."""
+        return Notices(
+            self.clock,
+            self.append,
+            self.injector,
+            self.send,
+            self.tasks,
+            self.secrets,
+            hop=hop,
+            signal=self.signal,
+            sends=self.sends,
+        )
+
     def ladder(self, upstream: UpstreamPlan) -> Ladder:
         """When an instance sends a notice again, on the wire of this run."""
         return Ladder.of([self.plan.wire_s(gap) for gap in upstream.ladder], upstream.notice_timeout)

@@ -29,16 +29,7 @@ class GameMock(Upstreams):
     dialects = tuple(DIALECTS)
 
     def _open(self) -> None:
-        self.notices: Notices[TopUp] = Notices(
-            self.clock,
-            self.append,
-            self.injector,
-            self.send,
-            self.tasks,
-            self.secrets,
-            hop=Hop.GAME_SHOP,
-            sends=self.sends,
-        )
+        self.notices: Notices[TopUp] = self.notices_at(Hop.GAME_SHOP)
         self._servers: dict[str, GameServer] = {}
         self.accounts = Accounts(
             self.plan.seed, self.plan.mix, self.clock, self.append, self.tasks,

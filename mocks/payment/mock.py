@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import ClassVar, Protocol
 
+from ledger.states import Hop
 from mocks.call import Signs
 from mocks.notices import Notices, Teller
 from mocks.payment.alipay import Alipay
@@ -42,16 +43,7 @@ class PaymentMock(Upstreams):
 
     def _open(self) -> None:
         self.trades = Trades(self.clock, self.append)
-        self.notices: Notices[Trade] = Notices(
-            self.clock,
-            self.append,
-            self.injector,
-            self.send,
-            self.tasks,
-            self.secrets,
-            signal=self.signal,
-            sends=self.sends,
-        )
+        self.notices: Notices[Trade] = self.notices_at(Hop.PAYMENT_SHOP)
         self.trades.on_refund = self.notices.given_back
         self.expiry = Expiry(self.clock, self.trades, self.notices, self.tasks)
         self.disputes = Disputes(self.plan, self.clock, self.trades, self.notices, self.tasks)

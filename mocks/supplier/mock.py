@@ -32,16 +32,7 @@ class SupplierMock(Upstreams):
     def _open(self) -> None:
         self.stock = Stock(self.plan.seed, self.clock, self.append)
         self.works = Works(self.stock, self.clock, self.tasks)
-        self.notices: Notices[Purchase] = Notices(
-            self.clock,
-            self.append,
-            self.injector,
-            self.send,
-            self.tasks,
-            self.secrets,
-            hop=Hop.SUPPLIER_SHOP,
-            sends=self.sends,
-        )
+        self.notices: Notices[Purchase] = self.notices_at(Hop.SUPPLIER_SHOP)
 
     def _instance(self, name: str, upstream: UpstreamPlan, keys: Keys) -> Instance:
         if upstream.dialect == STUB:
