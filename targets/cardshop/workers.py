@@ -116,10 +116,12 @@ class _Nursery:
         for name in self._ears:
             self._start(name, is_first=True)
         while self._running:
-            pid, _ = os.wait()
+            pid, status = os.wait()
             name = self._running.pop(pid)
-            if os.getppid() != self._web:
-                continue  # another web process may have its own workers by now, and its own file
+            # A worker comes to a good end only when told to, or when the web process is gone: then another one may have
+            # its own workers by now, and its own file. Its pipes close a moment before its children get a new parent.
+            if os.getppid() != self._web or (status == 0 and not self._is_ending):
+                continue
             write_pids(self._pid_file, list(self._running))
             if self._is_ending:
                 continue

@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import socket
+import subprocess
 import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -241,3 +242,28 @@ async def test_a_naive_shop_killed_while_it_buys_leaves_the_order_where_it_was(t
         await shop.start("naive")
         assert (await shop.page(order_no))["state"] == "recharging"
         assert shop.supplier.bought == [order_no]
+
+
+_A_CLOSING_WEB_PROCESS = """
+import os, socket, sys
+from pathlib import Path
+from targets.cardshop.workers import fork_workers
+
+file = Path(sys.argv[1])
+workers = fork_workers(["a", "b"], lambda name, ear, is_first: os.read(ear, 1), pid_file=file, listener=socket.socket())
+while len(file.read_text().split() if file.exists() else "") < 2:
+    pass
+began = file.read_text()
+for pipe in workers.pokes:
+    os.close(pipe)
+os.waitpid(workers.nursery, 0)
+assert os.read(workers.deaths, 100) == b"", "a worker that was let go counts as dead"
+assert file.read_text() == began, "the file of a successor may stand there by now"
+"""
+
+
+def test_a_web_process_whose_pipes_close_before_it_is_gone_leaves_the_list_of_workers_alone(tmp_path: Path) -> None:
+    command = [sys.executable, "-P", "-c", _A_CLOSING_WEB_PROCESS, str(tmp_path / "worker.pids")]
+    ended = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=WITHIN_S, check=False,
+                           env={**os.environ, "PYTHONPATH": str(ROOT)})  # fmt: skip
+    assert (ended.returncode, ended.stderr) == (0, "")
