@@ -12,6 +12,7 @@ import msgspec
 
 from faults.verdict import Effect
 from ledger.states import Hop, Operation
+from plan.causes import Cause as Cause
 from plan.dialects import DIALECTS
 from plan.faults import Label
 from plan.units import BusinessTime, Duration, Rate, Share, WireSpan
@@ -51,36 +52,6 @@ SIGNED = (*OF_AN_ORDER, Operation.FETCH, Operation.CONFIRM, *ANY_NOTICE)
 """What is signed, of requests, their answers and notices."""
 
 Ms: TypeAlias = Annotated[float, msgspec.Meta(description="ms, wire time")]
-
-
-class Cause(StrEnum):
-    """The causes of stalls that faults belong to and the report tells apart (docs/measures.md)."""
-
-    VERSION = "interface version mismatch"
-    TIMEOUT = "upstream timeout"
-    SIGNATURE = "signature check fails"
-    LOST_REQUEST = "request lost on the way"
-    LOST_ANSWER = "upstream did it, answer lost"
-    RESET = "connection reset"
-    LOST_NOTICE = "payment notice lost"
-    REPEATED_NOTICE = "notice repeated"
-    REFUSED = "upstream refuses"
-    OVERLOAD = "overload"
-    SIMULTANEOUS = "simultaneous notices"
-    EARLY_NOTICE = "notice before the answer"
-    IDENTIFIERS = "missing goods identifiers"
-    AMOUNT = "amount mismatch"
-    SOLD_OUT = "sold out after payment"
-    GAME_REFUSED = "game server rejected"
-    SUPPLIER_REFUSED = "supplier refuses or fails"
-    EMPTY_GOODS = "delivered without goods"
-    CRASH = "platform crash, worker or job lost"
-    DATABASE = "database locked or slow"
-    BUYER = "buyer's own link"
-    LATE_PAYMENT = "paid after expiry or cancellation"
-    PACKET_LOSS = "packet loss"
-    LINK = "link slow, faulty or down"
-    DATABASE_LINK = "database link slow or cut"
 
 
 class Part(Flag):

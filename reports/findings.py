@@ -379,6 +379,14 @@ class WireRow(msgspec.Struct, frozen=True):
     repeatable: bool
 
 
+class Confused(msgspec.Struct, frozen=True):
+    """Orders that were judged, by the cause of the fault that truly struck them (`none`: nothing did; `multiple`:
+    faults of several causes) and by the cause they were put down to."""
+
+    injected: str
+    found: dict[str, int]
+
+
 class Struck(msgspec.Struct, frozen=True):
     """All that is known from the injectors' voice; nothing else in the findings uses it, but `struck` in `worst`."""
 
@@ -386,6 +394,130 @@ class Struck(msgspec.Struct, frozen=True):
     hops: list[HopRow]
     signed: list[SignedRow]
     wire: list[WireRow] = []
+    confused: list[Confused] = []
+
+
+class CauseRow(msgspec.Struct, frozen=True):
+    """The orders that are put down to one cause, by the evidence alone: paid orders that got stuck, were lost or never
+    ended. `cause` is a word of plan/causes.py, also `unknown` and `multiple`; `share` of all that were judged, with
+    Wilson's interval; `orders_first`: the first keys; `hops`: how many stopped before which hop."""
+
+    cause: str
+    en: str
+    zh: str
+    orders: int
+    stuck: int
+    lost: int
+    open: int
+    excess_s: float
+    share: float | None
+    lo: float | None
+    hi: float | None
+    hops: dict[str, int]
+    orders_first: list[str]
+
+
+class Flow(msgspec.Struct, frozen=True):
+    """Orders that went one way: the state they got stuck in (or lost from), the cause, what became of them at last."""
+
+    state: str
+    cause: str
+    outcome: str
+    orders: int
+
+
+class Causes(msgspec.Struct, frozen=True):
+    """Why orders got stuck, found blind: `judged` orders, by cause, most of them first."""
+
+    judged: int = 0
+    rows: list[CauseRow] = []
+    flows: list[Flow] = []
+
+
+class Recovery(msgspec.Struct, frozen=True):
+    """What a fault given by a time window did to the backlog. `from_s`, `to_s`: its window (wire s of the load); all
+    else in business seconds: from its start to the first overdue order, from its end until the count of overdue open orders
+    stayed within what it had been before (`recover_at_least_s` where that was not seen to its end), and until half of
+    the overdue at its end were gone. `before`, `peak`: that count's 95th percentile before, and its highest since."""
+
+    id: str
+    en: str
+    zh: str
+    from_s: float
+    to_s: float
+    detect_s: float | None
+    recover_s: float | None
+    recover_at_least_s: float | None
+    half_life_s: float | None
+    before: float
+    peak: int
+
+
+class Capacity(msgspec.Struct, frozen=True):
+    """Backlog against offered load, in equal steps of the load (wire): orders due a second, orders that ended a second,
+    open paid orders at the end of the step. `limit_per_s`: the offered load above which the backlog grew, with its
+    interval; null where the run does not show one, and `method` says why. `drain_per_s`: orders that ended a second
+    (wire) after the load, while any was open."""
+
+    t_s: list[float]
+    offered_per_s: list[float]
+    ended_per_s: list[float]
+    open: list[int]
+    limit_per_s: float | None
+    lo: float | None
+    hi: float | None
+    drain_per_s: float | None
+    method: str
+
+
+class Heat(msgspec.Struct, frozen=True):
+    """Paid orders by when they were paid (columns; wire s of the load) and how long they took to their end (rows, from
+    the shortest; business s, upper edges); `open`: those of each column that had not ended."""
+
+    t_s: list[float]
+    edges_s: list[float]
+    counts: list[list[int]]
+    open: list[int]
+
+
+class Lag(msgspec.Struct, frozen=True):
+    """How long pages were behind the truth (business s): of `n` changes that a page had to show (money taken, goods
+    there, money back), `shown` were; the curve is the share not yet shown, by Kaplan-Meier."""
+
+    n: int
+    shown: int
+    median_s: float | None
+    p95_s: float | None
+    max_s: float | None
+    t_s: list[float]
+    waiting: list[float]
+
+
+class Named(msgspec.Struct, frozen=True):
+    """Order-time from payment to the end, and how much of it the page named the true step."""
+
+    order_s: float
+    named_s: float
+    share: float | None
+    lo: float | None
+    hi: float | None
+    by_step: dict[str, list[float]]
+
+
+class Money(msgspec.Struct, frozen=True):
+    """Fen in three ledgers: the channels' (taken, given back), the shop's books (orders booked as paid, refunded), and
+    the buyers' (price of what they paid for, and goods or money they have for it). `orders`: those whose ledgers do not
+    agree, the first keys, with what is missing in fen; None where the books were not read."""
+
+    taken_fen: int
+    given_back_fen: int
+    booked_fen: int | None
+    booked_back_fen: int | None
+    priced_fen: int
+    served_fen: int
+    unserved_fen: int
+    disagree: int | None
+    orders: dict[str, int]
 
 
 class HealthRow(msgspec.Struct, frozen=True):
@@ -457,3 +589,10 @@ class Findings(msgspec.Struct, frozen=True):
     worst: list[Worst]
     phases: list[PhaseRow]
     duration_s: float
+    causes: Causes = Causes()
+    recovery: list[Recovery] = []
+    capacity: Capacity | None = None
+    heat: Heat | None = None
+    lag: Lag | None = None
+    named: Named | None = None
+    money: Money | None = None

@@ -3,6 +3,7 @@
 from math import isfinite
 
 from ledger.states import State
+from plan.causes import CAUSES_ZH, Cause
 from plan.gates import Unit
 
 SHAPES = {"pass": "●", "fail": "■", "inconclusive": "◆"}
@@ -27,39 +28,11 @@ DIMENSION_WORDS = {
     "code": ("by error code, of stuck and lost orders", "按错误码（仅卡住或丢失的订单）"),
 }
 GROUP_ZH = {"none asked": "未向上游要货", "no code": "无错误码"}
-CAUSES_ZH = {
-    "interface version mismatch": "接口版本不一致",
-    "upstream timeout": "上游超时",
-    "signature check fails": "验签失败",
-    "request lost on the way": "请求中途丢失",
-    "upstream did it, answer lost": "上游已处理，应答丢失",
-    "connection reset": "连接被重置",
-    "payment notice lost": "支付通知丢失",
-    "notice repeated": "通知重复",
-    "upstream refuses": "上游拒绝",
-    "overload": "过载",
-    "simultaneous notices": "通知同时到达",
-    "notice before the answer": "通知先于应答",
-    "missing goods identifiers": "缺少商品标识",
-    "amount mismatch": "金额不符",
-    "sold out after payment": "付款后缺货",
-    "game server rejected": "游戏服务器拒绝",
-    "supplier refuses or fails": "供货商拒绝或失败",
-    "delivered without goods": "发货却无商品",
-    "platform crash, worker or job lost": "平台崩溃、工作进程或任务丢失",
-    "database locked or slow": "数据库锁或慢",
-    "buyer's own link": "买家自身网络或操作",
-    "paid after expiry or cancellation": "过期或取消后付款",
-    "packet loss": "网络丢包",
-    "link slow, faulty or down": "链路变慢、出错或中断",
-    "database link slow or cut": "数据库连接变慢或中断",
-}
-"""By the text that a plan carries, for reports may not ask the catalogue."""
 
 
 def cause_zh(cause: str) -> str:
     """The Chinese word of a cause; an unknown one stays as it is."""
-    return CAUSES_ZH.get(cause, cause)
+    return CAUSES_ZH[Cause(cause)] if cause in set(Cause) else cause
 
 
 def state_zh(name: str) -> str:
