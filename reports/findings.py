@@ -436,9 +436,10 @@ class Causes(msgspec.Struct, frozen=True):
 
 class Recovery(msgspec.Struct, frozen=True):
     """What a fault given by a time window did to the backlog. `from_s`, `to_s`: its window (wire s of the load); all
-    else in business seconds: from its start to the first overdue order, from its end until the count of overdue open orders
-    stayed within what it had been before (`recover_at_least_s` where that was not seen to its end), and until half of
-    the overdue at its end were gone. `before`, `peak`: that count's 95th percentile before, and its highest since."""
+    else in business seconds: from its start to the first overdue order, from its end until the count of overdue open
+    orders stayed within what it had been before (`recover_at_least_s` where that was not seen to its end), and until
+    half of the overdue at its end were gone. `before`, `peak`: that count's 95th percentile before, its highest since.
+    """
 
     id: str
     en: str
