@@ -1,26 +1,24 @@
-"""`orderjam blame|compare|export`: what is made of runs that were played."""
+"""`orderjam blame|compare|export`: what is made of runs that were played.
 
+What reads runs is imported by the command that needs it: it takes seconds, which the others need not wait.
+"""
+
+from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from harness import playing
-from harness import twins as pairing
 from harness.cli_common import AsJson, print_json, print_rows, refuse, say
 from harness.run import Exit, Options
 from harness.wires import missing
 from ledger.rundir import RunDir, RunDirError
 from plan.run import Plan
-from reports import report as reports
-from reports.blame import Blame
-from reports.blame import blame as cost
-from reports.compare import ComparisonError
-from reports.compare import compare as laid_beside
-from reports.recorded import recorded
-from reports.write import blame as costs
-from reports.write import comparison
-from reports.write.sections import Section
+
+if TYPE_CHECKING:
+    from reports.blame import Blame
+    from reports.write.sections import Section
 
 TWINS = "twins"
 """The folder in a run directory that holds its twins."""
@@ -51,6 +49,10 @@ def blame(
     Prints the cost first, then plays. Ctrl-C stops; pairs that were played are kept and found again. Writes blame.md
     and blame.json into the run directory.
     """
+    from harness import twins as pairing
+    from reports.blame import blame as cost
+    from reports.recorded import recorded
+
     folder = RunDir.open(run_dir)
     base = recorded(folder)
     plan = base.plan
@@ -84,6 +86,8 @@ def blame(
 
 def _played(plan: Plan, out: Path) -> RunDir | None:
     """Plays one twin with its report; None where it was interrupted. Exits where it broke."""
+    from reports import report as reports
+
     folder = playing.folder_for(plan, out)
     try:
         ended = playing.play(plan, folder, Options(workers=plan.workers))
@@ -98,7 +102,9 @@ def _played(plan: Plan, out: Path) -> RunDir | None:
     return folder
 
 
-def _tell(found: Blame, folder: RunDir, *, as_json: bool) -> None:
+def _tell(found: "Blame", folder: RunDir, *, as_json: bool) -> None:
+    from reports.write import blame as costs
+
     try:
         costs.write(found, folder.path)
         where = str(folder.path / "blame.md")
@@ -111,7 +117,7 @@ def _tell(found: Blame, folder: RunDir, *, as_json: bool) -> None:
     say(f"blame: {where}")
 
 
-def _print(head: list[str], sections: list[Section]) -> None:
+def _print(head: list[str], sections: "list[Section]") -> None:
     for line in head:
         print(line)
     for section in sections:
@@ -138,6 +144,11 @@ def compare(
 
     Descriptive, without a verdict; runs of different compress are refused.
     """
+    from reports.compare import ComparisonError
+    from reports.compare import compare as laid_beside
+    from reports.recorded import recorded
+    from reports.write import comparison
+
     folders = [RunDir.open(path) for path in run_dirs]
     if len({folder.path for folder in folders}) < len(folders):
         refuse("one run is given twice; legal: 2 to 6 different runs")
@@ -151,3 +162,33 @@ def compare(
         print(comparison.page(found), end="")
     else:
         _print([comparison.NO_VERDICT.en, comparison.NO_VERDICT.zh], comparison.sections(found))
+
+
+EXPORT_EXAMPLES = (
+    "Examples: `orderjam export runs/latest --to csv` · `orderjam export runs/latest --to metrics --format openmetrics`"
+)
+
+
+class Format(StrEnum):
+    """What `export` writes."""
+
+    CSV = "csv"
+    OPENMETRICS = "openmetrics"
+    ALL = "all"
+
+
+def export(
+    run_dir: Annotated[Path, typer.Argument(help="A run directory.")],
+    to: Annotated[Path, typer.Option("--to", help="Folder for the files; made where it is not there.")],
+    kind: Annotated[Format, typer.Option("--format", help="What to write.")] = Format.ALL,
+    as_json: AsJson = False,
+) -> None:
+    """Writes a run as CSV (orders, measures, every table and curve) and as OpenMetrics text (metrics.txt)."""
+    from reports.recorded import recorded
+    from reports.write.export import export as write
+
+    run = recorded(RunDir.open(run_dir))
+    made = write(run, to, as_csv=kind is not Format.OPENMETRICS, as_openmetrics=kind is not Format.CSV)
+    if as_json:
+        print_json([str(path) for path in made])
+    say(f"{len(made)} files in {to}")

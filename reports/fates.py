@@ -24,7 +24,7 @@ OUTCOMES = {
 }
 """How an order ended, the first that applies. Lost as in docs/measures.md; `nothing`: its page ended without goods or
 refund, and that does not make it lost (an apology in place of goods)."""
-FIRST_KEYS = 10
+FIRST_KEYS = 5
 
 
 class Fates(msgspec.Struct, frozen=True):
