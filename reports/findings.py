@@ -560,7 +560,8 @@ class PhaseRow(msgspec.Struct, frozen=True):
 
 class Findings(msgspec.Struct, frozen=True):
     """Every number of a report. `stopped`: why the load was stopped early, in the harness's words; empty if it was not.
-    `counted`: what is counted beside the invariants and for gates alone is good or bad."""
+    `counted`: what is counted beside the invariants and for gates alone is good or bad. `without`: faults of the
+    scenario that were left out."""
 
     schema: int
     run: str
@@ -606,3 +607,4 @@ class Findings(msgspec.Struct, frozen=True):
     lag: Lag | None = None
     named: Named | None = None
     money: Money | None = None
+    without: list[str] = []
