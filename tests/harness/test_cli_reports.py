@@ -27,7 +27,7 @@ def base(tmp_path: Path) -> RunDir:
 
 
 class Player:
-    """Stands for what plays a twin: without the fault nothing gets stuck. From the `stops_at`th run on it is stopped."""
+    """Stands for what plays a twin: without the fault nothing gets stuck. `stops_at`: the run that is stopped."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, stops_at: int = 99) -> None:
         self.seeds: list[tuple[int, tuple[str, ...]]] = []
