@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from harness import playing
-from harness.cli_common import AsJson, print_json, print_rows, refuse, say
+from harness.cli_common import AsJson, print_json, print_rows, refuse, say, warn
 from harness.run import Exit, Options
 from harness.wires import missing
 from ledger.rundir import RunDir, RunDirError
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 TWINS = "twins"
 """The folder in a run directory that holds its twins."""
+PAIRS_GOOD = 3
 
 BLAME_EXAMPLES = (
     "Examples: `orderjam blame runs/latest --dry-run` · `orderjam blame runs/latest` · "
@@ -57,37 +58,41 @@ def blame(
     base = recorded(folder)
     plan = base.plan
     asked = pairing.blamed(plan, faults or [])
-    kept = out or folder.path / TWINS
-    build = playing.made(plan, []).made
-    wanted = {
-        key: playing.made(twin, pairing.replay_words(twin)) for key, twin in pairing.twins(plan, asked, pairs).items()
-    }
+    kept, build = out or folder.path / TWINS, playing.made(plan, []).made
+    wanted = pairing.twins(plan, asked, pairs)
     found = pairing.played(wanted, build, [kept, folder.path])
-    todo = len(wanted) - len(found)
-    each_s = pairing.expected_s(base)
-    names = ", ".join(fault.id for fault in asked)
+    todo, each_s = len(wanted) - len(found), pairing.expected_s(base)
     say(
-        f"{pairs} pairs for {names}: {len(wanted)} runs, {len(found)} played already; "
+        f"{pairs} pairs for {', '.join(fault.id for fault in asked)}: {len(wanted)} runs, {len(found)} played already; "
         f"{todo} × about {each_s:.0f} s = about {todo * each_s / 60:.0f} min"
     )
+    if pairs < PAIRS_GOOD:
+        say(f"warning: fewer than {PAIRS_GOOD} pairs tell little: their intervals are very wide, or there are none")
+    if (build.orderjam, build.git) != (plan.made.orderjam, plan.made.git):
+        say(f"{folder.path.name} was played by build {plan.made.git or '?'}, its twins are by {build.git or '?'}")
     if dry_run:
         return
     if todo and (lacking := missing(plan)):
         refuse(lacking)
+    warn(plan)
     have = pairing.play_missing(wanted, found, lambda twin: _played(twin, kept), say)
-    told = pairing.laid_together(plan, asked, have, pairs)
-    if told:
-        _tell(cost(folder.path.name, asked, told), folder, as_json=as_json)
-    if len(have) < len(wanted):
+    told = cost(folder.path.name, asked, pairing.laid_together(plan, asked, have, pairs))
+    if told is not None:
+        _tell(told, folder, as_json=as_json)
+    if told is None or len(have) < len(wanted):
         say(f"stopped; {len(have)} of {len(wanted)} runs are kept in {kept}; the same command goes on from there")
         raise typer.Exit(Exit.INTERRUPTED)
-    raise typer.Exit(Exit.PASSED)
+    if not all(fault.attributable["stuck"].pairs for fault in told.faults):
+        say("orderjam: of some fault no pair can be compared; the tables say why")
+        raise typer.Exit(Exit.INCONCLUSIVE)
 
 
-def _played(plan: Plan, out: Path) -> RunDir | None:
+def _played(twin: Plan, out: Path) -> RunDir | None:
     """Plays one twin with its report; None where it was interrupted. Exits where it broke."""
+    from harness.twins import replay_words
     from reports import report as reports
 
+    plan = playing.made(twin, replay_words(twin))
     folder = playing.folder_for(plan, out)
     try:
         ended = playing.play(plan, folder, Options(workers=plan.workers))
@@ -187,7 +192,7 @@ def export(
     from reports.recorded import recorded
     from reports.write.export import export as write
 
-    run = recorded(RunDir.open(run_dir))
+    run = recorded(RunDir.open(run_dir), whole_table=True)
     made = write(run, to, as_csv=kind is not Format.OPENMETRICS, as_openmetrics=kind is not Format.CSV)
     if as_json:
         print_json([str(path) for path in made])

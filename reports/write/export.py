@@ -14,7 +14,7 @@ import msgspec
 
 from ledger.rundir import RunDirError
 from reports.findings import Finding, Findings
-from reports.recorded import Columns, Recorded
+from reports.recorded import Recorded
 from reports.write.openmetrics import text as openmetrics
 
 Rows = list[dict[str, Any]]
@@ -34,7 +34,7 @@ def export(run: Recorded, to: Path, *, as_csv: bool = True, as_openmetrics: bool
         if as_csv:
             for name, rows in tables(run.findings).items():
                 (making / f"{name}.csv").write_bytes(_csv(rows))
-            _write_orders(run.orders, making / "orders.csv")
+            _write_orders(run, making / "orders.csv")
         if as_openmetrics:
             (making / "metrics.txt").write_bytes(openmetrics(run.findings).encode())
         to.mkdir(exist_ok=True)
@@ -174,13 +174,19 @@ def _cell(value: Any) -> Any:
     return "" if value is None else value
 
 
-def _write_orders(orders: Columns, path: Path) -> None:
-    """One row an order, by DuckDB: a million of them in seconds."""
+def _write_orders(run: Recorded, path: Path) -> None:
+    """One row an order, by DuckDB, from the file of the report where it is there: a million of them in seconds."""
     wanted = [
         f'CASE WHEN isfinite("{name}") THEN "{name}" END AS "{name}"' if column.dtype.kind == "f" else f'"{name}"'
-        for name, column in orders.items()
+        for name, column in run.orders.items()
     ]
     with duckdb.connect(":memory:") as db:
-        db.register("orders", orders)
-        quoted = str(path).replace("'", "''")
-        db.execute(f"COPY (SELECT {', '.join(wanted)} FROM orders) TO '{quoted}' (FORMAT csv, HEADER)")
+        if run.file is None:
+            db.register("orders", run.orders)
+        else:
+            db.execute(f"CREATE VIEW orders AS SELECT * FROM read_parquet('{_quoted(run.file)}')")
+        db.execute(f"COPY (SELECT {', '.join(wanted)} FROM orders) TO '{_quoted(path)}' (FORMAT csv, HEADER)")
+
+
+def _quoted(path: Path) -> str:
+    return str(path).replace("'", "''")

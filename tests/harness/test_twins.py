@@ -100,7 +100,7 @@ def test_what_was_played_is_found_again_and_only_the_rest_is_played(tmp_path: Pa
     second = Player(tmp_path)
     have = twins.play_missing(wanted, found, second, said.append)
     assert second.played == [(8, ("dusk",))]
-    together = twins.laid_together(plan, [DUSK], have, 2)
+    together = list(twins.laid_together(plan, [DUSK], have, 2))
     assert [(one.seed, list(one.without)) for one in together] == [(7, ["dusk"]), (8, ["dusk"])]
 
 

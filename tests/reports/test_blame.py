@@ -33,7 +33,8 @@ def pair(with_fault: Recorded, without: Recorded) -> Twins:
     return Twins(with_fault.plan.seed, with_fault, {"dusk": without})
 
 
-def only(found: Blame) -> Blamed:
+def only(found: Blame | None) -> Blamed:
+    assert found is not None
     (fault,) = found.faults
     return fault
 
@@ -117,6 +118,7 @@ def test_an_order_that_had_ended_before_the_window_is_not_exposed(run_with: RunO
 
 def test_the_files_hold_both_languages_and_the_same_bytes_when_written_again(run_with: RunOf, tmp_path: Path) -> None:
     found = blame("run", [DUSK], [pair(run_with([0, 1, 2, 3]), run_with([3], fault=False))])
+    assert found is not None
     costs.write(found, tmp_path)
     text = (tmp_path / "blame.md").read_text(encoding="utf-8")
     assert "dusk: dusk in English dusk的中文" in text

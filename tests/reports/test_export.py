@@ -23,7 +23,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
     from plan.gates import parse_gate
 
     gates = (parse_gate("stuck.rate <= 1%"),)
-    return recorded(run_of(tmp_path_factory.mktemp("exported"), stuck=[1, 2], lost=[3], unpaid=[4], gates=gates))
+    return recorded(
+        run_of(tmp_path_factory.mktemp("exported"), stuck=[1, 2], lost=[3], unpaid=[4], gates=gates), whole_table=True
+    )
 
 
 def read(path: Path) -> list[dict[str, str]]:
