@@ -85,6 +85,9 @@ def blame(
     if not all(fault.attributable["stuck"].pairs for fault in told.faults):
         say("orderjam: of some fault no pair can be compared; the tables say why")
         raise typer.Exit(Exit.INCONCLUSIVE)
+    if any(pair.is_flawed for fault in told.faults for pair in fault.pairs):
+        say("orderjam: the load generator was the bottleneck in some runs, so these numbers may be the machine's")
+        raise typer.Exit(Exit.INCONCLUSIVE)
 
 
 def _played(twin: Plan, out: Path) -> RunDir | None:

@@ -16,7 +16,8 @@ from ledger.rundir import RunDir
 from plan import run as plans
 from plan.run import Plan
 from reports.analysis import analyse
-from reports.findings import SCHEMA, Findings
+from reports.findings import SCHEMA, Findings, Words
+from reports.gate import generator_flaw
 from reports.stories import Stories
 from reports.write.orders import columns
 
@@ -38,6 +39,13 @@ class Recorded(msgspec.Struct, frozen=True):
     findings: Findings
     orders: Columns
     file: Path | None = None
+
+    @property
+    def flaw(self) -> Words | None:
+        """Why the load generator, and not the shop, was the bottleneck; None if it was not."""
+        polls = [row for row in self.findings.requests if row.name == "poll"]
+        late = sum(row.late for row in polls), sum(row.count for row in polls)
+        return generator_flaw(self.findings.measures, late)
 
 
 def recorded(run: RunDir, *, whole_table: bool = False) -> Recorded:

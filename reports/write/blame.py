@@ -73,11 +73,10 @@ def _estimate(found: Estimate) -> str:
 
 
 def _pairs(fault: Blamed) -> Section:
-    notes = [
-        Words(f"seed {pair.seed}: {remark}", f"种子 {pair.seed}：{remark}")
-        for pair in fault.pairs
-        for remark in (*([f"not counted: {pair.why_not}"] if pair.why_not else []), *pair.remarks)
-    ]
+    notes = []
+    for pair in fault.pairs:
+        why = [Words(f"not counted: {pair.why_not}", f"不计入：{pair.why_not}")] if pair.why_not else []
+        notes += [Words(f"seed {pair.seed}: {one.en}", f"种子 {pair.seed}：{one.zh}") for one in (*why, *pair.remarks)]
     return Section(Words(f"Pairs: {fault.id}", f"各对：{fault.id}"), [_pair(pair) for pair in fault.pairs], notes)
 
 

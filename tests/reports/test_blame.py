@@ -102,6 +102,17 @@ def test_a_pair_that_cannot_be_compared_counts_nowhere_and_says_why(run_with: Ru
     assert (fault.attributable["stuck"].mean, fault.attributable["stuck"].pairs) == (1, 1)
 
 
+def test_a_pair_on_a_machine_that_was_too_busy_counts_and_is_called_flawed(run_with: RunOf) -> None:
+    base, twin = run_with([1]), run_with(fault=False)
+    late = msgspec.structs.replace(twin.findings.measures["lateness.p99"], value=0.3)
+    measures = {**twin.findings.measures, "lateness.p99": late}
+    slow = msgspec.structs.replace(twin, findings=msgspec.structs.replace(twin.findings, measures=measures))
+    found = only(blame("run", [DUSK], [pair(base, slow), pair(base, twin)]))
+    assert [one.is_flawed for one in found.pairs] == [True, False]
+    assert "orders were sent late (p99 300 ms > 100 ms)" in found.pairs[0].remarks[0].en
+    assert found.attributable["stuck"].pairs == 2
+
+
 def test_only_stuck_orders_that_were_under_way_in_the_window_are_exposed(run_with: RunOf) -> None:
     # Order n is paid at n/10 + 1 s of the load; the window of this one ends at 1.35 s.
     early = msgspec.structs.replace(DUSK, window=Window(1.0, 1.35))
