@@ -62,10 +62,9 @@ def blame(
     wanted = pairing.twins(plan, asked, pairs)
     found = pairing.played(wanted, build, [kept, folder.path])
     todo, each_s = len(wanted) - len(found), pairing.expected_s(base)
-    say(
-        f"{pairs} pairs for {', '.join(fault.id for fault in asked)}: {len(wanted)} runs, {len(found)} played already; "
-        f"{todo} × about {each_s:.0f} s = about {todo * each_s / 60:.0f} min"
-    )
+    names, noun = ", ".join(fault.id for fault in asked), "pair" if pairs == 1 else "pairs"
+    cost_words = f"{todo} × about {each_s:.0f} s = about {todo * each_s / 60:.0f} min"
+    say(f"{pairs} {noun} for {names}: {len(wanted)} runs, {len(found)} played already; {cost_words}")
     if pairs < PAIRS_GOOD:
         say(f"warning: fewer than {PAIRS_GOOD} pairs tell little: their intervals are very wide, or there are none")
     if (build.orderjam, build.git) != (plan.made.orderjam, plan.made.git):

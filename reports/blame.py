@@ -1,6 +1,7 @@
 """What a fault cost, by twins: the same plan and seed played with it and without it, several pairs of seeds.
 
-Being under way while a fault was on is exposure, and over-counts: some of those orders would have got stuck anyway.
+Being under way while a fault was on is exposure: it counts orders that would have got stuck anyway, and misses those
+that the fault reached later.
 What is attributable is the difference between the twins. The unit is the pair: intervals are Student's over pairs.
 """
 

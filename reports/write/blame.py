@@ -15,10 +15,10 @@ HOW = Words(
     "Each pair is one seed played twice: as the plan is, and without the fault. Attributable is with minus without: "
     "the mean over pairs [95 % interval, Student's t; the pair is the unit; none where all pairs are alike]. Exposed: "
     "stuck orders that were under way in the window, or else were struck; that counts orders that would have got stuck "
-    "anyway.",
+    "anyway, and misses those that the fault reached later.",
     "每对是同一种子运行两次：原计划与去掉该故障的计划。归因数 = 有故障 − 无故障，取各对平均值"
     " [95 % 区间，t 分布，以“对”为单位；各对相同则无区间]。“暴露”是窗口内进行中（或被击中）且卡住的订单，"
-    "会把本来就会卡住的订单也算进去。",
+    "会算进本来就会卡住的订单，也漏掉之后才受影响的订单。",
 )
 
 
