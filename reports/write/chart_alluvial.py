@@ -249,6 +249,8 @@ def _node(chart: Chart, ax: Axes, node: Node, side: int) -> None:
     width = BAR_IN if side != 1 else BAR_IN / 2
     for start in starts:
         ax.add_patch(Rectangle((start, node.bottom), width, node.high, fc=tint(node.colour), ec=INK, lw=0.5))
+    if side == 1:
+        ax.add_patch(Rectangle((x[0], node.bottom), x[1] - x[0], node.high, fc=GREY, alpha=0.12, lw=0))
     words = chart.say(f"{node.words.en}  {node.orders}", f"{node.words.zh}  {node.orders}")
     middle = node.bottom + node.high / 2
     place = ((x[0] - 0.08, "right"), (sum(x) / 2, "center"), (x[1] + 0.08, "left"))[side]

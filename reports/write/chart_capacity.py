@@ -123,10 +123,10 @@ def _against(chart: Chart, ax: Axes, found: Capacity) -> None:
     ax.text(1, 1.02, chart.say(en, zh), transform=ax.transAxes, ha="right", va="bottom", fontsize=SMALL)
     ax.plot(load, growth, "o", color=tint(LINES[4]), mec=INK, mew=0.6, ms=5.5)
     wide = max(*load, found.limit_per_s or 0, 0.1) * 1.15
-    most = max(max(abs(g) for g in growth), 0.1) * 1.2
-    ax.set(xlim=(0, wide), ylim=(-most, most))
+    most = max(*map(abs, growth), 0.1)
+    ax.set(xlim=(0, wide), ylim=(min(*growth, 0.0) - 0.15 * most, max(*growth, 0.0) + 0.15 * most))
     ax.set_xlabel(chart.say("orders due a second", "每秒到期订单"))
-    ax.set_ylabel(chart.say("growth of the backlog, orders a second", "积压增长，每秒订单"))
+    ax.set_ylabel(chart.say("backlog growth a second", "积压每秒增长"))
     for t, x, y in zip(found.t_s, load, growth, strict=True):
         en, zh = f"{number(x)} due a second: backlog {y:+.1f} a second", f"每秒到期 {number(x)}：积压每秒 {y:+.1f}"
         half_x, half_y = wide * 0.02, most * 0.04

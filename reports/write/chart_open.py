@@ -1,5 +1,7 @@
 """Paid open orders over time by what the page showed, the stuck ones among them, and above it when faults were on."""
 
+from typing import Any
+
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
@@ -60,7 +62,9 @@ def draw(findings: Findings) -> Chart | None:
         edgecolor=INK,
     )
     stuck = [series.stuck[i] for i in keep]
-    (line,) = ax.plot(t, stuck, color=INK, lw=1.8, ls=(0, (4, 1.5)), label=chart.say("stuck", "卡住"))
+    # White dashes on a dark line are seen on every colour and in both themes.
+    under = ax.plot(t, stuck, color=ON_COLOUR, lw=2.6, solid_joinstyle="round")
+    over = ax.plot(t, stuck, color="#ffffff", lw=1.3, ls=(0, (3, 2)))
     totals = list(map(sum, zip(*series.states.values(), strict=True)))
     top = max(*totals, 1) * 1.12
     ax.set(xlim=(0, end), ylim=(0, top))
@@ -71,8 +75,10 @@ def draw(findings: Findings) -> Chart | None:
     _name_areas(chart, ax, findings, names, top)
     _reads(chart, ax, findings, names, top)
     # Top to bottom as the layers lie.
-    handles = [line, *reversed(layers)]
-    ax.legend(handles=handles, loc="upper left", bbox_to_anchor=(-0.345, 1.0), handlelength=1.4, labelspacing=0.6)
+    handles: list[Any] = [(*under, *over), *reversed(layers)]
+    labels = [chart.say("stuck", "卡住"), *(str(layer.get_label()) for layer in reversed(layers))]
+    place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (-0.345, 1.0)}
+    ax.legend(handles, labels, handlelength=1.6, labelspacing=0.6, **place)
     return chart
 
 

@@ -16,19 +16,20 @@ CAPTION = Words(
     "右：同样的条形去掉已交付部分，按其下方标注的放大刻度显示。",
 )
 OUTCOMES = {
-    "delivered": (Words("delivered", "已交付"), GOOD),
-    "refunded": (Words("refunded", "已退款"), "#CC79A7"),
+    "delivered": (Words("delivered", "已交付"), tint(GOOD)),
+    "refunded": (Words("refunded", "已退款"), tint("#CC79A7", 0.55)),
     "failed": (Words("failed", "失败"), BAD),
-    "manual": (Words("held or with a person", "审核或人工"), "#999999"),
+    "manual": (Words("held or with a person", "审核或人工"), "#CCCCCC"),
     "open": (Words("still open", "仍未完结"), UNSURE),
 }
+"""Neighbours differ in lightness too, for a print without colours."""
 SEEN = 5e-5
 """Smaller shares are what adding up leaves."""
 LABEL_FROM = 0.1
 ROW_IN = 0.32
-LEFT_IN, BOTTOM_IN, WIDE_IN, GAP_IN, TOP_IN = 0.75, 0.5, 3.1, 0.3, 0.32
-STEPS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
-"""Where the enlarged axis may end."""
+LEFT_IN, BOTTOM_IN, WIDE_IN, GAP_IN, TOP_IN = 0.75, 0.5, 3.1, 0.55, 0.32
+ENDS = (0.001, 0.002, 0.004, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.16, 0.2, 0.28, 0.4, 0.6, 0.8, 1.0)
+"""Where the enlarged axis may end: a quarter of it reads well."""
 
 
 def draw(findings: Findings) -> Chart | None:
@@ -42,7 +43,7 @@ def draw(findings: Findings) -> Chart | None:
     left = LEFT_IN + WIDE_IN + GAP_IN
     part = chart.panel(left, BOTTOM_IN, 8.75 - left, height)
     most = max(1 - one.delivered for one in horizons)
-    scale = next(step for step in STEPS if step >= min(most, 1.0) - SEEN)
+    scale = next(end for end in ENDS if end >= min(most, 1.0) - SEEN)
     for row, one in enumerate(horizons):
         _bar(chart, whole, row, one, list(OUTCOMES), 1.0)
         _bar(chart, part, row, one, list(OUTCOMES)[1:], scale)
@@ -54,12 +55,10 @@ def draw(findings: Findings) -> Chart | None:
         ax.grid(axis="y", visible=False)
         quiet(ax)
     whole.set_xlabel(chart.say("all paid orders", "全部已付订单"), fontsize=9)
-    larger = f"{1 / scale:g}"
-    enlarged = chart.say(f"those not delivered, {larger} times as large", f"未交付部分，放大 {larger} 倍")
-    same = chart.say("those not delivered, same scale", "未交付部分，刻度相同")
-    part.set_xlabel(same if scale == 1.0 else enlarged, fontsize=9)
+    upto = f"{scale * 100:g} %"
+    part.set_xlabel(chart.say(f"not delivered, scale to {upto}", f"未交付部分，刻度至 {upto}"), fontsize=9)
     seen = [name for name in OUTCOMES if any(_share(one, name) > SEEN for one in horizons)]
-    marks = [Patch(fc=tint(OUTCOMES[name][1]), ec=INK, lw=0.5, label=chart.words(OUTCOMES[name][0])) for name in seen]
+    marks = [Patch(fc=OUTCOMES[name][1], ec=INK, lw=0.5, label=chart.words(OUTCOMES[name][0])) for name in seen]
     whole.legend(
         handles=marks,
         loc="lower left",
@@ -103,7 +102,7 @@ def _bar(chart: Chart, ax: Axes, row: int, horizon: Horizon, names: list[str], s
         share, (words, colour) = _share(horizon, name), OUTCOMES[name]
         if not share:
             continue
-        ax.barh(row, share, left=left, height=0.7, color=tint(colour), edgecolor=INK, lw=0.5)
+        ax.barh(row, share, left=left, height=0.7, color=colour, edgecolor=INK, lw=0.5)
         if share >= LABEL_FROM * scale:
             x = left + share / 2
             ax.text(x, row, percent(share), ha="center", va="center", fontsize=SMALL, color=ON_COLOUR)

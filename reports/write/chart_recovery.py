@@ -20,7 +20,7 @@ MARKS = {
     "detect": ("^", DETECT, Words("first overdue", "首个逾期")),
     "half": ("D", HALF, Words("half gone", "去半")),
     "well": ("o", WELL, Words("recovered", "恢复")),
-    "not": (">", INK, Words("not recovered as far as seen", "所见范围内未恢复")),
+    "not": (">", INK, Words("not recovered yet", "尚未恢复")),
 }
 ROW_IN = 0.36
 LEFT_IN, BOTTOM_IN, WIDE_IN, TOP_IN = 2.25, 0.5, 5.2, 0.32
@@ -47,6 +47,8 @@ def draw(findings: Findings) -> Chart | None:
     ax.grid(axis="y", visible=False)
     quiet(ax, ("left",))
     ax.set_xlabel(chart.say("business seconds since the end of the fault", "故障结束后的业务秒数"))
+    head = chart.say("overdue orders", "逾期订单")
+    ax.text(1.03, 1, head, transform=ax.transAxes, ha="left", va="bottom", fontsize=SMALL)
     handles = [
         Line2D([], [], marker=shape, ls="", color=colour, mec=INK, mew=0.5, ms=6, label=chart.words(words))
         for shape, colour, words in MARKS.values()
@@ -106,9 +108,8 @@ def _row(chart: Chart, ax: Axes, i: int, row: Recovery, findings: Findings) -> N
     for name, t in times.items():
         shape, colour, _ = MARKS[name]
         ax.plot([t], [i], shape, color=colour, mec=INK, mew=0.5, ms=7, clip_on=False, zorder=3)
-    before = f"{row.before:g}"
-    en, zh = f"≤ {before} → {row.peak} overdue", f"逾期 ≤ {before} → {row.peak}"
-    words = chart.say(en, zh) if times else chart.say("nothing overdue", "没有逾期")
+    most = chart.say(f"at most {row.peak} (before {row.before:g})", f"最多 {row.peak}（之前 {row.before:g}）")
+    words = most if row.peak else chart.say("none", "无")
     ax.text(1.03, i, words, transform=ax.get_yaxis_transform(), ha="left", va="center", fontsize=SMALL)
 
 

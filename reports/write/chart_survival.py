@@ -93,7 +93,7 @@ def _asked(chart: Chart, ax: Axes, findings: Findings, start: float, end: float)
     y = [1.0, *found.waiting, found.waiting[-1] if found.waiting else 1.0]
     words = chart.say("no upstream asked yet", "尚未向上游要货")
     ax.step(x, y, where="post", color=ASKED, lw=1.6, ls=(0, (5, 2)), label=words)
-    ax.legend(loc="upper right", handlelength=2.4)
+    ax.legend(loc="lower left", handlelength=2.4)
 
 
 def _deadlines(chart: Chart, ax: Axes, findings: Findings, width: float) -> None:
@@ -101,16 +101,24 @@ def _deadlines(chart: Chart, ax: Axes, findings: Findings, width: float) -> None
     for mark in findings.deadlines:
         own = mark.s == findings.deadline_s
         ax.axvline(mark.s, color=INK if own else GREY, lw=1.1 if own else 0.8, ls=(0, (4, 3)))
-        if not own and abs(math.log(mark.s / findings.deadline_s)) < CLOSE * width:
+        if _is_hidden(mark.s, findings, width):
             continue
         at = short_s(mark.s)
         words = chart.say(f"deadline {at}", f"期限 {at}") if own else at
         ax.text(mark.s, 1.02, words, transform=ax.get_xaxis_transform(), ha="center", fontsize=SMALL)
 
 
+def _is_hidden(s: float, findings: Findings, width: float) -> bool:
+    """Whether words there would stand on those of the deadline; `width` of the axis, as a logarithm."""
+    return s != findings.deadline_s and abs(math.log(s / findings.deadline_s)) < CLOSE * width
+
+
 def _at_risk(chart: Chart, ax: Axes, findings: Findings, start: float, end: float) -> None:
     """Ticks with, below each, how many orders were still followed."""
-    marks = [risk for risk in findings.survival.at_risk if start <= risk.s <= end]
+    width = math.log(end / start)
+    marks = [
+        risk for risk in findings.survival.at_risk if start <= risk.s <= end and not _is_hidden(risk.s, findings, width)
+    ]
     ax.set_xticks([m.s for m in marks], [short_s(m.s) for m in marks])
     ax.set_xticks([], minor=True)
     words = chart.say(

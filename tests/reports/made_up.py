@@ -150,7 +150,7 @@ def causes(n: int = 6) -> Causes:
 def confused(n: int = 6) -> list[Confused]:
     rows = []
     for i, cause in enumerate(CAUSES[:n]):
-        found: dict[str, int] = {cause: 30 - 3 * i, CAUSES[(i + 1) % n]: i, UNKNOWN: 2, NOT_STUCK: 5}
+        found: dict[str, int] = {cause: max(30 - 3 * i, 3), CAUSES[(i + 1) % n]: i, UNKNOWN: 2, NOT_STUCK: 5}
         rows.append(Confused(cause, found))
     return [*rows, Confused(NOT_STUCK, {CAUSES[0]: 1, UNKNOWN: 3}), Confused(MULTIPLE, {MULTIPLE: 4, CAUSES[1]: 2})]
 
