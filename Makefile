@@ -67,8 +67,8 @@ bench: .venv/.made ## measure; figures as ratios within one run
 effects: .venv/.made ## play every scenario and write docs/effects.md (half an hour)
 	@$(BIN)/python benchmarks/effects.py --fresh
 
-schema: .venv/.made ## write scenarios/scenario.schema.json and the table in docs/faults.md again
-	@$(BIN)/orderjam schema > scenarios/scenario.schema.json && $(BIN)/python -m faults.table
+schema: .venv/.made ## write the JSON Schemas of scenarios and findings, and the table in docs/faults.md again
+	@$(BIN)/orderjam schema > scenarios/scenario.schema.json && $(BIN)/python -m reports.schema > reports/findings.schema.json && $(BIN)/python -m faults.table
 
 clean: ## remove what was made, the runs too
 	rm -rf .venv .conformance runs build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .coverage*
