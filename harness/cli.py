@@ -27,7 +27,7 @@ from harness.wires import missing
 from harness.wiring import port_is_free
 from ledger.clock import utc_now
 from ledger.journal import JournalError, Wholeness
-from ledger.rundir import RunDir, RunDirError
+from ledger.rundir import BrokenEvidence, RunDir, RunDirError
 from plan import document
 from plan import run as plans
 from plan.document import DocumentError
@@ -58,6 +58,9 @@ def main() -> None:
     """The console script. Every error of ours is one line on standard error."""
     try:
         app()
+    except BrokenEvidence as error:
+        say(f"orderjam: {error}")
+        sys.exit(Exit.BROKEN)
     except (DocumentError, RunDirError, HandError) as error:
         say(f"orderjam: {error}")
         sys.exit(Exit.WRONG_USE)
@@ -186,12 +189,15 @@ def _conclude(plan: Plan, folder: RunDir, ended: Ended, *, as_json: bool) -> int
 def report(
     run_dir: Annotated[Path, typer.Argument(help="A run directory.")] = OUT / "latest",
     as_json: AsJson = False,
+    despite_broken: Annotated[
+        bool, typer.Option("--despite-broken-evidence", help="Go on where journals are not what was written.")
+    ] = False,
 ) -> None:
-    """Makes everything below events/ again from plan.yaml and events/ alone."""
+    """Makes everything below events/ again from plan.yaml and events/ alone; broken journals end it with 5."""
     from reports import report as reports
 
     folder = RunDir.open(run_dir)
-    findings = reports.build(folder)
+    findings = reports.build(folder, despite_broken=despite_broken)
     if as_json:
         print_json(findings)
     say(findings.verdict.en)

@@ -15,6 +15,10 @@ class RunDirError(Exception):
     """A folder that is not, or cannot become, a run directory: its path and the reason."""
 
 
+class BrokenEvidence(RunDirError):
+    """Journals that are not what was written: nothing is said of such a run unless somebody insists."""
+
+
 class Manifest(msgspec.Struct, frozen=True):
     """Closes the set of journals: what each held when the run ended."""
 

@@ -8,7 +8,7 @@ import pytest
 
 from ledger import events as facts
 from ledger.journal import STRUCK_PREFIX
-from ledger.rundir import RunDir
+from ledger.rundir import BrokenEvidence, RunDir
 from ledger.states import Phase, State
 from reports import report
 from reports.findings import Findings
@@ -128,11 +128,14 @@ def test_a_settle_that_was_too_short_is_estimated_by_survival(new_run: NewRun) -
     assert findings.measures["stuck.rate"].hi == 1.0
 
 
-def test_an_edited_journal_is_still_reported_and_told(new_run: NewRun) -> None:
+def test_nothing_is_made_of_an_edited_journal_unless_somebody_insists(new_run: NewRun) -> None:
     run = mixed(new_run).write()
     journal = run.events / "payment.ndjson"
     journal.write_bytes(journal.read_bytes().replace(b'"amount_fen":1000', b'"amount_fen":1', 1))
-    findings = report.build(run)
+    with pytest.raises(BrokenEvidence, match=r"payment\.ndjson: the block of events .* was changed.*--despite-broken"):
+        report.build(run)
+    assert {file.name for file in run.path.iterdir()} == {"events", "plan.yaml"}
+    findings = report.build(run, despite_broken=True)
     assert not findings.claims.ok
     assert any("broken" in reason for reason in findings.claims.reasons)
 
@@ -150,7 +153,7 @@ GARBAGE = (
 def test_a_journal_of_garbage_is_no_traceback_and_no_nan(new_run: NewRun) -> None:
     run = mixed(new_run).write()
     (run.events / "payment.ndjson").write_bytes(GARBAGE)
-    findings = report.build(run)
+    findings = report.build(run, despite_broken=True)
     assert not findings.claims.ok
     for name in ("findings.json", "report.html", "junit.xml", "summary.md"):
         assert not re.search(r"\b(nan|inf|NaN|Infinity)\b", (run.path / name).read_text()), name
