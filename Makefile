@@ -37,6 +37,7 @@ CLUSTERS := /etc/postgresql-common/createcluster.d
 system:
 	@missing=; command -v nft >/dev/null || [ -x /usr/sbin/nft ] || missing="nftables"; \
 	command -v postgres >/dev/null || ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing="$${missing:+$$missing }postgresql"; \
+	command -v chromium >/dev/null || command -v google-chrome >/dev/null || missing="$${missing:+$$missing }chromium"; \
 	if [ -z "$$missing" ]; then exit; fi; \
 	if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then echo "not here: $$missing; the tests that need it are skipped"; exit; fi; \
 	echo "installing for the tests: $$missing"; mkdir -p $(CLUSTERS) && echo "create_main_cluster = false" > $(CLUSTERS)/orderjam.conf; \

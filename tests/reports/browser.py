@@ -50,6 +50,7 @@ class Tab:
             "Emulation.setDeviceMetricsOverride", width=width, height=height, deviceScaleFactor=1, mobile=False
         )
         await self.call("Emulation.setScriptExecutionDisabled", value=not scripts)
+        await self.call("Emulation.setFocusEmulationEnabled", enabled=True)
 
     async def open(self, page: Path) -> None:
         """Loads a file and waits until it is all there."""

@@ -7,6 +7,7 @@ from reports.findings import (
     Capacity,
     CauseRow,
     Causes,
+    Claims,
     Confused,
     Disputes,
     Findings,
@@ -40,6 +41,8 @@ def rich(findings: Findings) -> Findings:
     groups = [Group(name, 20, 5, 0.25, 0.1, 0.5, 1, 15, 2, 1, 61.5, 400.0, True) for name in ("cheap", ODD)]
     return msgspec.structs.replace(
         findings,
+        stopped="lost_orders >= 1 (2 paid …)",
+        claims=Claims(False, ["journals unclosed: payment was killed"], ["日志未正常结束：payment 被终止"]),
         struck=struck,
         breakdown=findings.breakdown | {"channel": groups},
         disputes=Disputes(3, 1, 1, 1, 123456, ["b00000001"]),
