@@ -68,6 +68,8 @@ def write(findings: Findings, plan: Plan, drawn: Drawn, path: Path) -> None:
             faults={fault.id: fault for fault in plan.faults},
             parameters=_parameters,
             whole=whole,
+            empty_handed=_empty_handed(findings),
+            touched={fault for row in findings.struck.hops for fault, k in row.by.items() if k},
             stopped_code=EXIT_INTERRUPTED if findings.stopped == INTERRUPTED else EXIT_STOPPED,
             w=words,
             tell=readouts,
@@ -78,6 +80,12 @@ def write(findings: Findings, plan: Plan, drawn: Drawn, path: Path) -> None:
         )
     )
     write_atomically(path, html.encode())
+
+
+def _empty_handed(findings: Findings) -> int:
+    """Paid orders that have neither goods nor all of their money back when the run ends: lost, open, or told so."""
+    became = findings.outcomes
+    return became.paid - became.delivered - became.refunded + findings.invariants["refund_and_delivered"].k
 
 
 def _joined(names: tuple[str, ...]) -> str:
