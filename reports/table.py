@@ -144,9 +144,10 @@ class Table:
         """The orders of which this is the key, the order number or the trade number."""
         return self._rows("WHERE ? IN (key, order_no, trade_no) ORDER BY key", [name])
 
-    def of_wish(self, key: str) -> list[Row]:
-        """The orders of the same wish, this one among them."""
-        return self._rows("WHERE starts_with(key, ?) ORDER BY key", [key[:BARE_KEY]])
+    def of_wishes(self, keys: Iterable[str]) -> list[Row]:
+        """The orders of the same wishes as these, these among them."""
+        wishes = sorted({key[:BARE_KEY] for key in keys})
+        return self._rows(f"WHERE substr(key, 1, {BARE_KEY}) IN (SELECT unnest(?)) ORDER BY key", [wishes])
 
     def words(self, name: str) -> list[str]:
         """What stands in a column, once each."""

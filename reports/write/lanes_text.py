@@ -63,7 +63,8 @@ class _Row:
 
     def pieces(self) -> Line:
         made: Line = []
-        for letter, look in zip(self.cells, self.looks, strict=True):
+        end = len("".join(cell or "-" for cell in self.cells).rstrip())
+        for letter, look in zip(self.cells[:end], self.looks[:end], strict=True):
             if made and made[-1].look == look:
                 made[-1] = Piece(made[-1].text + letter, look)
             else:

@@ -12,6 +12,7 @@ from plan.faults import FaultPlan
 from plan.gates import INVARIANTS, MEASURES, Unit
 from plan.run import Plan
 from plan.units import Quantity
+from reports.cases import Cases
 from reports.findings import Findings
 from reports.measure import signed
 from reports.measure.lasthop import HOP_WORDS
@@ -59,8 +60,8 @@ _TITLES = {
 }
 
 
-def write(findings: Findings, plan: Plan, drawn: Drawn, path: Path) -> None:
-    """The page; the same bytes for the same findings."""
+def write(findings: Findings, plan: Plan, drawn: Drawn, cases: Cases, path: Path) -> None:
+    """The page; the same bytes for the same findings and cases."""
 
     def whole(sentence: str) -> str:
         """The sentence with gates that do not break over two lines."""
@@ -75,6 +76,7 @@ def write(findings: Findings, plan: Plan, drawn: Drawn, path: Path) -> None:
         .render(
             f=findings,
             plan=plan,
+            cases=cases,
             figures=figures,
             captions=_CAPTIONS,
             titles=_TITLES,
