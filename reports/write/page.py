@@ -18,6 +18,7 @@ from plan.faults import FaultPlan
 from plan.gates import INVARIANTS, MEASURES, Unit
 from plan.run import Plan
 from plan.units import Quantity
+from reports.cases import Cases
 from reports.findings import Findings
 from reports.measure import signed
 from reports.measure.lasthop import HOP_WORDS
@@ -27,7 +28,7 @@ from reports.write.figures import Drawn
 
 HERE = Path(__file__).parent
 TEMPLATE = "report.html.jinja"
-STYLES, SCRIPTS = ("report.css",), ("report.js",)
+STYLES, SCRIPTS = ("report.css", "cases.css"), ("report.js", "cases.js")
 INTERRUPTED, EXIT_STOPPED, EXIT_INTERRUPTED = "interrupted", 4, 130
 """What the harness notes when a person stopped a run, and what it then ends with, whatever the gates say."""
 CHAPTERS = (
@@ -41,8 +42,8 @@ CHAPTERS = (
 """What the page answers, in this order; each is a file in sections/."""
 
 
-def write(findings: Findings, plan: Plan, drawn: Drawn, path: Path) -> None:
-    """The page; the same bytes for the same findings."""
+def write(findings: Findings, plan: Plan, drawn: Drawn, cases: Cases, path: Path) -> None:
+    """The page; the same bytes for the same findings and cases."""
 
     def whole(sentence: str) -> str:
         """The sentence with gates that do not break over two lines."""
@@ -61,6 +62,7 @@ def write(findings: Findings, plan: Plan, drawn: Drawn, path: Path) -> None:
             figures=_named(drawn),
             captions=CAPTIONS,
             titles=TITLES,
+            cases=cases,
             measures=MEASURES,
             invariants=INVARIANTS,
             hops=HOP_WORDS,
