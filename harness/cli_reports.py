@@ -18,7 +18,7 @@ from plan.run import Plan
 
 if TYPE_CHECKING:
     from reports.blame import Blame
-    from reports.write.sections import Section
+    from reports.write.tables import Section
 
 TWINS = "twins"
 """The folder in a run directory that holds its twins."""

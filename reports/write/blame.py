@@ -7,7 +7,7 @@ import msgspec
 from ledger.rundir import write_atomically
 from reports.blame import Blame, Blamed, Estimate, TwinPair
 from reports.findings import Words
-from reports.write.sections import Section, markdown
+from reports.write.tables import Section, markdown
 from reports.write.words import NOTHING, number, seconds
 
 TITLE = Words("What faults cost, by twins", "故障代价：孪生对照")
