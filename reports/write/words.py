@@ -10,6 +10,8 @@ SHAPES = {"pass": "●", "fail": "■", "inconclusive": "◆"}
 VERDICT_ZH = {"pass": "通过", "fail": "未通过", "inconclusive": "结论不足"}
 VERDICT_EN = {"pass": "pass", "fail": "FAIL", "inconclusive": "inconclusive"}
 NOTHING = "–"
+GONE = "gone"
+"""The page answers 404."""
 HONESTY_WORDS = {
     "honest": ("honest", "属实"),
     "late": ("late: truth is ahead", "滞后：事实已在前"),
@@ -48,8 +50,8 @@ def cause_zh(cause: str) -> str:
 
 
 def state_zh(name: str) -> str:
-    """The Chinese word of a state; `gone` is a page that answers 404."""
-    if name == "gone":
+    """The Chinese word of a state, or of GONE."""
+    if name == GONE:
         return "页面消失"
     return State(name).zh if name in set(State) else name
 
@@ -89,6 +91,14 @@ def yuan(fen: int | None) -> str:
     if fen is None:
         return NOTHING
     return f"{'-' if fen < 0 else ''}¥{abs(fen) // 100:,}.{abs(fen) % 100:02d}"
+
+
+def seconds_zh(value: float | None) -> str:
+    """The same in Chinese: 45.2 秒, 3 分 20 秒, 2 小时 5 分."""
+    words = seconds(value)
+    for unit, zh in ((" min", " 分"), (" h", " 小时"), (" s", " 秒")):
+        words = words.replace(unit, zh)
+    return words
 
 
 def ms(value: float | None) -> str:
