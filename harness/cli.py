@@ -14,7 +14,7 @@ from harness import playing
 from harness.cli_common import OUT, AsJson, Out, print_json, print_rows, refuse, resolve, say, warn
 from harness.cli_mocks import fault, mocks
 from harness.cli_order import ORDER_EXAMPLES, order
-from harness.cli_reports import BLAME_EXAMPLES, COMPARE_EXAMPLES, blame, compare
+from harness.cli_reports import BLAME_EXAMPLES, COMPARE_EXAMPLES, EXPORT_EXAMPLES, blame, compare, export
 from harness.cli_wire import PROXY_EXAMPLES, TOXIPROXY_EXAMPLES, proxy, toxiproxy
 from harness.hand import HandError
 from harness.run import Ended, Exit, Options
@@ -48,6 +48,7 @@ app.command(epilog=TOXIPROXY_EXAMPLES)(toxiproxy)
 app.command(epilog=PROXY_EXAMPLES)(proxy)
 app.command(epilog=BLAME_EXAMPLES)(blame)
 app.command(epilog=COMPARE_EXAMPLES)(compare)
+app.command(epilog=EXPORT_EXAMPLES)(export)
 
 
 def main() -> None:

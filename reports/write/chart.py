@@ -87,7 +87,8 @@ class Chart(Figure):
         return ax
 
     def say(self, en: str, zh: str) -> str:
-        """The English label to draw; the Chinese one is put in its place afterwards, so it must stay as it is."""
+        """The English label to draw; the Chinese one is put in its place afterwards, so it must stay as it is,
+        on one line."""
         while self.chinese.setdefault(en, zh) != zh:
             en += SAME
         return en

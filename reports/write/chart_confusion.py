@@ -13,16 +13,16 @@ from reports.write.words import percent
 TITLE = Words("Was the cause found right?", "原因判定是否正确？")
 CAPTION = Words(
     "Rows: what truly struck the orders that needed a cause. Columns, with the numbers of the rows: what they were put "
-    "down to, without knowing that. Numbers are orders; the stronger the colour, the larger the share of the row. "
-    "Framed cells are right; right of them the share of the row that was found right.",
-    "行：需要判定的订单实际被什么触及。列（编号同行）：在不知晓的情况下判定的原因。数字为订单数，颜色越深占该行比例越大。"
-    "带框者为判定正确；最右为该行判定正确的比例。",
+    "down to, without knowing that: + several at once, ? unknown, – none. Numbers are orders; the stronger the colour, "
+    "the larger the share of the row. Framed cells are right; right of them the share of the row that was found right.",
+    "行：需要判定的订单实际被什么触及。列（编号同行）：在不知晓的情况下判定的原因；+ 多个原因，? 未知，– 无。"
+    "数字为订单数，颜色越深占该行比例越大。带框者为判定正确；最右为该行判定正确的比例。",
 )
 CELL_IN, WIDEST_IN = 0.3, 0.56
 LEFT_IN, BOTTOM_IN, ROOM_IN, TOP_IN = 3.0, 0.1, 4.6, 0.62
 FAINTEST, STRONGEST = 0.08, 0.85
-LAST = (MULTIPLE, UNKNOWN, NOT_STUCK)
-"""Columns without a number."""
+LAST = {MULTIPLE: "+", UNKNOWN: "?", NOT_STUCK: "–"}
+"""Rows and columns without a number."""
 
 
 def draw(findings: Findings) -> Chart | None:
@@ -42,7 +42,7 @@ def draw(findings: Findings) -> Chart | None:
     ax.set(xlim=(-0.5, len(columns) - 0.5), ylim=(len(causes) - 0.5, -0.5))
     ax.axis("off")
     for x, column in enumerate(columns):
-        _head(chart, ax, x, column, causes)
+        _head(ax, x, column, causes)
     above = ax.get_xaxis_transform()
     bold: dict[str, Any] = {"transform": above, "fontweight": "bold", "fontsize": SMALL}
     ax.text(-0.62, 1 + 0.28 / high, chart.say("truly struck", "实际触及"), ha="right", **bold)
@@ -97,15 +97,13 @@ def _columns(rows: list[Confused]) -> list[str]:
 def _label(chart: Chart, ax: Axes, y: int, cause: str) -> None:
     words = Words("nothing", "未被触及") if cause == NOT_STUCK else cause_words(cause)
     en, zh = cut(words.en, LABEL_MAX), cut(words.zh, LABEL_MAX // 2 + 2)
-    if cause not in LAST:
-        en, zh = f"{en}  {y + 1}", f"{zh}  {y + 1}"
-    ax.text(-0.62, y, chart.say(en, zh), ha="right", va="center", fontsize=SMALL)
+    sign = LAST.get(cause, y + 1)
+    ax.text(-0.62, y, chart.say(f"{en}  {sign}", f"{zh}  {sign}"), ha="right", va="center", fontsize=SMALL)
 
 
-def _head(chart: Chart, ax: Axes, x: int, column: str, causes: list[str]) -> None:
-    named = {MULTIPLE: ("several", "多个"), UNKNOWN: ("un-\nknown", "未知"), NOT_STUCK: ("none", "无")}
-    words = chart.say(*named[column]) if column in named else f"{causes.index(column) + 1}"
-    ax.annotate(words, (x, -0.5), (0, 4), textcoords="offset points", ha="center", va="bottom", fontsize=SMALL)
+def _head(ax: Axes, x: int, column: str, causes: list[str]) -> None:
+    sign = LAST.get(column) or f"{causes.index(column) + 1}"
+    ax.annotate(sign, (x, -0.5), (0, 4), textcoords="offset points", ha="center", va="bottom", fontsize=SMALL)
 
 
 def _row(chart: Chart, ax: Axes, y: int, row: Confused | None, cause: str, columns: list[str]) -> None:
