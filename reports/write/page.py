@@ -1,6 +1,6 @@
 """report.html: one file, no network; light and dark, Chinese and English, on screen and on A4.
 
-report.html.jinja is the frame; each chapter is a file of its own in sections/. The little script in report.js only adds
+report.html.jinja is the frame; each chapter is a file of its own in chapters/. The little script in report.js only adds
 read-outs and memory: without it everything can still be read.
 """
 
@@ -38,7 +38,7 @@ CHAPTERS = (
     ("orders", "Which orders", "哪些订单"),
     ("measured", "How it was measured", "如何测量"),
 )
-"""What the page answers, in this order; each is a file in sections/."""
+"""What the page answers, in this order; each is a file in chapters/."""
 
 
 def write(findings: Findings, plan: Plan, drawn: Drawn, cases: Cases, path: Path) -> None:
