@@ -119,7 +119,7 @@ class Table:
 
     @classmethod
     def _kept(cls, run: RunDir) -> Self | None:
-        """Of orders.parquet; None where it cannot be read, or lacks what rows are made of: an older orderjam wrote it."""
+        """Of orders.parquet; None where it cannot be read, or was written by an older orderjam."""
         try:
             kept = cls(str(run.orders))
         except duckdb.Error:
