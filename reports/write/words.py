@@ -3,7 +3,7 @@
 from math import isfinite
 
 from ledger.states import State
-from plan.causes import CAUSES_ZH, Cause
+from plan.causes import CAUSES_ZH, MULTIPLE, NOT_STUCK, UNKNOWN, Cause
 from plan.gates import Unit
 
 SHAPES = {"pass": "●", "fail": "■", "inconclusive": "◆"}
@@ -32,9 +32,21 @@ DIMENSION_WORDS = {
 GROUP_ZH = {"none asked": "未向上游要货", "no code": "无错误码"}
 
 
+_NO_CAUSE = {
+    NOT_STUCK: ("nothing", "无"),
+    UNKNOWN: ("unknown", "未知"),
+    MULTIPLE: ("multiple causes", "多重原因"),
+}
+
+
+def cause_en(cause: str) -> str:
+    """The English words of a cause, or of what is none."""
+    return _NO_CAUSE.get(cause, (cause, cause))[0]
+
+
 def cause_zh(cause: str) -> str:
-    """The Chinese word of a cause; an unknown one stays as it is."""
-    return CAUSES_ZH[Cause(cause)] if cause in set(Cause) else cause
+    """The Chinese words of a cause, or of what is none; an unknown word stays as it is."""
+    return CAUSES_ZH[Cause(cause)] if cause in set(Cause) else _NO_CAUSE.get(cause, (cause, cause))[1]
 
 
 def state_zh(name: str) -> str:
@@ -72,6 +84,13 @@ def seconds(value: float | None) -> str:
         return f"{minutes} min {rest} s" if rest else f"{minutes} min"
     hours, rest = divmod(whole, 3600)
     return f"{hours} h {rest // 60} min" if rest >= 60 else f"{hours} h"
+
+
+def yuan(fen: int | None) -> str:
+    """Money as people read it: ¥1,234.50."""
+    if fen is None:
+        return NOTHING
+    return f"{'-' if fen < 0 else ''}¥{abs(fen) // 100:,}.{abs(fen) % 100:02d}"
 
 
 def seconds_zh(value: float | None) -> str:
