@@ -131,6 +131,7 @@ def _findings(stories: Stories, b: Basis, bad: lasthop.Bad, strikes: lasthop.Str
         worst=_worst(b, bad, strikes),
         phases=[PhaseRow(p, round((t - times.l0_t) / SECOND_NS, 3), note) for p, t, _, note in times.phases],
         duration_s=round(times.seen_s, 3),
+        without=list(plan.without),
     )
 
 
