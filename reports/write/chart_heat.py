@@ -23,7 +23,7 @@ CAPTION = Words(
 ENDED, OPEN = "#3391CE", BAD
 FAINTEST = 0.14
 ROW_IN, ROWS_MAX_IN = 0.2, 3.4
-LEFT_IN, BOTTOM_IN, WIDE_IN, OPEN_IN = 2.25, 0.5, 6.1, 0.26
+LEFT_IN, BOTTOM_IN, WIDE_IN, OPEN_IN = 2.5, 0.5, 5.85, 0.26
 NUMBERS_MAX = 36
 """More columns are too narrow for a number each."""
 

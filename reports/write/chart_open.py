@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
@@ -33,10 +34,10 @@ CAPTION = Words(
     "上方条带：各故障生效的时段（橙色按时间窗，灰色按订单或比例）。",
 )
 LANE_IN = 0.2
-LEFT_IN, BOTTOM_IN, WIDE_IN, MAIN_IN = 2.25, 0.5, 6.5, 3.0
+LEFT_IN, BOTTOM_IN, WIDE_IN, MAIN_IN = 2.5, 0.5, 6.25, 3.0
 READS = 40
-NAMED_FROM = 0.09
-"""An area is named where it is at least so much of the height."""
+NAMED_FROM, NAME_SHARE = 0.07, 0.13
+"""An area is named where it is at least so high, as a share of the height, over the width of a name."""
 
 
 def draw(findings: Findings) -> Chart | None:
@@ -77,7 +78,7 @@ def draw(findings: Findings) -> Chart | None:
     # Top to bottom as the layers lie.
     handles: list[Any] = [(*under, *over), *reversed(layers)]
     labels = [chart.say("stuck", "卡住"), *(str(layer.get_label()) for layer in reversed(layers))]
-    place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (-0.345, 1.0)}
+    place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (-0.4, 1.0)}
     ax.legend(handles, labels, handlelength=1.6, labelspacing=0.6, **place)
     return chart
 
@@ -149,16 +150,19 @@ def _moments(chart: Chart, ax: Axes, findings: Findings, end: float) -> None:
 def _name_areas(chart: Chart, ax: Axes, findings: Findings, names: list[State], top: float) -> None:
     """The name of a state where its area is thickest, for whoever cannot tell the colours apart."""
     series = findings.series
-    below = [0] * len(series.t_s)
-    inside = range(len(series.t_s) // 12, len(series.t_s) - len(series.t_s) // 12)
+    below = np.zeros(len(series.t_s))
+    half = max(round(len(below) * NAME_SHARE / 2), 1)
     for name in names:
-        counts = series.states[name]
-        at = max(inside, key=lambda i: counts[i], default=0)
-        if counts[at] >= NAMED_FROM * top:
-            middle = below[at] + counts[at] / 2
+        above = below + series.states[name]
+        # The room that a name has around each sample: below the lowest top, above the highest bottom.
+        places = range(half, len(below) - half, max(half // 4, 1))
+        room = [(min(above[i - half : i + half + 1]), max(below[i - half : i + half + 1])) for i in places]
+        best = max(range(len(places)), key=lambda k: room[k][0] - room[k][1], default=-1)
+        if best >= 0 and room[best][0] - room[best][1] >= NAMED_FROM * top:
             words = chart.words(state_words(name))
-            ax.text(series.t_s[at], middle, words, ha="center", va="center", fontsize=SMALL, color=ON_COLOUR)
-        below = [low + count for low, count in zip(below, counts, strict=True)]
+            x, y = series.t_s[places[best]], sum(room[best]) / 2
+            ax.text(x, y, words, ha="center", va="center", fontsize=SMALL, color=ON_COLOUR)
+        below = above
 
 
 def _reads(chart: Chart, ax: Axes, findings: Findings, names: list[State], top: float) -> None:
