@@ -13,7 +13,8 @@ from harness import doctor as machine
 from harness import playing
 from harness.cli_common import OUT, AsJson, Out, print_json, print_rows, refuse, resolve, say, warn
 from harness.cli_mocks import fault, mocks
-from harness.cli_reports import BLAME_EXAMPLES, COMPARE_EXAMPLES, blame, compare
+from harness.cli_order import ORDER_EXAMPLES, order
+from harness.cli_reports import BLAME_EXAMPLES, COMPARE_EXAMPLES, EXPORT_EXAMPLES, blame, compare, export
 from harness.cli_wire import PROXY_EXAMPLES, TOXIPROXY_EXAMPLES, proxy, toxiproxy
 from harness.hand import HandError
 from harness.run import Ended, Exit, Options
@@ -42,10 +43,12 @@ app = typer.Typer(
 )
 app.add_typer(mocks, name="mocks")
 app.add_typer(fault, name="fault")
+app.command(epilog=ORDER_EXAMPLES)(order)
 app.command(epilog=TOXIPROXY_EXAMPLES)(toxiproxy)
 app.command(epilog=PROXY_EXAMPLES)(proxy)
 app.command(epilog=BLAME_EXAMPLES)(blame)
 app.command(epilog=COMPARE_EXAMPLES)(compare)
+app.command(epilog=EXPORT_EXAMPLES)(export)
 
 
 def main() -> None:
@@ -170,21 +173,6 @@ def report(
         print_json(findings)
     say(findings.verdict.en)
     say(f"report: {folder.report}")
-
-
-@app.command(epilog="Examples: `orderjam order runs/latest b00000042`")
-def order(
-    run_dir: Annotated[Path, typer.Argument(help="A run directory.")],
-    key: Annotated[str, typer.Argument(help="The order key, such as b00000042.")],
-) -> None:
-    """Prints what support needs to know of one order, and everything that happened to it."""
-    from reports import report as reports
-
-    folder = RunDir.open(run_dir)
-    try:
-        print(reports.order_story(folder, key))
-    except KeyError:
-        refuse(f"{run_dir}: no order {key!r} in this run; keys look like b00000042")
 
 
 class Listed(StrEnum):

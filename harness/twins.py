@@ -111,13 +111,12 @@ def expected_s(run: Recorded) -> float:
     return max(times, default=0.0) - min(times, default=0.0) + BESIDE_S
 
 
-def laid_together(plan: Plan, faults: Sequence[FaultPlan], found: Mapping[Key, RunDir], pairs: int) -> list[Twins]:
-    """The runs of each seed of which all were played."""
-    return [
-        Twins(seed, recorded(found[seed, ""]), {fault.id: recorded(found[seed, fault.id]) for fault in faults})
-        for seed in range(plan.seed, plan.seed + pairs)
-        if (seed, "") in found and all((seed, fault.id) in found for fault in faults)
-    ]
+def laid_together(plan: Plan, faults: Sequence[FaultPlan], found: Mapping[Key, RunDir], pairs: int) -> Iterator[Twins]:
+    """The runs of each seed of which all were played, read one seed at a time."""
+    for seed in range(plan.seed, plan.seed + pairs):
+        if all((seed, left_out) in found for left_out in ("", *(fault.id for fault in faults))):
+            without = {fault.id: recorded(found[seed, fault.id]) for fault in faults}
+            yield Twins(seed, recorded(found[seed, ""]), without)
 
 
 Play = Callable[[Plan], RunDir | None]

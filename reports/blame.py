@@ -4,7 +4,7 @@ Being under way while a fault was on is exposure, and over-counts: some of those
 What is attributable is the difference between the twins. The unit is the pair: intervals are Student's over pairs.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from math import sqrt
 from statistics import fmean, stdev
 
@@ -83,17 +83,26 @@ class Blame(msgspec.Struct, frozen=True):
 
 
 class Twins(msgspec.Struct, frozen=True):
-    """The runs of one seed: as the plan is, and without each fault, by its id."""
+    """The runs of one seed: as the plan is, and without each fault that is asked of, by its id."""
 
     seed: int
     base: Recorded
     without: dict[str, Recorded]
 
 
-def blame(run: str, faults: Sequence[FaultPlan], twins: Sequence[Twins]) -> Blame:
-    """What each fault cost. `run`: the name of the run that it is asked of; every twin has a run without each fault."""
-    told = [(one, fates(one.base)) for one in twins]
-    plan = twins[0].base.plan
+def blame(run: str, faults: Sequence[FaultPlan], twins: Iterable[Twins]) -> Blame | None:
+    """What each fault cost; None without twins. `run`: the name of the run that it is asked of. Twins are looked at
+    one after another and not kept."""
+    pairs: dict[str, list[TwinPair]] = {fault.id: [] for fault in faults}
+    seeds, paid, plan = list[int](), list[float](), None
+    for one in twins:
+        base, plan = fates(one.base), one.base.plan
+        seeds.append(one.seed)
+        paid.append(float(base.paid.sum()))
+        for fault in faults:
+            pairs[fault.id].append(_pair(fault, one, base))
+    if plan is None:
+        return None
     return Blame(
         schema=SCHEMA,
         run=run,
@@ -101,9 +110,9 @@ def blame(run: str, faults: Sequence[FaultPlan], twins: Sequence[Twins]) -> Blam
         target=plan.target.name,
         profile=plan.target.profile,
         compress=plan.compress,
-        seeds=[one.seed for one in twins],
-        paid=fmean(float(found.paid.sum()) for _, found in told),
-        faults=[_blamed(fault, [_pair(fault, one, found) for one, found in told]) for fault in faults],
+        seeds=seeds,
+        paid=fmean(paid),
+        faults=[_blamed(fault, pairs[fault.id]) for fault in faults],
     )
 
 

@@ -188,7 +188,7 @@ _DIFFERENCES: dict[str, tuple[str, Callable[[Recorded], object]]] = {
     "seed": ("种子", lambda run: run.plan.seed),
     "target": ("被测店铺", lambda run: run.plan.target.name),
     "profile": ("配置", lambda run: run.plan.target.profile),
-    "planned orders": ("计划订单数", lambda run: run.plan.load.orders),
+    "number of orders": ("计划订单数", lambda run: run.plan.load.orders),
     "deadline": ("期限", lambda run: f"{run.plan.deadline:g} s"),
     "commit": ("版本", lambda run: run.plan.made.git or "unknown"),
 }
@@ -202,11 +202,12 @@ def _warnings(runs: Sequence[Recorded], pairs: Sequence[Pair]) -> list[Words]:
         if len(values) > 1:
             told = ", ".join(values)
             found.append(Words(f"{name} differs: {told}", f"{zh}不同：{told}"))
-    if len({tuple(sorted(run.plan.stuck_after.items())) for run in runs}) > 1:
-        found.append(Words("stuck thresholds differ", "卡单阈值不同"))
-    if len({_load(run) for run in runs}) > 1:
+    first, *others = (run.plan for run in runs)
+    if any(plan.stuck_after != first.stuck_after for plan in others):
+        found.append(Words("the stuck thresholds differ", "卡单阈值不同"))
+    if any(plan.load.points != first.load.points for plan in others):
         found.append(Words("the load differs: another curve of arrivals", "负载不同：到达曲线不一样"))
-    if len({_faults(run) for run in runs}) > 1 and len({run.plan.scenario for run in runs}) == 1:
+    if any(plan.faults != first.faults for plan in others):
         found.append(Words("the faults differ", "故障不同"))
     for letter, run in zip(LETTERS, runs, strict=False):
         if not run.findings.claims.ok:
@@ -220,14 +221,6 @@ def _warnings(runs: Sequence[Recorded], pairs: Sequence[Pair]) -> list[Words]:
                 )
             )
     return found
-
-
-def _load(run: Recorded) -> bytes:
-    return msgspec.json.encode((run.plan.load.shape, run.plan.load.points))
-
-
-def _faults(run: Recorded) -> bytes:
-    return msgspec.json.encode(sorted((f.id, msgspec.json.encode(f, enc_hook=str)) for f in run.plan.faults))
 
 
 def _deadlines(runs: Sequence[Recorded]) -> list[DeadlineRow]:

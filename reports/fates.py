@@ -6,7 +6,7 @@ import numpy.typing as npt
 
 from ledger.states import State
 from plan.run import Plan
-from reports.recorded import Recorded
+from reports.recorded import NEEDED, Recorded
 
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float64]
@@ -24,7 +24,7 @@ OUTCOMES = {
 }
 """How an order ended, the first that applies. Lost as in docs/measures.md; `nothing`: its page ended without goods or
 refund, and that does not make it lost (an apology in place of goods)."""
-FIRST_KEYS = 10
+FIRST_KEYS = 5
 
 
 class Fates(msgspec.Struct, frozen=True):
@@ -58,14 +58,13 @@ class Matched(msgspec.Struct, frozen=True):
 
 
 def fates(run: Recorded) -> Fates:
-    """What became of the planned orders, sorted by key."""
-    rows = np.flatnonzero(run.orders["planned"].astype(bool))
-    rows = rows[np.argsort(run.orders["key"][rows].astype(str), kind="stable")]
-    o = {name: column[rows] for name, column in run.orders.items()}
+    """What became of the planned orders, in the order of their keys, as the table of orders has them."""
+    planned = run.orders["planned"].astype(bool)
+    o = {name: run.orders[name][planned] for name in NEEDED}
     sent, paid = np.isfinite(o["sent_s"]), np.isfinite(o["captured_s"])
     lost, stuck = o["lost"].astype(bool), paid & (o["stuck_business_s"] > 0)
     got, back = o["goods"] > 0, (o["captured_fen"] > 0) & (o["refunded_fen"] >= o["captured_fen"])
-    held = np.isin(o["last_state"].astype(str), [str(State.HELD), str(State.MANUAL)])
+    held = (o["last_state"] == str(State.HELD)) | (o["last_state"] == str(State.MANUAL))
     ended = np.isfinite(o["ended_s"])
     cases = [~sent & ~paid, ~paid, lost, got, back, held, ~ended]
     outcome = np.select(cases, range(len(cases)), default=len(cases)).astype(np.int64)

@@ -4,6 +4,7 @@ findings.json and orders.parquet are read where they are there and of this schem
 the journals, and nothing is written.
 """
 
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -30,26 +31,28 @@ NEEDED = (
 
 
 class Recorded(msgspec.Struct, frozen=True):
-    """One run. `name` is that of its folder."""
+    """One run. `name` is that of its folder; `file` the one that the orders were read from, if they were."""
 
     name: str
     plan: Plan
     findings: Findings
     orders: Columns
+    file: Path | None = None
 
 
-def recorded(run: RunDir) -> Recorded:
-    """The run in a run directory; DocumentError if its plan.yaml cannot be read."""
+def recorded(run: RunDir, *, whole_table: bool = False) -> Recorded:
+    """The run in a run directory, with the needed columns or all of them; DocumentError if its plan.yaml cannot be
+    read."""
     plan = plans.load(run.plan)
-    findings, orders = _findings(run), _orders(run)
+    findings, orders = _findings(run), _orders(run, "*" if whole_table else ", ".join(NEEDED))
     if findings is None or orders is None:
         stories = Stories(run, plan)
         try:
             analysis = analyse(stories)
         finally:
             stories.close()
-        findings, orders = analysis.findings, columns(analysis)
-    return Recorded(run.path.name, plan, findings, orders)
+        return Recorded(run.path.name, plan, analysis.findings, columns(analysis))
+    return Recorded(run.path.name, plan, findings, orders, run.orders)
 
 
 def _findings(run: RunDir) -> Findings | None:
@@ -61,13 +64,13 @@ def _findings(run: RunDir) -> Findings | None:
     return found if found.schema == SCHEMA else None
 
 
-def _orders(run: RunDir) -> Columns | None:
+def _orders(run: RunDir, wanted: str) -> Columns | None:
     """What orders.parquet holds, in the order of its rows; None where there is none that has the needed columns."""
     if not run.orders.is_file():
         return None
     with duckdb.connect(":memory:") as db:
         try:
-            found = db.execute("SELECT * FROM read_parquet(?)", [str(run.orders)]).fetchnumpy()
+            found = db.execute(f"SELECT {wanted} FROM read_parquet(?)", [str(run.orders)]).fetchnumpy()
         except duckdb.Error:
             return None
     table = {name: _plain(column) for name, column in found.items()}

@@ -13,10 +13,12 @@ from reports.write.words import NOTHING, number, seconds
 TITLE = Words("What faults cost, by twins", "故障代价：孪生对照")
 HOW = Words(
     "Each pair is one seed played twice: as the plan is, and without the fault. Attributable is with minus without: "
-    "the mean over pairs [95 % interval, Student's t; the pair is the unit]. In the window, or struck, is exposure: it "
-    "counts orders that would have got stuck anyway.",
+    "the mean over pairs [95 % interval, Student's t; the pair is the unit; none where all pairs are alike]. Exposed: "
+    "stuck orders that were under way in the window, or else were struck; that counts orders that would have got stuck "
+    "anyway.",
     "每对是同一种子运行两次：原计划与去掉该故障的计划。归因数 = 有故障 − 无故障，取各对平均值"
-    " [95 % 区间，t 分布，以“对”为单位]。“窗口内”与“击中”只是暴露，会把本来就会卡住的订单也算进去。",
+    " [95 % 区间，t 分布，以“对”为单位；各对相同则无区间]。“暴露”是窗口内进行中（或被击中）且卡住的订单，"
+    "会把本来就会卡住的订单也算进去。",
 )
 
 
@@ -49,8 +51,7 @@ def _cost(fault: Blamed) -> dict[str, str]:
     return {
         "fault 故障": f"{fault.id}: {fault.label.en} {fault.label.zh}",
         "window 窗口": window,
-        "stuck in it 窗口内卡住": _mean(fault.in_window),
-        "struck, stuck 击中且卡住": _mean(fault.struck),
+        "exposed, stuck 暴露且卡住": _mean(fault.in_window if fault.in_window.mean is not None else fault.struck),
         "stuck 卡住": _estimate(fault.attributable["stuck"]),
         "lost 丢单": _estimate(fault.attributable["lost"]),
         "open 未完结": _estimate(fault.attributable["open"]),
@@ -90,7 +91,6 @@ def _pair(pair: TwinPair) -> dict[str, str]:
         "lost with − without 丢单": _both(pair, "lost"),
         "lost because of it 仅有故障时丢单": NOTHING if lost is None else str(lost.only_a),
         "excess with − without 超限": " − ".join(map(seconds, _values(pair, "excess_s"))) or NOTHING,
-        "runs 运行": f"{pair.with_fault}, {pair.without_fault}",
     }
 
 

@@ -99,8 +99,8 @@ def _pair(pair: Pair) -> list[Section]:
             "不计入。“有问题”指卡住、丢单、未完结或结束却无货无退款。",
         ),
         Words(
-            f"Saved (in trouble in {a} alone): {pair.saved}{_keys(pair.saved_first)}. "
-            f"Harmed (in {b} alone): {pair.harmed}{_keys(pair.harmed_first)}.",
+            f"Saved (in trouble in {a} alone): {pair.saved}{_keys(pair.saved, pair.saved_first)}. "
+            f"Harmed (in {b} alone): {pair.harmed}{_keys(pair.harmed, pair.harmed_first)}.",
             f"得救（仅在 {a} 有问题）：{pair.saved}。受害（仅在 {b} 有问题）：{pair.harmed}。",
         ),
     ]
@@ -126,8 +126,8 @@ def _pair(pair: Pair) -> list[Section]:
     return [*made, Section(Words(f"Every order that changed: {a} and {b}", f"所有变化的订单：{a} 与 {b}"), listed)]
 
 
-def _keys(first: list[str]) -> str:
-    return f" ({', '.join(first)}{' …' if len(first) > 1 else ''})" if first else ""
+def _keys(n: int, first: list[str]) -> str:
+    return f" ({', '.join(first)}{' …' if n > len(first) else ''})" if first else ""
 
 
 def _matched(pair: Pair, name: str, table: Matched) -> dict[str, str]:

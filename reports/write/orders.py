@@ -46,4 +46,7 @@ def columns(analysis: Analysis) -> dict[str, npt.NDArray[Any]]:
         **{f"{name}_business_s": spent[:, label] for label, name in enumerate(CLASSES)},
         "lost": analysis.basis.is_lost,
         "last_hop": hops[analysis.hop],
+        "gone": pages.ends.is_gone,
+        "open": analysis.basis.is_open,
+        "waited_business_s": analysis.basis.waited_s,
     }
