@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
@@ -25,6 +26,8 @@ from reports.write.chart import (
     tint,
     turns,
 )
+
+Floats = npt.NDArray[np.float64]
 
 TITLE = Words("Open orders over time", "未完结订单随时间变化")
 CAPTION = Words(
@@ -154,15 +157,22 @@ def _name_areas(chart: Chart, ax: Axes, findings: Findings, names: list[State], 
     half = max(round(len(below) * NAME_SHARE / 2), 1)
     for name in names:
         above = below + series.states[name]
-        # The room that a name has around each sample: below the lowest top, above the highest bottom.
         places = range(half, len(below) - half, max(half // 4, 1))
-        room = [(min(above[i - half : i + half + 1]), max(below[i - half : i + half + 1])) for i in places]
-        best = max(range(len(places)), key=lambda k: room[k][0] - room[k][1], default=-1)
-        if best >= 0 and room[best][0] - room[best][1] >= NAMED_FROM * top:
+        rooms = [_room(slice(i - half, i + half + 1), below, above, series.stuck) for i in places]
+        best = max(range(len(places)), key=lambda k: rooms[k][1] - rooms[k][0], default=-1)
+        if best >= 0 and rooms[best][1] - rooms[best][0] >= NAMED_FROM * top:
             words = chart.words(state_words(name))
-            x, y = series.t_s[places[best]], sum(room[best]) / 2
+            x, y = series.t_s[places[best]], sum(rooms[best]) / 2
             ax.text(x, y, words, ha="center", va="center", fontsize=SMALL, color=ON_COLOUR)
         below = above
+
+
+def _room(around: slice, below: Floats, above: Floats, stuck: list[int]) -> tuple[float, float]:
+    """Between which heights a name fits into an area around a sample: clear of the line of the stuck ones."""
+    low, high = float(below[around].max()), float(above[around].min())
+    line = stuck[around]
+    under, over = (low, min(high, min(line))), (max(low, max(line)), high)
+    return max(under, over, key=lambda room: room[1] - room[0])
 
 
 def _reads(chart: Chart, ax: Axes, findings: Findings, names: list[State], top: float) -> None:
