@@ -67,16 +67,22 @@ def test_a_fault_that_saves_orders_has_a_negative_cost(run_with: RunOf) -> None:
     assert fault.pairs[0].matched["stuck"].only_b == 2
 
 
-def test_the_mean_over_pairs_has_students_interval(run_with: RunOf) -> None:
-    twins = [
-        pair(run_with(range(k), seed=seed), run_with(seed=seed, fault=False)) for seed, k in ((7, 1), (8, 2), (9, 6))
-    ]
-    found = only(blame("run", [DUSK], twins)).attributable["stuck"]
+def test_the_mean_over_pairs_has_students_interval() -> None:
+    found = estimate([1, 2, 6])
     half = 4.302653 * sqrt(7) / sqrt(3)  # t of 2 degrees of freedom at 97.5 %; 1, 2, 6: mean 3, variance 7
     assert (found.mean, found.pairs) == (3, 3)
     assert found.lo == pytest.approx(3 - half, abs=1e-5)
     assert found.hi == pytest.approx(3 + half, abs=1e-5)
     assert found.method == "Student's t over pairs, 2 degrees of freedom"
+
+
+@pytest.mark.slow
+def test_every_seed_is_one_pair(run_with: RunOf) -> None:
+    twins = [pair(run_with(range(k), seed=seed), run_with(seed=seed, fault=False)) for seed, k in ((7, 1), (8, 2))]
+    found = blame("run", [DUSK], twins)
+    assert found is not None
+    assert found.seeds == [7, 8]
+    assert only(found).attributable["stuck"].mean == 1.5
 
 
 @pytest.mark.parametrize(
