@@ -1,6 +1,8 @@
 """What a run leaves behind: its folder, and whether that is whole."""
 
 import os
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -9,6 +11,8 @@ from ledger.clock import utc_now
 from ledger.journal import STRUCK_PREFIX, SUFFIX, FileCheck, Wholeness, check
 
 MANIFEST_SCHEMA = 1
+WITHOUT_MAX = 80
+"""Letters in the name of a folder that tell of faults left out."""
 
 
 class RunDirError(Exception):
@@ -51,10 +55,12 @@ class RunDir:
         self.logs = path / "logs"
 
     @classmethod
-    def create(cls, root: Path, scenario: str, seed: int) -> "RunDir":
-        """A new folder runs/<scenario>-<utc time>-s<seed>; RunDirError where it cannot be made."""
+    def create(cls, root: Path, scenario: str, seed: int, without: Sequence[str] = ()) -> "RunDir":
+        """A new folder runs/<scenario>-<utc time>-s<seed>, with the names of the faults that are left out, if any;
+        RunDirError where it cannot be made."""
         stamp = utc_now().strftime("%Y%m%dT%H%M%S")
-        name = f"{scenario}-{stamp}-s{seed}"
+        left_out = re.sub(r"[^\w.+-]", "_", "+".join(without), flags=re.ASCII)[:WITHOUT_MAX]
+        name = f"{scenario}-{stamp}-s{seed}{f'-without-{left_out}' if left_out else ''}"
         for suffix in ("", *(f".{n}" for n in range(2, 100))):
             run = cls(root / f"{name}{suffix}")
             try:

@@ -10,6 +10,7 @@ from plan.gates import MEASURES, Unit
 from reports import beside
 from reports import gate as gates
 from reports.basis import Basis, basis
+from reports.causes.judge import Attribution, attribute
 from reports.claims import claims, limited
 from reports.findings import (
     SCHEMA,
@@ -25,6 +26,7 @@ from reports.findings import (
 )
 from reports.measure import (
     asked,
+    causes,
     honesty,
     invariants,
     lasthop,
@@ -57,6 +59,7 @@ class Analysis(msgspec.Struct, frozen=True):
     findings: Findings
     basis: Basis
     hop: Ints
+    attributed: Attribution
 
 
 def analyse(stories: Stories) -> Analysis:
@@ -66,7 +69,9 @@ def analyse(stories: Stories) -> Analysis:
     bad = lasthop.Bad(b.stuck_s > 0, b.is_lost, lasthop.last_hop(b.orders, stopped_t), stopped_t)
     told = stories.strikes()
     strikes = lasthop.Strikes(told["i"].astype(np.int64), told["fault"], told["t"])
-    return Analysis(_findings(stories, b, bad, strikes), b, bad.hop)
+    attributed = attribute(stories, b)
+    findings = msgspec.structs.replace(_findings(stories, b, bad, strikes), causes=causes.causes(attributed, b))
+    return Analysis(findings, b, bad.hop, attributed)
 
 
 def _findings(stories: Stories, b: Basis, bad: lasthop.Bad, strikes: lasthop.Strikes) -> Findings:
@@ -130,6 +135,7 @@ def _findings(stories: Stories, b: Basis, bad: lasthop.Bad, strikes: lasthop.Str
         worst=_worst(b, bad, strikes),
         phases=[PhaseRow(p, round((t - times.l0_t) / SECOND_NS, 3), note) for p, t, _, note in times.phases],
         duration_s=round(times.seen_s, 3),
+        without=list(plan.without),
         recovery=beside.recoveries(b),
         capacity=beside.capacities(b),
         heat=beside.heats(b),

@@ -90,6 +90,9 @@ def _of_books(basis: Basis) -> list[Words]:
 
 def _remarks(basis: Basis) -> list[Words]:
     remarks = []
+    if left_out := basis.plan.without:
+        words, zh = ", ".join(left_out), "、".join(left_out)
+        remarks.append(Words(f"without: {words}, which the scenario has", f"已去除场景中的故障：{zh}"))
     paid, vouched = basis.orders.paid, basis.orders.is_vouched
     if not vouched.any():
         remarks.append(

@@ -235,7 +235,8 @@ class Settled(msgspec.Struct, frozen=True):
 
 
 class Stuck(msgspec.Struct, frozen=True):
-    """Episodes: how many, how many had not ended, in which states and for which orders."""
+    """Episodes: how many, how many had not ended, in which states and for which orders. `excess_median_s` is a
+    Kaplan-Meier median with its interval (null: half of them were not seen to end, or there is no such end)."""
 
     orders: int
     episodes: int
@@ -244,6 +245,8 @@ class Stuck(msgspec.Struct, frozen=True):
     excess_s: float
     excess_median_s: float | None
     by: dict[str, list[Slice]]
+    excess_median_lo_s: float | None = None
+    excess_median_hi_s: float | None = None
 
 
 class Deadline(msgspec.Struct, frozen=True):
@@ -259,7 +262,8 @@ class AtRisk(msgspec.Struct, frozen=True):
 
 
 class Horizon(msgspec.Struct, frozen=True):
-    """Aalen-Johansen shares at a time after payment; they sum to 1."""
+    """Shares of paid orders by how they had ended a time after payment; they sum to 1. Counted where all were followed
+    so long, else Aalen-Johansen by phase of payment; `intervals`: two-sided 95 %, by name of the share."""
 
     s: float
     delivered: float
@@ -267,10 +271,14 @@ class Horizon(msgspec.Struct, frozen=True):
     failed: float
     manual: float
     open: float
+    intervals: dict[str, list[float]] = {}
+    method: str = ""
 
 
 class Survival(msgspec.Struct, frozen=True):
-    """Kaplan-Meier of payment to end: the curve (thinned), who was still followed, and how orders ended."""
+    """Kaplan-Meier of payment to end, by phase of payment: the curve (thinned, as far as each phase was followed), who
+    was still followed, and how orders had ended. `beyond_s`: horizons to which a phase was not followed, where
+    nothing can be told."""
 
     n: int
     t_s: list[float]
@@ -279,6 +287,7 @@ class Survival(msgspec.Struct, frozen=True):
     hi: list[float]
     at_risk: list[AtRisk]
     outcomes: list[Horizon]
+    beyond_s: list[float] = []
 
 
 class NoticesDue(msgspec.Struct, frozen=True):
@@ -564,7 +573,8 @@ class PhaseRow(msgspec.Struct, frozen=True):
 
 class Findings(msgspec.Struct, frozen=True):
     """Every number of a report. `stopped`: why the load was stopped early, in the harness's words; empty if it was not.
-    `counted`: what is counted beside the invariants and for gates alone is good or bad."""
+    `counted`: what is counted beside the invariants and for gates alone is good or bad. `without`: faults of the
+    scenario that were left out."""
 
     schema: int
     run: str
@@ -610,3 +620,4 @@ class Findings(msgspec.Struct, frozen=True):
     lag: Lag | None = None
     named: Named | None = None
     money: Money | None = None
+    without: list[str] = []
