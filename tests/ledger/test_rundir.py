@@ -5,6 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from ledger import rundir
 from ledger.events import Sent, Struck
 from ledger.journal import Voice, Wholeness
 from ledger.rundir import Manifest, RunDir, RunDirError, write_atomically
@@ -97,6 +98,16 @@ def test_a_closed_journal_replaced_by_another_closed_one_is_broken(run: RunDir, 
     found = run.verify()
     assert found.wholeness is Wholeness.BROKEN
     assert "was changed after the run was closed" in found.reasons[0]
+
+
+@pytest.mark.parametrize("harm", [lambda run: None, kill_a_writer])
+def test_journals_checked_side_by_side_are_judged_as_one_after_the_other(
+    run: RunDir, monkeypatch: pytest.MonkeyPatch, harm: Callable[[RunDir], None]
+) -> None:
+    harm(run)
+    one_by_one = run.verify()
+    monkeypatch.setattr(rundir, "SMALL_BYTES", 0)
+    assert run.verify() == one_by_one
 
 
 def test_blind_analysis_sees_no_struck_journal(run: RunDir) -> None:
