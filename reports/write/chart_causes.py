@@ -11,8 +11,8 @@ from reports.write.words import interval, percent
 TITLE = Words("Causes found, beside what was broken", "判定的原因与实际注入的故障")
 CAPTION = Words(
     "Bars: stuck, lost or open orders by the cause found from the evidence alone, with Wilson's 95 % interval of its "
-    "share. Diamonds, where that was judged: how many of these orders a fault of that cause had truly struck; the finding was made without "
-    "knowing that.",
+    "share. Diamonds, where that was judged: how many of these orders a fault of that "
+    "cause had truly struck; the finding was made without knowing that.",
     "条形：仅凭证据判定的原因所对应的卡住、丢失或未完结订单，附其比例的 Wilson 95% 区间。"
     "菱形（如有）：这些订单中实际被该原因的故障触及的数量；判定时并不知晓。",
 )
