@@ -79,6 +79,7 @@ _ROW_SQL = {
     "waited_s": "round(waited_business_s, 3)",
     "captured_s": "nullif(captured_s, 'nan'::DOUBLE)",
 }
+_NEEDED = {"gone", "open", "waited_business_s", "goods_sold_upstream", "last_hop"}
 _OF_CAUSES = ("cause", "why_en", "why_zh")
 WORST_FIRST = "lost DESC, stuck_s DESC, open DESC, waited_s DESC, key"
 
@@ -108,17 +109,26 @@ class Table:
     @classmethod
     def open(cls, run: RunDir, plan: Plan) -> Self:
         """Of a run; DocumentError or RunDirError where it cannot be read."""
-        if _is_current(run):
-            kept = cls(str(run.orders))
-            if kept._is_whole():
-                kept._name()
-                return kept
-            kept.close()
+        if _is_current(run) and (kept := cls._kept(run)):
+            return kept
         stories = Stories(run, plan)
         try:
             return cls.of(analyse(stories))
         finally:
             stories.close()
+
+    @classmethod
+    def _kept(cls, run: RunDir) -> Self | None:
+        """Of orders.parquet; None where it cannot be read, or was written by an older orderjam."""
+        try:
+            kept = cls(str(run.orders))
+        except duckdb.Error:
+            return None
+        if not kept.names >= _NEEDED:
+            kept.close()
+            return None
+        kept._name()
+        return kept
 
     def close(self) -> None:
         self._db.close()
@@ -164,10 +174,6 @@ class Table:
             [text, _LIKE_MAX],
         ).fetchone()
         return str(found[0]) if found else ""
-
-    def _is_whole(self) -> bool:
-        """Whether the file has what rows are made of: one that an older orderjam wrote may not."""
-        return {"gone", "open", "waited_business_s", "goods_sold_upstream", "last_hop"} <= self.names
 
     def _name(self) -> None:
         """The view `orders` with the columns of `Row`."""

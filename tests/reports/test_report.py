@@ -220,28 +220,3 @@ def test_figures_keep_text_as_text_and_name_no_font(built: tuple[RunDir, Finding
         assert "DejaVu" not in svg, path
         assert "#000000" not in svg, path
         ElementTree.fromstring(svg)
-
-
-def test_the_sheet_of_an_order_holds_what_a_complaint_needs(built: tuple[RunDir, Findings]) -> None:
-    story = report.order_story(built[0], "b00000007")
-    for part in (
-        "LOST", "NO7", "T7", "alipay", "¥10.00", "expired 已过期", "yes, ¥10.00", "4 min 30 s",
-        "money taken by the channel", "seconds on the wire since payment",
-    ):  # fmt: skip
-        assert part in story, part
-    times = [float(line.split()[0]) for line in story.splitlines() if re.match(r"\s*[+-]\d", line)]
-    assert times == sorted(times)
-    assert times[0] < 0 < times[-1]
-    assert len(times) == 12
-
-
-def test_the_sheet_of_an_unpaid_or_unsent_order_says_so(built: tuple[RunDir, Findings]) -> None:
-    story = report.order_story(built[0], "b00000009")
-    assert "not paid" in story
-    assert "seconds on the wire since the first event" in story
-
-
-@pytest.mark.parametrize("key", ["b00000099", "", "nonsense", "b0000000"])
-def test_an_order_nobody_knows_is_a_key_error(built: tuple[RunDir, Findings], key: str) -> None:
-    with pytest.raises(KeyError):
-        report.order_story(built[0], key)
