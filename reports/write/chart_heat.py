@@ -23,7 +23,7 @@ CAPTION = Words(
 ENDED, OPEN = "#3391CE", BAD
 FAINTEST = 0.14
 ROW_IN, ROWS_MAX_IN = 0.2, 3.4
-LEFT_IN, BOTTOM_IN, WIDE_IN, OPEN_IN = 2.25, 0.5, 6.1, 0.26
+LEFT_IN, BOTTOM_IN, WIDE_IN, OPEN_IN = 2.5, 0.5, 5.85, 0.26
 NUMBERS_MAX = 36
 """More columns are too narrow for a number each."""
 
@@ -101,9 +101,8 @@ def _total(heat: Heat) -> int:
 
 
 def _columns(heat: Heat) -> list[float]:
-    """The edges of the columns: where they begin, and where the last one ends."""
-    step = heat.t_s[1] - heat.t_s[0] if len(heat.t_s) > 1 else 1.0
-    return [*heat.t_s, heat.t_s[-1] + step]
+    """The edges of the columns."""
+    return [0.0, *heat.t_s]
 
 
 def _cells(ax: Axes, counts: npt.NDArray[np.float64], colour: str, most: int, edges: list[float]) -> None:

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
@@ -25,6 +27,8 @@ from reports.write.chart import (
     turns,
 )
 
+Floats = npt.NDArray[np.float64]
+
 TITLE = Words("Open orders over time", "未完结订单随时间变化")
 CAPTION = Words(
     "Paid orders that had not ended, by what the page showed, piled up; the dashed line counts the stuck ones among "
@@ -33,10 +37,10 @@ CAPTION = Words(
     "上方条带：各故障生效的时段（橙色按时间窗，灰色按订单或比例）。",
 )
 LANE_IN = 0.2
-LEFT_IN, BOTTOM_IN, WIDE_IN, MAIN_IN = 2.25, 0.5, 6.5, 3.0
+LEFT_IN, BOTTOM_IN, WIDE_IN, MAIN_IN = 2.5, 0.5, 6.25, 3.0
 READS = 40
-NAMED_FROM = 0.09
-"""An area is named where it is at least so much of the height."""
+NAMED_FROM, NAME_SHARE = 0.07, 0.13
+"""An area is named where it is at least so high, as a share of the height, over the width of a name."""
 
 
 def draw(findings: Findings) -> Chart | None:
@@ -77,7 +81,7 @@ def draw(findings: Findings) -> Chart | None:
     # Top to bottom as the layers lie.
     handles: list[Any] = [(*under, *over), *reversed(layers)]
     labels = [chart.say("stuck", "卡住"), *(str(layer.get_label()) for layer in reversed(layers))]
-    place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (-0.345, 1.0)}
+    place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (-0.4, 1.0)}
     ax.legend(handles, labels, handlelength=1.6, labelspacing=0.6, **place)
     return chart
 
@@ -149,16 +153,26 @@ def _moments(chart: Chart, ax: Axes, findings: Findings, end: float) -> None:
 def _name_areas(chart: Chart, ax: Axes, findings: Findings, names: list[State], top: float) -> None:
     """The name of a state where its area is thickest, for whoever cannot tell the colours apart."""
     series = findings.series
-    below = [0] * len(series.t_s)
-    inside = range(len(series.t_s) // 12, len(series.t_s) - len(series.t_s) // 12)
+    below = np.zeros(len(series.t_s))
+    half = max(round(len(below) * NAME_SHARE / 2), 1)
     for name in names:
-        counts = series.states[name]
-        at = max(inside, key=lambda i: counts[i], default=0)
-        if counts[at] >= NAMED_FROM * top:
-            middle = below[at] + counts[at] / 2
+        above = below + series.states[name]
+        places = range(half, len(below) - half, max(half // 4, 1))
+        rooms = [_room(slice(i - half, i + half + 1), below, above, series.stuck) for i in places]
+        best = max(range(len(places)), key=lambda k: rooms[k][1] - rooms[k][0], default=-1)
+        if best >= 0 and rooms[best][1] - rooms[best][0] >= NAMED_FROM * top:
             words = chart.words(state_words(name))
-            ax.text(series.t_s[at], middle, words, ha="center", va="center", fontsize=SMALL, color=ON_COLOUR)
-        below = [low + count for low, count in zip(below, counts, strict=True)]
+            x, y = series.t_s[places[best]], sum(rooms[best]) / 2
+            ax.text(x, y, words, ha="center", va="center", fontsize=SMALL, color=ON_COLOUR)
+        below = above
+
+
+def _room(around: slice, below: Floats, above: Floats, stuck: list[int]) -> tuple[float, float]:
+    """Between which heights a name fits into an area around a sample: clear of the line of the stuck ones."""
+    low, high = float(below[around].max()), float(above[around].min())
+    line = stuck[around]
+    under, over = (low, min(high, min(line))), (max(low, max(line)), high)
+    return max(under, over, key=lambda room: room[1] - room[0])
 
 
 def _reads(chart: Chart, ax: Axes, findings: Findings, names: list[State], top: float) -> None:

@@ -23,7 +23,7 @@ MARKS = {
     "not": (">", INK, Words("not recovered yet", "尚未恢复")),
 }
 ROW_IN = 0.36
-LEFT_IN, BOTTOM_IN, WIDE_IN, TOP_IN = 2.25, 0.5, 5.2, 0.32
+LEFT_IN, BOTTOM_IN, WIDE_IN, TOP_IN = 2.5, 0.5, 4.9, 0.32
 
 
 def draw(findings: Findings) -> Chart | None:
