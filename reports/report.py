@@ -4,8 +4,8 @@ from ledger.journal import Wholeness
 from ledger.rundir import BrokenEvidence, RunDir
 from ledger.rundir import Verdict as Verified
 from plan import run as plans
-from reports import sheet
 from reports.analysis import analyse
+from reports.cases import cases
 from reports.findings import Findings
 from reports.stories import Stories
 from reports.write import figures, junit, page, summary
@@ -31,7 +31,7 @@ def build(run: RunDir, *, despite_broken: bool = False) -> Findings:
     findings = analysis.findings
     findings_file.write(findings, run.findings)
     drawn = figures.draw(findings, run.figures)
-    page.write(findings, plan, drawn, run.report)
+    page.write(findings, plan, drawn, cases(run, plan), run.report)
     junit.write(findings, run.junit)
     summary.write(findings, run.summary)
     return findings
@@ -43,8 +43,3 @@ def insist_on_evidence(run: RunDir, verified: Verified) -> None:
         return
     more = f" (and {len(verified.reasons) - 1} more: `orderjam verify` lists them)" if len(verified.reasons) > 1 else ""
     raise BrokenEvidence(f"{run.path}: broken evidence: {verified.reasons[0]}{more}; {DESPITE} goes on all the same")
-
-
-def order_story(run: RunDir, key: str) -> str:
-    """All that is known of one order, as text for support; KeyError where the run knows no such order."""
-    return sheet.order_story(run, key)

@@ -194,11 +194,11 @@ def measures(spent: Floats, orders: Orders) -> dict[str, Finding]:
     for label, name in enumerate(JUDGED):
         rows = orders.paid & orders.is_vouched if label == FALSE_PROGRESS else orders.paid
         none = "not evaluated: no upstream vouches for requests" if orders.paid.any() else "nobody paid"
-        found[f"honesty.{name}"] = _share(spent[rows][:, :UNREAD], label, none)
+        found[f"honesty.{name}"] = time_share(spent[rows][:, :UNREAD], label, none)
     return found
 
 
-def _share(spent: Floats, label: int, none: str) -> Finding:
+def time_share(spent: Floats, label: int, none: str) -> Finding:
     """A ratio of sums over orders, its interval by the delta method."""
     mine, total = spent[:, label], spent.sum(axis=1)
     n, sum_ = len(spent), float(total.sum())

@@ -14,6 +14,20 @@ Z95_ONE = NormalDist().inv_cdf(0.95)
 """One-sided 95 %: what gates use."""
 
 
+def student_t(df: int) -> float:
+    """The two-sided 95 % quantile of Student's t, by Fisher's expansion: within 1 % at 2 degrees of freedom, 0.2 % at 3
+    (Abramowitz & Stegun 26.7.5)."""
+    assert df >= 2
+    z = Z95
+    terms = (
+        (z**3 + z) / 4,
+        (5 * z**5 + 16 * z**3 + 3 * z) / 96,
+        (3 * z**7 + 19 * z**5 + 17 * z**3 - 15 * z) / 384,
+        (79 * z**9 + 776 * z**7 + 1482 * z**5 - 1920 * z**3 - 945 * z) / 92160,
+    )
+    return z + sum(term / float(df) ** power for power, term in enumerate(terms, 1))
+
+
 def wilson(k: float, n: float, z: float = Z95) -> tuple[float, float]:
     """The score interval of k of n; (0, 1) where n is 0."""
     if n <= 0:

@@ -46,4 +46,16 @@ def columns(analysis: Analysis) -> dict[str, npt.NDArray[Any]]:
         **{f"{name}_business_s": spent[:, label] for label, name in enumerate(CLASSES)},
         "lost": analysis.basis.is_lost,
         "last_hop": hops[analysis.hop],
+        "gone": pages.ends.is_gone,
+        "open": analysis.basis.is_open,
+        "waited_business_s": analysis.basis.waited_s,
+        **_put_down(analysis),
     }
+
+
+def _put_down(analysis: Analysis) -> dict[str, npt.NDArray[Any]]:
+    """The cause of each order that needed one and the first hop that it lacked; empty for all others."""
+    found = analysis.attributed
+    cause, missing = (np.full(len(analysis.basis.orders), "", dtype=object) for _ in range(2))
+    cause[found.i], missing[found.i] = found.cause, np.array(HOPS, dtype=object)[found.hop]
+    return {"cause": cause, "first_missing_hop": missing}
