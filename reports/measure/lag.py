@@ -50,9 +50,10 @@ def _waits(event_t: Floats, names: Bools, dwells: Dwells, read_t: Floats) -> tup
     """The orders with the event; from it to the first state that names it, in ns, and whether there was one. A page
     that named it before is not behind."""
     first_t = np.full(len(event_t), np.nan)
+    rows = np.flatnonzero(names[dwells.state])
     with np.errstate(invalid="ignore"):
-        late_enough = dwells.is_last | (dwells.end > event_t[dwells.i])
-    rows = np.flatnonzero(names[dwells.state] & late_enough)[::-1]  # the first one of each order stays
+        late_enough = dwells.is_last[rows] | (dwells.end[rows] > event_t[dwells.i[rows]])
+    rows = rows[late_enough][::-1]  # the first one of each order stays
     first_t[dwells.i[rows]] = dwells.entry[rows]
     with np.errstate(invalid="ignore"):
         mine = event_t <= np.fmax(read_t, first_t)

@@ -87,17 +87,18 @@ def _cut(told: Told, orders: Orders, refund_asked_t: Floats) -> tuple[Ints, Floa
     at = refund_asked_t[i]
     with np.errstate(invalid="ignore"):
         both = (start < at) & (at < end)
-    if not both.any():
-        return i, start, end, state
-    parts = ((i, i), (start, at), (np.where(both, at, end), end), (state, state))
-    i, start, end, state = (np.concatenate([whole, more[both]]) for whole, more in parts)
-    by = np.lexsort((start, i))
-    return i[by], start[by], end[by], state[by]
+    rows = np.flatnonzero(both)
+    until = end.copy()
+    until[rows] = at[rows]
+    inserted = ((i, i[rows]), (start, at[rows]), (until, end[rows]), (state, state[rows]))
+    i, start, end, state = (np.insert(whole, rows + 1, part) for whole, part in inserted)
+    return i, start, end, state
 
 
 def _asked(work: Work, i: Ints, t: Floats) -> tuple[Bools, Bools]:
     """Whether an upstream had been asked for each order's goods by then, and whether one was at work."""
-    first, end = (np.searchsorted(work.i, i, side=side) for side in ("left", "right"))
+    bounds = np.searchsorted(work.i, np.arange(i.max(initial=-1) + 2))
+    first, end = bounds[i], bounds[i + 1]
     last = first - 1  # the last change at or before each moment
     left = np.flatnonzero(first < end)
     while len(left):  # as often as the busiest order was asked for or refused
