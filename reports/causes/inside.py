@@ -45,7 +45,7 @@ def never_arrived(e: Evidence) -> Bools:
 
 def _in_line(e: Evidence) -> Bools:
     """Waiting for its turn, which came at last, or for which others waited too and nobody was let pass."""
-    in_turn = ~np.isnan(e.asked_s) | ((e.overtaken == 0) & (e.beside > 0))
+    in_turn = ~np.isnan(e.asked_s) | (e.tells & (e.overtaken == 0) & (e.beside > 0))
     return np.asarray(waiting(e) & ~_unwritten(e) & e.is_vouched & in_turn)
 
 
