@@ -57,7 +57,7 @@ def columns(analysis: Analysis) -> dict[str, npt.NDArray[Any]]:
 
 
 def _put_down(analysis: Analysis) -> dict[str, npt.NDArray[Any]]:
-    """The cause of each order that needed one, the first hop that it lacked, and what speaks for it of the worst WHY_MAX;
+    """The cause of each order that needed one, the first hop that it lacked, and what speaks for that of the worst;
     empty for all others."""
     found, b = analysis.attributed, analysis.basis
     cause, missing, why_en, why_zh = (np.full(len(b.orders), "", dtype=object) for _ in range(4))
