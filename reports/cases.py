@@ -10,7 +10,7 @@ import msgspec
 
 from ledger.rundir import RunDir
 from ledger.states import State
-from plan.causes import CAUSES_ZH
+from plan.causes import CAUSES_ZH, MULTIPLE
 from plan.run import Plan
 from reports.case import Case, known
 from reports.lanes import picture
@@ -149,7 +149,7 @@ def _words_zh(rows: list[Row]) -> dict[str, str]:
     """The Chinese of the words in these rows."""
     states = {name: state_zh(name) for name in (*map(str, State), GONE)}
     hops = {name: words[1] for name, words in HOP_WORDS.items()}
-    known = states | {str(cause): zh for cause, zh in CAUSES_ZH.items()} | {"multiple": "多种原因"} | hops
+    known = states | {str(cause): zh for cause, zh in CAUSES_ZH.items()} | {MULTIPLE: "多个原因"} | hops
     used = {word for row in rows for word in (row.state, row.cause, row.hop)}
     return {word: known[word] for word in sorted(used & known.keys())}
 

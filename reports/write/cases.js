@@ -174,7 +174,7 @@
   const row = (i) => {
     const button = make("button", {type: "button", class: "key", "aria-expanded": "false"}, make("code", {}, C.key[i]));
     const line = make("tr", {}, make("th", {scope: "row"}, button));
-    for (const column of COLUMNS.slice(1)) line.append(make("td", {}, ...column.show(i)));
+    for (const column of COLUMNS.slice(1)) line.append(make("td", {class: column.down ? "t" : undefined}, ...column.show(i)));
     line.addEventListener("click", (event) => {
       if (event.detail && getSelection().toString()) return; // somebody copies a number
       button.focus();
