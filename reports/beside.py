@@ -1,12 +1,15 @@
 """The numbers beside the measures: each from what all findings stand on, in the frame of the run."""
 
 import numpy as np
+import numpy.typing as npt
 
 from ledger.clock import SECOND_NS
 from reports.basis import Basis
 from reports.findings import Capacity, Group, Heat, Invariant, Lag, Money, Recovery, Words
 from reports.measure import bottleneck, breakdown, capacity, heat, honesty, lag, money, recovery, steps
 from reports.stories import Stories
+
+Floats = npt.NDArray[np.float64]
 
 
 def _load_t(b: Basis) -> float:
@@ -54,12 +57,17 @@ def heats(b: Basis) -> Heat | None:
     return heat.findings(paid_t, b.followed.duration_s, b.followed.ended, steps.edges(b.times.l0_t, _load_t(b)))
 
 
-def lags(b: Basis) -> Lag | None:
-    """How far pages were behind. Of a page that went on after its end nobody knows what it showed later."""
+def known_until(b: Basis) -> Floats:
+    """Until when it is known what each order's page shows (ns). Of one that went on after its end nobody knows it
+    later."""
     last_t = np.full(len(b.orders), np.nan)
     last_t[b.pages.dwells.i] = b.pages.dwells.entry
-    read_t = np.where(b.went_on, last_t, np.fmin(b.pages.read_t, b.times.end_t))
-    return lag.findings(lag.waits(b.orders, b.pages.dwells, read_t, b.to_business))
+    return np.where(b.went_on, last_t, np.fmin(b.pages.read_t, b.times.end_t))
+
+
+def lags(b: Basis) -> Lag | None:
+    """How far pages were behind."""
+    return lag.findings(lag.waits(b.orders, b.pages.dwells, known_until(b), b.to_business))
 
 
 def ledgers(b: Basis, stories: Stories) -> tuple[Money, Invariant]:

@@ -15,9 +15,6 @@ from reports.orders import BARE_KEY
 from reports.stories import Stories
 from reports.write.orders import columns
 
-_LIKE_MAX = 9
-"""How many letters may be wrong in a number that is taken for another."""
-
 
 class Row(msgspec.Struct, frozen=True):
     """One order in short: one object of `orderjam order RUN … --json`. Business seconds; fen; wire seconds on the run's
@@ -167,11 +164,12 @@ class Table:
     def nearest(self, text: str) -> str:
         """The key, order number or trade number that looks most like the text; empty where none does."""
         found = self._db.execute(
-            """SELECT name FROM (SELECT unnest([key, order_no, trade_no]) AS name FROM orders)
-            WHERE name <> '' AND abs(length(name) - length($1)) <= $2
-              AND damerau_levenshtein(name, $1) <= least($2, greatest(length(name) // 3, 1))
-            ORDER BY damerau_levenshtein(name, $1), name LIMIT 1""",
-            [text, _LIKE_MAX],
+            """SELECT name FROM (
+              SELECT name, levenshtein(name, $1) AS wrong
+              FROM (SELECT unnest([key, order_no, trade_no]) AS name FROM orders)
+              WHERE name <> '' AND abs(length(name) - length($1)) <= 2)
+            WHERE wrong <= greatest(length(name) // 3, 1) ORDER BY wrong, name LIMIT 1""",
+            [text],
         ).fetchone()
         return str(found[0]) if found else ""
 

@@ -50,7 +50,8 @@ def _down(e: Evidence) -> Bools:
 
 
 def _own_error(e: Evidence) -> Bools:
-    return np.asarray(_refused(e) & (e.pay.status >= 500) & failing(e))
+    is_plain = ~e.sealed & (e.place_failed + e.read_failed > 0)  # the others mean by 500 that they refuse
+    return np.asarray(_refused(e) & (e.pay.status >= 500) & (failing(e) | is_plain))
 
 
 def _slow(e: Evidence) -> Bools:
@@ -111,7 +112,7 @@ RULES = (
     Rule(
         "notice not understood",
         Cause.VERSION,
-        lambda e: _refused(e) & ~e.sealed & e.tells & (e.pay.others > 0),
+        lambda e: _refused(e) & ~e.sealed & (e.pay.status < 500) & e.tells & (e.pay.others > 0),
         "the channel took {yuan} at {captured_s} s; {pay_refused} notices were refused (HTTP {pay_status}, "
         "“{pay_words}”), {pay_others} about other orders were taken, and the shop names no bad signature and no wrong "
         "amount: it did not read them as a payment",

@@ -148,7 +148,7 @@ SELECT j,
   arg_max(words, (t, seq)) FILTER (k = 'seen' AND t <= until AND state NOT IN ({_ENDS}, 'unknown')) AS shown,
   min(t) FILTER (k = 'seen' AND state IN ('{State.EXPIRED}', '{State.CANCELLED}')) AS ended,
   arg_max(code, (t, seq)) FILTER (k = 'seen' AND t <= until) AS code_before,
-  max(t) FILTER (k = 'seen' AND t <= until AND code IS NOT NULL) AS code_before_t,
+  min(t) FILTER (k = 'seen' AND t <= until AND code IS NOT NULL) AS code_before_t,
   arg_min(code, (t, seq)) FILTER (k = 'seen' AND t > until) AS code_after,
   min(t) FILTER (k = 'seen' AND t > until AND code IS NOT NULL) AS code_after_t,
   arg_max(code, (t, seq)) FILTER (k = 'booked') AS booked

@@ -12,6 +12,8 @@ from reports.orders import Bools
 LONG_S, PAUSE_S, UNEVEN = 1.0, 0.25, 3.0
 """A pause of one second (wire) in which nothing is asked for is a slow exchange; so is one of a quarter that is three
 times as long as the others of that wait. Many even ones are a queue."""
+SILENT_S = 3.0
+"""A request that is given up after so long (wire) had been met by silence."""
 LINE_DOWN = 6
 """So many requests in a row that did not arrive mean that the line was down; fewer may be bad luck."""
 BUSY_S = 0.05
@@ -112,7 +114,7 @@ RULES = (
     Rule(
         "request into silence",
         Cause.TIMEOUT,
-        lambda e: never_arrived(e) & (e.code_s - e.known_s >= LONG_S) & (e.pause_s >= LONG_S),
+        lambda e: never_arrived(e) & (e.code_s - e.known_s >= SILENT_S) & (e.pause_s >= SILENT_S),
         "the shop knew of the payment at {known_s} s and gave up at {code_s} s ({code}); the upstream saw no "
         "request, and "
         "for {pause_s} s nothing of {product} was asked for",

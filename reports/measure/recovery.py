@@ -132,7 +132,7 @@ def _recovered(
     first = within & ~np.concatenate([[False], within[:-1]])
     last = within & ~np.concatenate([within[1:], [False]])
     begins, ends = begins[first], ends[last]
-    good = np.flatnonzero(ends >= np.maximum(begins + round(HOLD_S / to_business), late_t))
+    good = np.flatnonzero((ends >= begins + round(HOLD_S / to_business)) & (ends > late_t))
     if len(good):
         return float(begins[good[0]]), None
     return None, float(begins[-1]) if within[-1] else end_t
