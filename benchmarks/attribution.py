@@ -117,7 +117,7 @@ ALONE: dict[str, Case] = {
         (Cause.OVERLOAD,),
         (
             "id: o_store, fault: capacity, at: shop>supplier, at_once: 1, queue: 0, takes: 100 ms, status: 503",
-            "id: o_game, fault: capacity, at: shop>game, at_once: 1, queue: 100, takes: 800 ms",
+            "id: o_game, fault: capacity, at: shop>game, at_once: 1, queue: 100, takes: 600 ms",
         ),
     ),
     "identifiers": Case(

@@ -233,7 +233,7 @@ RULES = (
     Rule(
         "answer lost",
         Cause.LOST_ANSWER,
-        lambda e: _by_answer(e) & ~waiting(e),
+        lambda e: _by_answer(e) & ~waiting(e) & e.tells,
         "{upstream} sold at {sold_s} s; its answer did not reach the shop ({code}, since {code_s} s), which has no "
         "goods",
         "{upstream} 在 {sold_s} 秒已售出；应答没有到达店铺（{code}，自 {code_s} 秒起），店铺没有商品",

@@ -63,9 +63,11 @@ class Evidence(msgspec.Struct, frozen=True):
 
     Around it: `down_s`, for how many seconds until the moment the shop was away; the shares `place_failed` and
     `read_failed` of what it answered buyers with an error of its own; `ahead`: how many requests for the same product
-    came between knowing and being asked for, or the moment; `pause_s`: the longest time of that without any; `passed`:
-    requests of others that reached upstreams of the same kind within a second; `streak`: how many attempts in a row,
-    this one among them, never arrived there; `wait_s`: how long the nearest that did arrive had waited (median).
+    came between knowing and being asked for, or the moment; `pause_s`: the longest time of that without any,
+    `typical_s`: the mean length of such a time, by moments; `beside`: how many others waited as well, `overtaken`: how
+    many that came later were served; `passed`: requests of others that reached upstreams of the same kind within a
+    second; `streak`: how many attempts in a row, this one among them, never arrived there; `wait_s`: how long the
+    nearest that did arrive had waited (median).
     """
 
     i: Ints
@@ -101,6 +103,9 @@ class Evidence(msgspec.Struct, frozen=True):
     read_failed: Floats
     ahead: Ints
     pause_s: Floats
+    typical_s: Floats
+    beside: Ints
+    overtaken: Ints
     passed: Ints
     streak: Ints
     wait_s: Floats
@@ -191,8 +196,9 @@ class _Gathering:
         tried = np.where(np.isfinite(code_t), code_t, np.fmin(known, at))
         crowd = self._crowd(tried, np.isfinite(asked))
         until = np.fmin(np.where(np.isfinite(asked), asked, at), at)
-        queue = Queue(orders.product, orders.requested_t)
         since = np.where(np.isfinite(known), known, at)
+        shop_knew = np.fmin(orders.accepted_t, orders.page_paid_t)
+        queue = Queue(orders.product, shop_knew, orders.requested_t).waits(orders.product[i], since, until)
         return Evidence(
             i=i,
             at_s=_s(at, b),
@@ -222,8 +228,11 @@ class _Gathering:
             refused_s=_s(had["refused_t"], b),
             upstream=_text(had["upstream"]),
             is_done=moments.unserved(b)[i],
-            ahead=queue.ahead(orders.product[i], since, until),
-            pause_s=queue.pause(orders.product[i], since, until) / SECOND_NS,
+            ahead=queue.ahead,
+            pause_s=queue.longest / SECOND_NS,
+            typical_s=queue.typical / SECOND_NS,
+            beside=queue.beside,
+            overtaken=queue.overtaken,
             **self._shop(np.where(known <= at, known, np.fmax(captured, _raw(pay.failed_from_s, b))), at),
             **crowd,
         )
