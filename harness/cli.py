@@ -1,4 +1,4 @@
-"""The command line: `orderjam run|report|order|list|check|verify|doctor|toxiproxy|proxy`, and `mocks` and `fault`."""
+"""The command line: `orderjam run|report|order|list|check|verify|doctor`, and the commands of the modules cli_*."""
 
 import sys
 from enum import StrEnum

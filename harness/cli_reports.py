@@ -18,7 +18,7 @@ from plan.run import Plan
 
 if TYPE_CHECKING:
     from reports.blame import Blame
-    from reports.write.sections import Section
+    from reports.write.tables import Section
 
 TWINS = "twins"
 """The folder in a run directory that holds its twins."""
@@ -62,10 +62,9 @@ def blame(
     wanted = pairing.twins(plan, asked, pairs)
     found = pairing.played(wanted, build, [kept, folder.path])
     todo, each_s = len(wanted) - len(found), pairing.expected_s(base)
-    say(
-        f"{pairs} pairs for {', '.join(fault.id for fault in asked)}: {len(wanted)} runs, {len(found)} played already; "
-        f"{todo} × about {each_s:.0f} s = about {todo * each_s / 60:.0f} min"
-    )
+    names, noun = ", ".join(fault.id for fault in asked), "pair" if pairs == 1 else "pairs"
+    cost_words = f"{todo} × about {each_s:.0f} s = about {todo * each_s / 60:.0f} min"
+    say(f"{pairs} {noun} for {names}: {len(wanted)} runs, {len(found)} played already; {cost_words}")
     if pairs < PAIRS_GOOD:
         say(f"warning: fewer than {PAIRS_GOOD} pairs tell little: their intervals are very wide, or there are none")
     if (build.orderjam, build.git) != (plan.made.orderjam, plan.made.git):
@@ -84,6 +83,9 @@ def blame(
         raise typer.Exit(Exit.INTERRUPTED)
     if not all(fault.attributable["stuck"].pairs for fault in told.faults):
         say("orderjam: of some fault no pair can be compared; the tables say why")
+        raise typer.Exit(Exit.INCONCLUSIVE)
+    if any(pair.is_flawed for fault in told.faults for pair in fault.pairs):
+        say("orderjam: the load generator was the bottleneck in some runs, so these numbers may be the machine's")
         raise typer.Exit(Exit.INCONCLUSIVE)
 
 

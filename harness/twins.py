@@ -21,6 +21,8 @@ from reports.recorded import Recorded, recorded
 
 Key = tuple[int, str]
 """Seed, and the id of the fault that is left out; empty: none is."""
+INTERRUPTED = "interrupted"
+"""What the harness notes of a load that somebody stopped."""
 BESIDE_S = 12.0
 """About what a run takes (wall) beside its phases: children that start and end, and its report."""
 
@@ -99,10 +101,6 @@ def is_finished(run: RunDir) -> bool:
         return False
     found = recorded(run).findings
     return any(row.phase == Phase.COLLECT for row in found.phases) and found.stopped != INTERRUPTED
-
-
-INTERRUPTED = "interrupted"
-"""What the harness notes of a load that somebody stopped."""
 
 
 def expected_s(run: Recorded) -> float:

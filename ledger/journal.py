@@ -22,6 +22,8 @@ from ledger.events import Event, Exchanged, Struck
 FLUSH_EVERY_NS = SECOND_NS // 4
 """Half of the half second that a killed writer may lose."""
 NO_SEAL = "0" * 64
+PIECE_BYTES = 1 << 22
+"""As much of a journal as is read at once to check it."""
 SUFFIX = ".ndjson"
 STRUCK_PREFIX = "struck-"
 BYTES_PREFIX = f"{STRUCK_PREFIX}bytes-"
@@ -190,23 +192,19 @@ class FileCheck(msgspec.Struct, frozen=True):
     why: str = ""
 
 
-def _is_seal(line: bytes) -> bool:
-    return line.startswith(b'{"k":"seal"')
-
-
 def check(path: Path) -> FileCheck:
-    """Recomputes every seal of a journal. Never raises for its content; JournalError if it cannot be read at all."""
-    seal, block, in_block, events, closed, size = NO_SEAL, bytearray(), 0, 0, False, 0
-    for line in _lines(path):
-        size += len(line)
+    """Recomputes every seal of a journal. Never raises for its content; JournalError if it cannot be read at all.
+
+    Lets other threads run while it hashes and reads; holds two pieces of the file in memory, or one block if longer.
+    """
+    seal, events, in_block, closed, size = NO_SEAL, 0, 0, False, 0
+    for block, line in _blocks(path):
         if closed:
             return _broken(path, events, size, seal, "goes on after its closing seal")
+        size += len(block) + len(line)
+        in_block = block.count(b"\n")
         if not line.endswith(b"\n"):  # its writer was cut off here, perhaps in the middle of a seal
             break
-        if not _is_seal(line):
-            block += line
-            in_block += 1
-            continue
         try:
             found = msgspec.json.decode(line, type=Seal)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -218,15 +216,47 @@ def check(path: Path) -> FileCheck:
             return _broken(
                 path, events, size, seal, f"the block of events {events + 1}..{events + found.n} was changed"
             )
-        events, closed = events + in_block, found.closed
-        block.clear()
-        in_block = 0
+        events, in_block, closed = events + in_block, 0, found.closed
     wholeness = Wholeness.CLOSED if closed else Wholeness.UNCLOSED
     return FileCheck(path.name, wholeness, events, in_block, size, seal)
 
 
+def _blocks(path: Path) -> Iterator[tuple[bytes, bytes]]:
+    """Each block with the seal line that ends it; what is left behind the last seal with a line that does not end."""
+    rest, looked = b"", 0
+    for piece in _pieces(path):
+        data, begin = rest + piece, 0
+        while (head := _seal_at(data, begin, looked)) >= 0 and (end := data.find(b"\n", head) + 1):
+            yield data[begin:head], data[head:end]
+            begin = looked = end
+        rest = data[begin:]
+        looked = max((head - begin if head >= 0 else len(rest)) - len(_SEAL_HEAD), 0)
+    if rest:
+        head = _seal_at(rest, 0, 0)
+        yield (rest, b"") if head < 0 else (rest[:head], rest[head:])
+
+
+_SEAL_HEAD = b'\n{"k":"seal"'
+
+
+def _seal_at(data: bytes, begin: int, looked: int) -> int:
+    """Where the next seal line begins: at `begin`, or behind a line's end that is not before `looked`; else -1."""
+    if data.startswith(_SEAL_HEAD[1:], begin):
+        return begin
+    return data.find(_SEAL_HEAD, looked) + 1 or -1
+
+
 def _broken(path: Path, events: int, size: int, seal: str, why: str) -> FileCheck:
     return FileCheck(path.name, Wholeness.BROKEN, events, 0, size, seal, why)
+
+
+def _pieces(path: Path) -> Iterator[bytes]:
+    try:
+        with path.open("rb") as file:
+            while piece := file.read(PIECE_BYTES):
+                yield piece
+    except OSError as error:
+        raise JournalError(f"{path}: cannot read this journal: {error.strerror}") from error
 
 
 def _lines(path: Path) -> Iterator[bytes]:

@@ -7,15 +7,15 @@ import numpy.typing as npt
 from ledger.clock import SECOND_NS
 from ledger.states import State
 from plan.gates import MEASURES, Unit
+from reports import beside
 from reports import gate as gates
 from reports.basis import Basis, basis
 from reports.causes.judge import Attribution, attribute
-from reports.claims import claims
+from reports.claims import claims, limited
 from reports.findings import (
     SCHEMA,
     Finding,
     Findings,
-    Group,
     Invariant,
     Outcomes,
     PhaseRow,
@@ -26,12 +26,12 @@ from reports.findings import (
 )
 from reports.measure import (
     asked,
-    breakdown,
     causes,
     honesty,
     invariants,
     lasthop,
     load,
+    named,
     outcomes,
     rates,
     series,
@@ -79,13 +79,17 @@ def _findings(stories: Stories, b: Basis, bad: lasthop.Bad, strikes: lasthop.Str
     became = outcomes.outcomes(b.orders, b.pages.ends, b.is_open, b.goods_shared)
     wishes, paid_twice = outcomes.intents(b.orders)
     counted = {**invariants.goods_counted(b.orders, b.is_looked_at), "intents.paid_twice": paid_twice}
+    ledgers, counted["money.disagree"] = beside.ledgers(b, stories)
+    told_step = named.spent(b.told, b.orders, stories.work(), stories.refund_asked_t(), b.eps_s * SECOND_NS)
     waits, was_asked = asked.waits(b.orders, times.end_t, b.to_business)
     measures = {**_measures(b, became, counted), "goods.paid_to_request.p95": asked.p95(waits, was_asked)}
+    measures["page.named"] = named.measure(told_step, b.orders)
     assert measures.keys() == MEASURES.keys()
-    measures, claimed = {name: measures[name] for name in MEASURES}, claims(b)
+    measures = {name: measures[name] for name in MEASURES}
     evidence = gates.Evidence(int(paid.sum()), plan.evidence.orders, b.is_whole)
     judged = [gates.judge(gate, measures, b.invariants, evidence) for gate in plan.gates]
-    flaw = gates.generator_flaw(measures, load.late_polls(b.requests))
+    flaw = gates.generator_flaw(measures, load.late_polls(b.requests)) or beside.strained(b, stories)
+    claimed = claims(b)
     lost, rate = b.invariants["lost_order"], measures["stuck.rate"]
     recovered = np.isin(b.pages.ended_state, [stuck.INDEX[State.COMPLETED], stuck.INDEX[State.REFUNDED]])
     since_s = (times.end_t - np.nanmin(b.orders.captured_t)) * b.to_business if paid.any() else 0.0
@@ -101,7 +105,7 @@ def _findings(stories: Stories, b: Basis, bad: lasthop.Bad, strikes: lasthop.Str
         deadline_s=b.followed.deadline_s,
         replay=plan.made.replay,
         stopped=times.stopped,
-        claims=claimed,
+        claims=limited(claimed, flaw),
         verdict=gates.verdict(judged, flaw, became, rate, lost, claimed.ok),
         exit_code=gates.exit_code(judged, flaw),
         measures=measures,
@@ -112,7 +116,7 @@ def _findings(stories: Stories, b: Basis, bad: lasthop.Bad, strikes: lasthop.Str
         intents=wishes,
         disputes=outcomes.disputes(stories.disputes(), b.orders.keys),
         stuck=rates.stuck(b.orders, b.pages.episodes, b.episode_excess_s, recovered),
-        breakdown=_breakdown(b),
+        breakdown=beside.groups(b),
         honesty=honesty.findings(b.told, b.orders, b.went_on, b.to_business, b.eps_s),
         asked=asked.findings(waits, was_asked),
         unchanged=unchanged.findings(b.still, b.orders.keys),
@@ -132,13 +136,13 @@ def _findings(stories: Stories, b: Basis, bad: lasthop.Bad, strikes: lasthop.Str
         phases=[PhaseRow(p, round((t - times.l0_t) / SECOND_NS, 3), note) for p, t, _, note in times.phases],
         duration_s=round(times.seen_s, 3),
         without=list(plan.without),
+        recovery=beside.recoveries(b),
+        capacity=beside.capacities(b),
+        heat=beside.heats(b),
+        lag=beside.lags(b),
+        named=named.findings(told_step, measures["page.named"], b.to_business),
+        money=ledgers,
     )
-
-
-def _breakdown(b: Basis) -> dict[str, list[Group]]:
-    ended = np.isfinite(b.pages.ended_t)
-    became = breakdown.Became(b.stuck_s > 0, b.is_open, b.is_lost, b.waited_s, ended, b.excess_s)
-    return breakdown.breakdown(b.orders, became)
 
 
 def _signed(stories: Stories, b: Basis) -> list[SignedRow]:

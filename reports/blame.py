@@ -1,6 +1,7 @@
 """What a fault cost, by twins: the same plan and seed played with it and without it, several pairs of seeds.
 
-Being under way while a fault was on is exposure, and over-counts: some of those orders would have got stuck anyway.
+Being under way while a fault was on is exposure: it counts orders that would have got stuck anyway, and misses those
+that the fault reached later.
 What is attributable is the difference between the twins. The unit is the pair: intervals are Student's over pairs.
 """
 
@@ -13,7 +14,6 @@ import numpy as np
 
 from plan.arrivals import Schedule
 from plan.faults import FaultPlan
-from plan.run import NOT_LATER_S
 from reports.fates import Fates, Matched, fates, matched, unmatched
 from reports.findings import Words
 from reports.recorded import Recorded
@@ -38,7 +38,8 @@ class TwinPair(msgspec.Struct, frozen=True):
 
     `in_window`: orders stuck in the run with the fault that were under way (paid, not ended) while it was on; `struck`:
     stuck orders that it is known to have struck. Both are exposure; null where nobody can say. `why_not` tells why a
-    pair says nothing; then it counts nowhere.
+    pair says nothing; then it counts nowhere. Of one that `is_flawed` the load generator was the bottleneck: it counts,
+    and nobody should build on it.
     """
 
     seed: int
@@ -50,7 +51,8 @@ class TwinPair(msgspec.Struct, frozen=True):
     matched: dict[str, Matched] = {}
     in_window: int | None = None
     struck: int | None = None
-    remarks: list[str] = []
+    is_flawed: bool = False
+    remarks: list[Words] = []
 
 
 class Blamed(msgspec.Struct, frozen=True):
@@ -169,6 +171,7 @@ def _pair(fault: FaultPlan, twins: Twins, base: Fates) -> TwinPair:
         },
         in_window=_in_window(fault, twins.base, base),
         struck=_struck(fault, twins.base),
+        is_flawed=twins.base.flaw is not None or twin.flaw is not None,
         remarks=[*_remarks(twins.base), *_remarks(twin)],
     )
 
@@ -212,13 +215,13 @@ def _struck(fault: FaultPlan, run: Recorded) -> int | None:
     return rows[0].stuck if rows else None
 
 
-def _remarks(run: Recorded) -> list[str]:
+def _remarks(run: Recorded) -> list[Words]:
     """What makes a run a poor twin without making it useless."""
-    found = run.findings
-    remarks = [] if found.claims.ok else [f"{run.name} claims less than usual: {found.claims.reasons[0]}"]
-    late = found.measures["lateness.p99"].value
-    if late is not None and late > NOT_LATER_S:
-        remarks.append(
-            f"{run.name}: the load generator was late (p99 {late * 1000:.0f} ms), so the machine was too busy"
-        )
+    remarks = [] if run.flaw is None else [_of(run, run.flaw)]
+    if not (claims := run.findings.claims).ok:
+        remarks.append(_of(run, Words(claims.reasons[0], claims.reasons_zh[0])))
     return remarks
+
+
+def _of(run: Recorded, words: Words) -> Words:
+    return Words(f"{run.name}: {words.en}", f"{run.name}：{words.zh}")

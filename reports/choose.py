@@ -72,6 +72,8 @@ def _cause(word: str) -> str:
 def one(run: RunDir, table: Table, name: str) -> Row | str:
     """The order of this key, order number, trade number, or of any other number that journals tell of; of one of the
     warm-up, which has no row, the key alone. ChoiceError where there is none, or several."""
+    if not name.strip():
+        raise ChoiceError(f"{run.path.name}: an order is named by its key, order number or trade number")
     found = table.find(name)
     if not found:
         names = owners(facts(run), name)

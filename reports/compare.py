@@ -212,6 +212,12 @@ def _warnings(runs: Sequence[Recorded], pairs: Sequence[Pair]) -> list[Words]:
     for letter, run in zip(LETTERS, runs, strict=False):
         if not run.findings.claims.ok:
             found.append(Words(f"{letter} claims less than usual: see its report", f"{letter} 的结论受限：见其报告"))
+        if flaw := run.flaw:
+            en, zh = (
+                f"{letter}: the load generator was the bottleneck: {flaw.en}",
+                f"{letter} 的瓶颈是发压端：{flaw.zh}",
+            )
+            found.append(Words(en, zh))
     for pair in pairs:
         if pair.why_not:
             found.append(

@@ -114,7 +114,10 @@ class Slice(msgspec.Struct, frozen=True):
 
 class Group(msgspec.Struct, frozen=True):
     """The paid orders of one channel, supplier, product … and what became of them. `is_few`: too few to tell much.
-    `end_median_s`: Kaplan-Meier median of payment to end; null where half of them had not ended."""
+    `end_median_s`: Kaplan-Meier median of payment to end; null where half of them had not ended. `late` had not ended
+    by the deadline, null where not all were followed so long. `honest`: share of order-time in which their pages said
+    what is true. `stuck_upper`, `lost_upper`: the share that the group can still rule out, one-sided 95 %: 0 of 12
+    shows no more than "less than 22 %"."""
 
     name: str
     paid: int
@@ -129,6 +132,10 @@ class Group(msgspec.Struct, frozen=True):
     end_median_s: float | None
     excess_s: float
     is_few: bool
+    late: int | None = None
+    honest: float | None = None
+    stuck_upper: float | None = None
+    lost_upper: float | None = None
 
 
 class Intents(msgspec.Struct, frozen=True):
@@ -447,8 +454,9 @@ class Recovery(msgspec.Struct, frozen=True):
     """What a fault given by a time window did to the backlog. `from_s`, `to_s`: its window (wire s of the load); all
     else in business seconds: from its start to the first overdue order, from its end until the count of overdue open
     orders stayed within what it had been before (`recover_at_least_s` where that was not seen to its end), and until
-    half of the overdue at its end were gone. `before`, `peak`: that count's 95th percentile before, its highest since.
-    """
+    half of the overdue at its end were gone. `before`: that count's 95th percentile before the first window of the run
+    (`has_before` false: it began with the load, and no overdue order is taken for usual); `peak`: its highest since.
+    `beside`: other windows that were open before it was over; what is told of one is then told of them together."""
 
     id: str
     en: str
@@ -461,13 +469,15 @@ class Recovery(msgspec.Struct, frozen=True):
     half_life_s: float | None
     before: float
     peak: int
+    has_before: bool = True
+    beside: list[str] = []
 
 
 class Capacity(msgspec.Struct, frozen=True):
-    """Backlog against offered load, in equal steps of the load (wire): orders due a second, orders that ended a second,
-    open paid orders at the end of the step. `limit_per_s`: the offered load above which the backlog grew, with its
-    interval; null where the run does not show one, and `method` says why. `drain_per_s`: orders that ended a second
-    (wire) after the load, while any was open."""
+    """Backlog against offered load, in equal steps of the load (wire; `t_s` is the end of each, the first begins at 0):
+    orders due a second, orders that ended a second, open paid orders at the end of the step. `limit_per_s`: the offered
+    load above which the backlog grew, with its interval; null where the run does not show one, and `method` says why.
+    `drain_per_s`: orders that ended a second (wire) from the last payment to the last end."""
 
     t_s: list[float]
     offered_per_s: list[float]
@@ -481,8 +491,9 @@ class Capacity(msgspec.Struct, frozen=True):
 
 
 class Heat(msgspec.Struct, frozen=True):
-    """Paid orders by when they were paid (columns; wire s of the load) and how long they took to their end (rows, from
-    the shortest; business s, upper edges); `open`: those of each column that had not ended."""
+    """Paid orders by when they were paid (columns; `t_s` is the end of each, wire s of the load, the first begins at 0)
+    and how long they took to their end (`counts` by row, from the shortest; business s, upper edges, which belong to
+    their row); `open`: those of each column that had not ended."""
 
     t_s: list[float]
     edges_s: list[float]
@@ -504,7 +515,8 @@ class Lag(msgspec.Struct, frozen=True):
 
 
 class Named(msgspec.Struct, frozen=True):
-    """Order-time from payment to the end, and how much of it the page named the true step."""
+    """Order-time from payment to the end (business s), and how much of it the page named the true step; by step, both:
+    paid, refused, recharging, refunding, delivered, refunded."""
 
     order_s: float
     named_s: float
@@ -516,8 +528,9 @@ class Named(msgspec.Struct, frozen=True):
 
 class Money(msgspec.Struct, frozen=True):
     """Fen in three ledgers: the channels' (taken, given back), the shop's books (orders booked as paid, refunded), and
-    the buyers' (price of what they paid for, and goods or money they have for it). `orders`: those whose ledgers do not
-    agree, the first keys, with what is missing in fen; None where the books were not read."""
+    the buyers' (price of what they paid for, and goods or money they have for it). `disagree`: how many orders the
+    ledgers do not agree about, null where the books were not read or the record is not whole; `orders`: the first keys
+    of these, and the most fen that one ledger has and another has not."""
 
     taken_fen: int
     given_back_fen: int

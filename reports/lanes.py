@@ -257,8 +257,8 @@ def _page(draw: _Draw, shown: list[Shown]) -> Iterable[Bar]:
 def _truth(draw: _Draw, events: list[Event]) -> Iterable[Bar]:
     """What had really been reached, from each step to the next."""
     steps = list(_steps(events))
-    for (t, look), (end_t, _) in zip(steps, [*steps[1:], (None, "")], strict=True):
-        end = draw.end if end_t is None else draw.at(end_t)
+    for n, (t, look) in enumerate(steps):
+        end = draw.at(steps[n + 1][0]) if n + 1 < len(steps) else draw.end
         yield Bar(draw.at(t), end, look, TRUTHS[look])
 
 

@@ -100,6 +100,8 @@ class Orders(msgspec.Struct, frozen=True):
 _PAGE_PAID = ", ".join(f"'{s}'" for s in (*PAID_STATES, State.FAILED, State.HELD, State.MANUAL))
 _BOOKED_PAID = ", ".join(f"'{s}'" for s in PAID_STATES)
 _NOT_BOOKED_PAID = ", ".join(f"'{s}'" for s in UNPAID_BOOKS)
+HOLDS_SQL = f"state NOT IN ({_NOT_BOOKED_PAID}) AND coalesce(code, '') <> '{Code.PAY_AMOUNT_MISMATCH}'"
+"""Whether a row of the books holds its order for paid."""
 ORDERS_SQL = f"""
 WITH per_writer AS (SELECT w, max(t) AS end_t FROM raw GROUP BY w)
 SELECT i,
@@ -140,8 +142,7 @@ SELECT i,
   max(n) FILTER (k = 'notice_sent' AND coalesce(about, 'done') = 'done') AS notices,
   count(*) FILTER (k = 'booked') AS books,
   coalesce(bool_or(state IN ({_BOOKED_PAID})) FILTER (k = 'booked'), false)::INTEGER AS booked_paid,
-  coalesce(bool_or(state NOT IN ({_NOT_BOOKED_PAID}) AND coalesce(code, '') <> '{Code.PAY_AMOUNT_MISMATCH}')
-    FILTER (k = 'booked'), false)::INTEGER AS booked_holds,
+  coalesce(bool_or({HOLDS_SQL}) FILTER (k = 'booked'), false)::INTEGER AS booked_holds,
   arg_max(state, (state IN ({_BOOKED_PAID}), state)) FILTER (k = 'booked') AS booked_state
 FROM told LEFT JOIN per_writer ON told.w = per_writer.w
 GROUP BY i ORDER BY i

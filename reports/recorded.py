@@ -12,11 +12,13 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from ledger.rundir import RunDir
+from ledger.journal import Wholeness
+from ledger.rundir import BrokenEvidence, RunDir, Verdict
 from plan import run as plans
 from plan.run import Plan
 from reports.analysis import analyse
-from reports.findings import SCHEMA, Findings
+from reports.findings import SCHEMA, Findings, Words
+from reports.gate import generator_flaw
 from reports.stories import Stories
 from reports.write.orders import columns
 
@@ -39,10 +41,17 @@ class Recorded(msgspec.Struct, frozen=True):
     orders: Columns
     file: Path | None = None
 
+    @property
+    def flaw(self) -> Words | None:
+        """Why the load generator, and not the shop, was the bottleneck; None if it was not."""
+        polls = [row for row in self.findings.requests if row.name == "poll"]
+        late = sum(row.late for row in polls), sum(row.count for row in polls)
+        return generator_flaw(self.findings.measures, late)
+
 
 def recorded(run: RunDir, *, whole_table: bool = False) -> Recorded:
-    """The run in a run directory, with the needed columns or all of them; DocumentError if its plan.yaml cannot be
-    read."""
+    """The run in a run directory, with the needed columns or all of them. DocumentError if its plan.yaml cannot be
+    read; BrokenEvidence if it has no report and its journals were changed."""
     plan = plans.load(run.plan)
     findings, orders = _findings(run), _orders(run, "*" if whole_table else ", ".join(NEEDED))
     if findings is None or orders is None:
@@ -51,8 +60,15 @@ def recorded(run: RunDir, *, whole_table: bool = False) -> Recorded:
             analysis = analyse(stories)
         finally:
             stories.close()
+        _insist(run, analysis.basis.verified)
         return Recorded(run.path.name, plan, analysis.findings, columns(analysis))
     return Recorded(run.path.name, plan, findings, orders, run.orders)
+
+
+def _insist(run: RunDir, verified: Verdict) -> None:
+    if verified.wholeness is Wholeness.BROKEN:
+        way_out = "only a report that was made despite it can be used"
+        raise BrokenEvidence(f"{run.path}: broken evidence: {verified.reasons[0]}; {way_out}")
 
 
 def _findings(run: RunDir) -> Findings | None:

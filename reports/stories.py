@@ -20,8 +20,9 @@ from ledger.states import State
 from plan.orders import number_of, order_key, wish
 from plan.run import REPLAY, Plan
 from reports import goods
+from reports.measure.money import Booked
 from reports.measure.stuck import INDEX, STATES, UNKNOWN, Seen
-from reports.orders import ORDERS_SQL, Floats, Ints, Orders, Texts
+from reports.orders import HOLDS_SQL, ORDERS_SQL, Floats, Ints, Orders, Texts
 
 _INTEGERS = (
     *("t", "due_t", "n", "late_ns", "last_old_t", "status", "count", "errors", "late", "amount_fen", "copy", "shop_t"),
@@ -216,6 +217,29 @@ class Stories:
             """SELECT child, count(*) AS samples, max(cpu) AS cpu_max, avg(cpu) AS cpu_mean, max(rss_mb) AS rss_max,
             max(lag_ms) AS lag_max FROM raw WHERE k = 'health' AND child IS NOT NULL GROUP BY child ORDER BY child"""
         )
+
+    def samples(self) -> dict[str, npt.NDArray[Any]]:
+        """Every sample of a child's health: child, t, cpu (percent of a core), lag_ms."""
+        return self.query(
+            "SELECT child, t, cpu, lag_ms FROM raw WHERE k = 'health' AND child IS NOT NULL ORDER BY t, child"
+        )
+
+    def booked(self) -> Booked:
+        """What the shop's books hold of each order, in fen."""
+        found = self.query(
+            f"""SELECT i, sum(amount_fen) FILTER ({HOLDS_SQL}) AS held,
+              sum(amount_fen) FILTER (state = '{State.REFUNDED}') AS back,
+              sum(amount_fen) FILTER (state = '{State.COMPLETED}') AS done
+            FROM told WHERE k = 'booked' GROUP BY i ORDER BY i"""
+        )
+        rows, n = found["i"].astype(np.int64), len(self.keys)
+        fen = (np.nan_to_num(_scattered(_floats(found[name]), rows, n)) for name in ("held", "back", "done"))
+        return Booked(*(column.astype(np.int64) for column in fen))
+
+    def refund_asked_t(self) -> Floats:
+        """When the shop first asked for the money of each order back (ns)."""
+        found = self.query("SELECT i, min(t) AS t FROM told WHERE k = 'refund_requested' GROUP BY i ORDER BY i")
+        return _scattered(_floats(found["t"]), found["i"].astype(np.int64), len(self.keys))
 
     def open_notices(self) -> dict[str, npt.NDArray[Any]]:
         """Captured trades whose notice was never accepted: attempts sent, and when the last of them ended."""

@@ -15,9 +15,6 @@ from reports.orders import BARE_KEY
 from reports.stories import Stories
 from reports.write.orders import columns
 
-_LIKE_MAX = 9
-"""How many letters may be wrong in a number that is taken for another."""
-
 
 class Row(msgspec.Struct, frozen=True):
     """One order in short: one object of `orderjam order RUN … --json`. Business seconds; fen; wire seconds on the run's
@@ -79,6 +76,7 @@ _ROW_SQL = {
     "waited_s": "round(waited_business_s, 3)",
     "captured_s": "nullif(captured_s, 'nan'::DOUBLE)",
 }
+_NEEDED = {"gone", "open", "waited_business_s", "goods_sold_upstream", "last_hop"}
 _OF_CAUSES = ("cause", "why_en", "why_zh")
 WORST_FIRST = "lost DESC, stuck_s DESC, open DESC, waited_s DESC, key"
 
@@ -108,17 +106,26 @@ class Table:
     @classmethod
     def open(cls, run: RunDir, plan: Plan) -> Self:
         """Of a run; DocumentError or RunDirError where it cannot be read."""
-        if _is_current(run):
-            kept = cls(str(run.orders))
-            if kept._is_whole():
-                kept._name()
-                return kept
-            kept.close()
+        if _is_current(run) and (kept := cls._kept(run)):
+            return kept
         stories = Stories(run, plan)
         try:
             return cls.of(analyse(stories))
         finally:
             stories.close()
+
+    @classmethod
+    def _kept(cls, run: RunDir) -> Self | None:
+        """Of orders.parquet; None where it cannot be read, or was written by an older orderjam."""
+        try:
+            kept = cls(str(run.orders))
+        except duckdb.Error:
+            return None
+        if not kept.names >= _NEEDED:
+            kept.close()
+            return None
+        kept._name()
+        return kept
 
     def close(self) -> None:
         self._db.close()
@@ -157,17 +164,14 @@ class Table:
     def nearest(self, text: str) -> str:
         """The key, order number or trade number that looks most like the text; empty where none does."""
         found = self._db.execute(
-            """SELECT name FROM (SELECT unnest([key, order_no, trade_no]) AS name FROM orders)
-            WHERE name <> '' AND abs(length(name) - length($1)) <= $2
-              AND damerau_levenshtein(name, $1) <= least($2, greatest(length(name) // 3, 1))
-            ORDER BY damerau_levenshtein(name, $1), name LIMIT 1""",
-            [text, _LIKE_MAX],
+            """SELECT name FROM (
+              SELECT name, levenshtein(name, $1) AS wrong
+              FROM (SELECT unnest([key, order_no, trade_no]) AS name FROM orders)
+              WHERE name <> '' AND abs(length(name) - length($1)) <= 2)
+            WHERE wrong <= greatest(length(name) // 3, 1) ORDER BY wrong, name LIMIT 1""",
+            [text],
         ).fetchone()
         return str(found[0]) if found else ""
-
-    def _is_whole(self) -> bool:
-        """Whether the file has what rows are made of: one that an older orderjam wrote may not."""
-        return {"gone", "open", "waited_business_s", "goods_sold_upstream", "last_hop"} <= self.names
 
     def _name(self) -> None:
         """The view `orders` with the columns of `Row`."""

@@ -22,6 +22,8 @@ _VOICES = {
 }
 _VOICE_OF = {kind: voice for voice, kinds in _VOICES.items() for kind in kinds}
 TRUTH, STRUCK, RAW = "truth", "struck", "raw"
+_OWNER = '"o":'
+"""How a journal writes whose a fact is: `ledger.journal` is the one writer, and writes no spaces."""
 _HEAD = {"t", "w", "k", "o"}
 _TAIL = 1 << 16
 _PHASE = re.compile(rb'"phase"')
@@ -69,7 +71,7 @@ def told(files: Iterable[Path], names: Mapping[str, str]) -> dict[str, list[Even
     found: dict[str, list[Event]] = {order: [] for order in names.values()}
     if not names:
         return found
-    pattern = re.compile(f'"{_any_of(sorted(names))}"'.encode())
+    pattern = re.compile(f'{_OWNER}"{_any_of(sorted(names))}"'.encode())
     for file in files:
         for line in _lines(file, pattern):
             if line.get("o") in names:

@@ -29,7 +29,7 @@ def test_the_wheel_holds_what_a_run_needs_and_no_tests(wheel: Path) -> None:
     assert not {"tests", "benchmarks"} & folders
     for needed in (
         *("scenarios/evening_peak.yaml", "scenarios/scenario.schema.json", "targets/cardshop.yaml"),
-        *("reports/findings.schema.json", "reports/write/report.js", "reports/write/sections/why.html.jinja"),
+        *("reports/findings.schema.json", "reports/write/report.js", "reports/write/chapters/why.html.jinja"),
     ):
         assert needed in names
     assert any(name.startswith("reports/") and name.endswith((".html", ".jinja")) for name in names)

@@ -7,7 +7,7 @@ import msgspec
 from ledger.rundir import write_atomically
 from reports.blame import Blame, Blamed, Estimate, TwinPair
 from reports.findings import Words
-from reports.write.sections import Section, markdown
+from reports.write.tables import Section, markdown
 from reports.write.words import NOTHING, number, seconds
 
 TITLE = Words("What faults cost, by twins", "故障代价：孪生对照")
@@ -15,10 +15,10 @@ HOW = Words(
     "Each pair is one seed played twice: as the plan is, and without the fault. Attributable is with minus without: "
     "the mean over pairs [95 % interval, Student's t; the pair is the unit; none where all pairs are alike]. Exposed: "
     "stuck orders that were under way in the window, or else were struck; that counts orders that would have got stuck "
-    "anyway.",
+    "anyway, and misses those that the fault reached later.",
     "每对是同一种子运行两次：原计划与去掉该故障的计划。归因数 = 有故障 − 无故障，取各对平均值"
     " [95 % 区间，t 分布，以“对”为单位；各对相同则无区间]。“暴露”是窗口内进行中（或被击中）且卡住的订单，"
-    "会把本来就会卡住的订单也算进去。",
+    "会算进本来就会卡住的订单，也漏掉之后才受影响的订单。",
 )
 
 
@@ -73,11 +73,10 @@ def _estimate(found: Estimate) -> str:
 
 
 def _pairs(fault: Blamed) -> Section:
-    notes = [
-        Words(f"seed {pair.seed}: {remark}", f"种子 {pair.seed}：{remark}")
-        for pair in fault.pairs
-        for remark in (*([f"not counted: {pair.why_not}"] if pair.why_not else []), *pair.remarks)
-    ]
+    notes = []
+    for pair in fault.pairs:
+        why = [Words(f"not counted: {pair.why_not}", f"不计入：{pair.why_not}")] if pair.why_not else []
+        notes += [Words(f"seed {pair.seed}: {one.en}", f"种子 {pair.seed}：{one.zh}") for one in (*why, *pair.remarks)]
     return Section(Words(f"Pairs: {fault.id}", f"各对：{fault.id}"), [_pair(pair) for pair in fault.pairs], notes)
 
 

@@ -152,8 +152,12 @@ def fault_label(fault: FaultRow) -> Words:
 
 
 def cut(label: str, most: int) -> str:
-    """The label in at most so many letters."""
-    return label if len(label) <= most else f"{label[: most - 1]}…"
+    """The label in at most so many letters; an id in brackets at its end is kept, for it tells two of a name apart."""
+    if len(label) <= most:
+        return label
+    start = label.rfind(" (")
+    tail = label[start:] if label.endswith(")") and 0 < len(label) - start < most - 6 else ""
+    return f"{label[: most - 1 - len(tail)].rstrip()}…{tail}"
 
 
 def held(times: Sequence[float], values: Sequence[float], t: float, before: float) -> float:

@@ -55,8 +55,8 @@ OTHER = "other causes"
 CAUSES_MAX = 12
 NAME_MAX = 36
 """Letters of a cause; twice the width for Chinese."""
-SCALE_IN = 2.4
-"""All orders on top of each other are so high."""
+LOWEST_IN, BY_NODE_IN, HIGHEST_IN = 0.4, 0.55, 2.4
+"""All orders on top of each other are so high: the more there is to tell apart, the higher."""
 LINE_IN, GAP_IN = 0.2, 0.07
 LEFT_IN, WIDE_IN, BOTTOM_IN, TOP_IN = 1.45, 5.9, 0.1, 0.32
 BAR_IN = 0.11
@@ -81,13 +81,14 @@ def draw(findings: Findings) -> Chart | None:
     if not flows:
         return None
     columns = _columns(findings, flows)
-    total = sum(flow.orders for flow in flows)
-    high = max(sum(max(n * SCALE_IN / total, LINE_IN) + GAP_IN for _, n in column) for column, _, _ in columns)
+    most = max(len(column) for column, _, _ in columns)
+    scale = min(LOWEST_IN + BY_NODE_IN * most, HIGHEST_IN) / sum(flow.orders for flow in flows)
+    high = max(sum(max(n * scale, LINE_IN) + GAP_IN for _, n in column) for column, _, _ in columns)
     chart = Chart(high + BOTTOM_IN + TOP_IN)
     ax = chart.panel(LEFT_IN, BOTTOM_IN, WIDE_IN, high)
     ax.set(xlim=(0, WIDE_IN), ylim=(0, high))
     ax.axis("off")
-    nodes = [_stacked(names, words, colour, high, total) for names, words, colour in columns]
+    nodes = [_stacked(names, words, colour, high, scale) for names, words, colour in columns]
     for side, key in enumerate((lambda f: (f.state, f.cause), lambda f: (f.cause, f.outcome))):
         _bands(chart, ax, flows, key, nodes[side], nodes[side + 1], side)
     for side, column in enumerate(nodes):
@@ -171,10 +172,9 @@ def _stacked(
     words: Callable[[str], Words],
     colour: Callable[[str], str],
     high: float,
-    total: int,
+    scale: float,
 ) -> list[Node]:
     """One below the other, each with room for its label, spread over the whole height."""
-    scale = SCALE_IN / total
     room = sum(max(n * scale, LINE_IN) for _, n in names)
     gap = (high - room) / len(names)
     nodes, top = [], high - gap / 2

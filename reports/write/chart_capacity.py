@@ -1,10 +1,12 @@
 """Backlog against offered load: over time, and how fast it grew at each load, with the limit above which it grew."""
 
+from itertools import pairwise
+
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from reports.findings import Capacity, Findings, Words
-from reports.write.chart import GREY, INK, LINES, SMALL, Chart, Table, strips, tint
+from reports.write.chart import GREY, INK, LINES, SMALL, Chart, Table, tint
 from reports.write.words import NOTHING, number
 
 TITLE = Words("Backlog against offered load", "积压与负载")
@@ -41,7 +43,7 @@ def table(findings: Findings) -> Table | None:
     if found is None or len(found.t_s) == 0:
         return None
     header = (
-        "wire s since the start of load",
+        "up to (wire s since the start of load)",
         "due (orders per s)",
         "ended (orders per s)",
         "open at the end (orders)",
@@ -76,10 +78,8 @@ def _band(found: Capacity) -> str:
 
 
 def _over_time(chart: Chart, rates: Axes, backlog: Axes, found: Capacity) -> None:
-    t = found.t_s
-    step = t[1] - t[0] if len(t) > 1 else 1.0
-    end = t[-1] + step
-    edges = [*t, end]
+    edges = [0.0, *found.t_s]
+    end = edges[-1]
     for values, colour, style, words in (
         (found.offered_per_s, OFFERED, "-", chart.say("due", "到期")),
         (found.ended_per_s, ENDED, (0, (4, 1.5)), chart.say("ended", "完结")),
@@ -91,25 +91,24 @@ def _over_time(chart: Chart, rates: Axes, backlog: Axes, found: Capacity) -> Non
     rates.set_ylabel(chart.say("orders a second", "每秒订单"))
     rates.tick_params(labelbottom=False)
     rates.legend(loc="lower left", bbox_to_anchor=(-0.02, 0.98), ncols=3, handlelength=2.2, columnspacing=1.4)
-    at = [start + step for start in t]
-    backlog.fill_between([t[0], *at], [0, *found.open], color=tint(LINES[4]), edgecolor=INK, lw=0.5)
-    backlog.set(xlim=(t[0], end), ylim=(0, max(*found.open, 1) * 1.15))
+    backlog.fill_between(edges, [0, *found.open], color=tint(LINES[4]), edgecolor=INK, lw=0.5)
+    backlog.set(xlim=(0, end), ylim=(0, max(*found.open, 1) * 1.15))
     backlog.yaxis.set_major_locator(MaxNLocator(3, integer=True, steps=[1, 2, 5, 10]))
     backlog.set_xlabel(chart.say("seconds of the load (wire)", "负载时间（线上秒）"))
     backlog.set_ylabel(chart.say("open", "未完结"))
-    for i, span in enumerate(strips([start + step / 2 for start in t], t[0], end, log=False)):
+    for i, span in enumerate(pairwise(edges)):
         offered, ended = number(found.offered_per_s[i]), number(found.ended_per_s[i])
-        en = f"{t[i]:.1f}–{t[i] + step:.1f} s: {offered} due and {ended} ended a second, {found.open[i]} open"
-        zh = f"{t[i]:.1f}–{t[i] + step:.1f} 秒：每秒到期 {offered}、完结 {ended}，未完结 {found.open[i]}"
+        when = f"{span[0]:.1f}–{span[1]:.1f}"
+        en = f"{when} s: {offered} due and {ended} ended a second, {found.open[i]} open"
+        zh = f"{when} 秒：每秒到期 {offered}、完结 {ended}，未完结 {found.open[i]}"
         chart.box(rates, span, rates.get_ylim(), en, zh)
         chart.box(backlog, span, backlog.get_ylim(), en, zh)
 
 
 def _against(chart: Chart, ax: Axes, found: Capacity) -> None:
     """How fast the backlog grew in each step, by its load."""
-    step = found.t_s[1] - found.t_s[0] if len(found.t_s) > 1 else 1.0
-    before = [0, *found.open]
-    growth = [(after - was) / step for was, after in zip(before, found.open, strict=False)]
+    widths = [end - start for start, end in pairwise([0.0, *found.t_s])]
+    growth = [(after - was) / wide for (was, after), wide in zip(pairwise([0, *found.open]), widths, strict=True)]
     load = found.offered_per_s
     ax.axhline(0, color=INK, lw=0.8)
     if found.limit_per_s is not None:

@@ -5,16 +5,16 @@ from matplotlib.lines import Line2D
 
 from plan.causes import NOT_STUCK
 from reports.findings import CauseRow, Findings, Words
-from reports.write.chart import GREY, INK, LABEL_MAX, LINES, SMALL, Chart, Table, cause_words, cut, quiet, tint
+from reports.write.chart import INK, LABEL_MAX, LINES, SMALL, Chart, Table, cause_words, cut, quiet, tint
 from reports.write.words import interval, percent
 
 TITLE = Words("Causes found, beside what was broken", "判定的原因与实际注入的故障")
 CAPTION = Words(
     "Bars: stuck, lost or open orders by the cause found from the evidence alone, with Wilson's 95 % interval of its "
-    "share. Diamonds: how many of these orders a fault of that cause had truly struck; the finding was made without "
-    "knowing that.",
+    "share. Diamonds, where that was judged: how many of these orders a fault of that "
+    "cause had truly struck; the finding was made without knowing that.",
     "条形：仅凭证据判定的原因所对应的卡住、丢失或未完结订单，附其比例的 Wilson 95% 区间。"
-    "菱形：这些订单中实际被该原因的故障触及的数量；判定时并不知晓。",
+    "菱形（如有）：这些订单中实际被该原因的故障触及的数量；判定时并不知晓。",
 )
 ROW_IN = 0.31
 LEFT_IN, BOTTOM_IN, WIDE_IN, TOP_IN = 2.45, 0.5, 4.6, 0.32
@@ -124,10 +124,6 @@ def _legend(chart: Chart, ax: Axes, *, with_truth: bool) -> None:
     if with_truth:
         words = chart.say("truly struck by a fault of it", "实际被该类故障触及")
         handles.append(Line2D([], [], ls="", marker="D", color=LINES[1], mec=INK, mew=0.6, ms=5.5, label=words))
-    else:
-        handles.append(
-            Line2D([], [], ls="", color=GREY, label=chart.say("(what struck is not known)", "（实际故障未知）"))
-        )
     ax.legend(handles=handles, loc="lower left", bbox_to_anchor=(-0.5, 1.0), ncols=3, columnspacing=1.6)
 
 

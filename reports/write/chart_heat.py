@@ -10,7 +10,7 @@ from matplotlib.colors import to_rgb
 
 from reports.findings import Findings, Heat, Words
 from reports.write.chart import BAD, INK, SMALL, WIRE_AXIS, Chart, Table, quiet, short_s
-from reports.write.chart_open import LANE_IN, draw_faults
+from reports.write.chart_open import draw_faults, lanes_in
 
 TITLE = Words("Time to the end, by when the order was paid", "完结用时（按付款时刻）")
 CAPTION = Words(
@@ -23,7 +23,7 @@ CAPTION = Words(
 ENDED, OPEN = "#3391CE", BAD
 FAINTEST = 0.14
 ROW_IN, ROWS_MAX_IN = 0.2, 3.4
-LEFT_IN, BOTTOM_IN, WIDE_IN, OPEN_IN = 2.25, 0.5, 6.1, 0.26
+LEFT_IN, BOTTOM_IN, WIDE_IN, OPEN_IN = 2.5, 0.5, 5.85, 0.26
 NUMBERS_MAX = 36
 """More columns are too narrow for a number each."""
 
@@ -34,7 +34,7 @@ def draw(findings: Findings) -> Chart | None:
     if heat is None or not _total(heat):
         return None
     rows = len(heat.edges_s)
-    high, lanes = min(ROW_IN * rows, ROWS_MAX_IN), LANE_IN * max(len(findings.struck.faults), 1)
+    high, lanes = min(ROW_IN * rows, ROWS_MAX_IN), lanes_in(findings)
     chart = Chart(BOTTOM_IN + high + OPEN_IN + lanes + 0.34)
     strip = chart.panel(LEFT_IN, BOTTOM_IN + high + OPEN_IN + 0.24, WIDE_IN, lanes)
     ax = chart.panel(LEFT_IN, BOTTOM_IN, WIDE_IN, high, share=strip)
@@ -101,9 +101,8 @@ def _total(heat: Heat) -> int:
 
 
 def _columns(heat: Heat) -> list[float]:
-    """The edges of the columns: where they begin, and where the last one ends."""
-    step = heat.t_s[1] - heat.t_s[0] if len(heat.t_s) > 1 else 1.0
-    return [*heat.t_s, heat.t_s[-1] + step]
+    """The edges of the columns."""
+    return [0.0, *heat.t_s]
 
 
 def _cells(ax: Axes, counts: npt.NDArray[np.float64], colour: str, most: int, edges: list[float]) -> None:
@@ -112,7 +111,7 @@ def _cells(ax: Axes, counts: npt.NDArray[np.float64], colour: str, most: int, ed
     shades[..., :3] = to_rgb(colour)
     with np.errstate(divide="ignore"):
         depth = np.log1p(counts) / log1p(max(most, 1))
-    shades[..., 3] = np.where(counts > 0, FAINTEST + (1 - FAINTEST) * depth, 0)
+    shades[..., 3] = np.where(counts > 0, np.minimum(FAINTEST + (1 - FAINTEST) * depth, 1), 0)
     extent = (edges[0], edges[-1], 0, counts.shape[0])
     ax.imshow(shades, origin="lower", aspect="auto", interpolation="none", extent=extent)
     for spine in ("top", "right"):

@@ -1,5 +1,7 @@
 """How long pages were behind the truth: the share of changes not yet shown after a time, by Kaplan-Meier."""
 
+from math import log
+
 from reports.findings import Findings, Lag, Words
 from reports.write.chart import GREY, INK, SMALL, Chart, Table, held, short_s, spread, strips
 from reports.write.words import percent, seconds
@@ -34,7 +36,8 @@ def draw(findings: Findings) -> Chart | None:
             continue
         ax.axvline(value, color=INK if en == "p95" else GREY, lw=1.0, ls=(0, (4, 3)))
         words = chart.say(f"{en} {seconds(value)}", f"{zh} {seconds(value)}")
-        side = "right" if en == "median" else "left"
+        late = log(value / start) > 0.85 * log(end / start)
+        side = "right" if en == "median" or late else "left"
         ax.text(value, 1.03, words, transform=ax.get_xaxis_transform(), ha=side, fontsize=SMALL)
     ax.set_xscale("log")
     ax.set(xlim=(start, end), ylim=(0, 1))

@@ -2,11 +2,13 @@
 
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from ledger.states import State
-from reports.findings import Findings, Words
+from reports.findings import FaultRow, Findings, Words
 from reports.write.chart import (
     GREY,
     INK,
@@ -25,6 +27,8 @@ from reports.write.chart import (
     turns,
 )
 
+Floats = npt.NDArray[np.float64]
+
 TITLE = Words("Open orders over time", "未完结订单随时间变化")
 CAPTION = Words(
     "Paid orders that had not ended, by what the page showed, piled up; the dashed line counts the stuck ones among "
@@ -33,10 +37,12 @@ CAPTION = Words(
     "上方条带：各故障生效的时段（橙色按时间窗，灰色按订单或比例）。",
 )
 LANE_IN = 0.2
-LEFT_IN, BOTTOM_IN, WIDE_IN, MAIN_IN = 2.25, 0.5, 6.5, 3.0
+LEFT_IN, BOTTOM_IN, WIDE_IN, MAIN_IN = 2.5, 0.5, 6.25, 3.0
 READS = 40
-NAMED_FROM = 0.09
-"""An area is named where it is at least so much of the height."""
+ALWAYS_MAX = 3
+"""More faults that are given by orders or rate share one lane."""
+NAMED_FROM, NAME_SHARE = 0.07, 0.13
+"""An area is named where it is at least so high, as a share of the height, over the width of a name."""
 
 
 def draw(findings: Findings) -> Chart | None:
@@ -44,7 +50,7 @@ def draw(findings: Findings) -> Chart | None:
     series = findings.series
     if not series.states:
         return None
-    lanes = LANE_IN * max(len(findings.struck.faults), 1)
+    lanes = lanes_in(findings)
     chart = Chart(BOTTOM_IN + MAIN_IN + lanes + 0.22)
     strip = chart.panel(LEFT_IN, BOTTOM_IN + MAIN_IN + 0.12, WIDE_IN, lanes)
     ax = chart.panel(LEFT_IN, BOTTOM_IN, WIDE_IN, MAIN_IN, share=strip)
@@ -77,7 +83,7 @@ def draw(findings: Findings) -> Chart | None:
     # Top to bottom as the layers lie.
     handles: list[Any] = [(*under, *over), *reversed(layers)]
     labels = [chart.say("stuck", "卡住"), *(str(layer.get_label()) for layer in reversed(layers))]
-    place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (-0.345, 1.0)}
+    place: dict[str, Any] = {"loc": "upper left", "bbox_to_anchor": (-0.4, 1.0)}
     ax.legend(handles, labels, handlelength=1.6, labelspacing=0.6, **place)
     return chart
 
@@ -107,24 +113,51 @@ def describe(findings: Findings) -> Words:
     )
 
 
+def lanes_in(findings: Findings) -> float:
+    """The height of the lanes of faults, inches."""
+    apart, together = _lanes(findings)
+    return LANE_IN * max(len(apart) + bool(together), 1)
+
+
+def _lanes(findings: Findings) -> tuple[list[FaultRow], list[FaultRow]]:
+    """Faults with a lane each, and those that share one: when many were in force all the time, that tells little."""
+    faults = findings.struck.faults
+    always = [fault for fault in faults if not fault.exposure]
+    if len(always) <= ALWAYS_MAX:
+        return faults, []
+    return [fault for fault in faults if fault.exposure], always
+
+
 def draw_faults(chart: Chart, strip: Axes, findings: Findings, end: float) -> None:
     """A lane for each fault with a bar while it was in force; wire s, up to the end."""
-    faults = findings.struck.faults
-    for lane, fault in enumerate(faults):
+    apart, together = _lanes(findings)
+    for lane, fault in enumerate(apart):
         to_s = end if fault.to_s is None else min(fault.to_s, end)
         colour = LINES[1] if fault.exposure else GREY
         strip.barh(lane, max(to_s - fault.from_s, 0), left=fault.from_s, height=0.62, color=colour, alpha=0.75, lw=0)
         en = f"{fault.en}: {fault.from_s:g}–{to_s:.1f} s, struck {fault.orders} orders, {fault.stuck} of them stuck"
         zh = f"{fault.zh}：{fault.from_s:g}–{to_s:.1f} 秒，触及 {fault.orders} 单，其中卡住 {fault.stuck} 单"
         chart.box(strip, (0, end), (lane - 0.5, lane + 0.5), en, zh)
-    labels = [chart.words(fault_label(fault)) for fault in faults]
-    strip.set(ylim=(max(len(faults), 1) - 0.5, -0.5))
-    strip.set_yticks(range(len(faults)), labels, fontsize=SMALL)
-    if not faults:
-        strip.set_yticks([0], [chart.say("no faults", "无故障")], fontsize=SMALL)
+    labels = [chart.words(fault_label(fault)) for fault in apart]
+    if together:
+        labels.append(chart.say(f"{len(together)} faults by orders or rate", f"按订单或比例的故障 {len(together)} 个"))
+        _together(chart, strip, together, len(apart), end)
+    labels = labels or [chart.say("no faults", "无故障")]
+    strip.set(ylim=(len(labels) - 0.5, -0.5))
+    strip.set_yticks(range(len(labels)), labels, fontsize=SMALL)
     strip.grid(visible=False)
     strip.tick_params(labelbottom=False)
     quiet(strip)
+
+
+def _together(chart: Chart, strip: Axes, faults: list[FaultRow], lane: int, end: float) -> None:
+    start = min(fault.from_s for fault in faults)
+    to_s = max(end if fault.to_s is None else min(fault.to_s, end) for fault in faults)
+    strip.barh(lane, max(to_s - start, 0), left=start, height=0.62, color=GREY, alpha=0.75, lw=0)
+    en, zh = ", ".join(fault.en for fault in faults), "，".join(fault.zh for fault in faults)
+    chart.box(
+        strip, (0, end), (lane - 0.5, lane + 0.5), f"{start:g}–{to_s:.1f} s: {en}", f"{start:g}–{to_s:.1f} 秒：{zh}"
+    )
 
 
 def _names(findings: Findings) -> list[State]:
@@ -149,16 +182,26 @@ def _moments(chart: Chart, ax: Axes, findings: Findings, end: float) -> None:
 def _name_areas(chart: Chart, ax: Axes, findings: Findings, names: list[State], top: float) -> None:
     """The name of a state where its area is thickest, for whoever cannot tell the colours apart."""
     series = findings.series
-    below = [0] * len(series.t_s)
-    inside = range(len(series.t_s) // 12, len(series.t_s) - len(series.t_s) // 12)
+    below = np.zeros(len(series.t_s))
+    half = max(round(len(below) * NAME_SHARE / 2), 1)
     for name in names:
-        counts = series.states[name]
-        at = max(inside, key=lambda i: counts[i], default=0)
-        if counts[at] >= NAMED_FROM * top:
-            middle = below[at] + counts[at] / 2
+        above = below + series.states[name]
+        places = range(half, len(below) - half, max(half // 4, 1))
+        rooms = [_room(slice(i - half, i + half + 1), below, above, series.stuck) for i in places]
+        best = max(range(len(places)), key=lambda k: rooms[k][1] - rooms[k][0], default=-1)
+        if best >= 0 and rooms[best][1] - rooms[best][0] >= NAMED_FROM * top:
             words = chart.words(state_words(name))
-            ax.text(series.t_s[at], middle, words, ha="center", va="center", fontsize=SMALL, color=ON_COLOUR)
-        below = [low + count for low, count in zip(below, counts, strict=True)]
+            x, y = series.t_s[places[best]], sum(rooms[best]) / 2
+            ax.text(x, y, words, ha="center", va="center", fontsize=SMALL, color=ON_COLOUR)
+        below = above
+
+
+def _room(around: slice, below: Floats, above: Floats, stuck: list[int]) -> tuple[float, float]:
+    """Between which heights a name fits into an area around a sample: clear of the line of the stuck ones."""
+    low, high = float(below[around].max()), float(above[around].min())
+    line = stuck[around]
+    under, over = (low, min(high, min(line))), (max(low, max(line)), high)
+    return max(under, over, key=lambda room: room[1] - room[0])
 
 
 def _reads(chart: Chart, ax: Axes, findings: Findings, names: list[State], top: float) -> None:

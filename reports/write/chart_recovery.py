@@ -9,10 +9,11 @@ from reports.write.words import NOTHING, seconds
 
 TITLE = Words("Recovery after each fault window", "各故障窗口之后的恢复")
 CAPTION = Words(
-    "A row for each fault given by a time window, in business time from its end (0). Grey bar: the fault in force. "
+    "A row for each fault given by a time window, in business time from its end (0). Grey bar: the fault in "
+    "force, cut where it lasted longer than there is room. "
     "Triangle: first overdue order; diamond: half of the orders overdue at its end were gone; dot: from here on no "
     "more orders were overdue than before the fault; arrow: that was not seen until the end of the run.",
-    "每个按时间窗设定的故障一行，横轴为距其结束（0）的业务时间。灰条：故障生效。三角：首个逾期订单；"
+    "每个按时间窗设定的故障一行，横轴为距其结束（0）的业务时间。灰条：故障生效（过长则截去左端）。三角：首个逾期订单；"
     "菱形：其结束时逾期的订单已去半；圆点：此后逾期数不再高于故障之前；箭头：到运行结束仍未恢复。",
 )
 DETECT, HALF, WELL = "#D55E00", "#E69F00", "#009E73"
@@ -23,7 +24,7 @@ MARKS = {
     "not": (">", INK, Words("not recovered yet", "尚未恢复")),
 }
 ROW_IN = 0.36
-LEFT_IN, BOTTOM_IN, WIDE_IN, TOP_IN = 2.25, 0.5, 5.2, 0.32
+LEFT_IN, BOTTOM_IN, WIDE_IN, TOP_IN = 2.5, 0.5, 4.9, 0.32
 
 
 def draw(findings: Findings) -> Chart | None:
@@ -35,8 +36,10 @@ def draw(findings: Findings) -> Chart | None:
     chart = Chart(high + BOTTOM_IN + TOP_IN)
     ax = chart.panel(LEFT_IN, BOTTOM_IN, WIDE_IN, high)
     ax.axvline(0, color=INK, lw=0.8)
-    ends = [-_lasted(row, findings) for row in rows] + [t for row in rows for t in _times(row, findings).values()]
-    low, top = min(*ends, 0.0), max(*ends, 1.0)
+    marked = [t for row in rows for t in _times(row, findings).values()]
+    top = max(*marked, 1.0, 0.0)
+    # A fault that lasted much longer than its recovery would leave no room for that.
+    low = max(min(-_lasted(row, findings) for row in rows), min(*marked, -top, -1.0))
     room = 0.04 * (top - low)
     for i, row in enumerate(rows):
         _row(chart, ax, i, row, findings)

@@ -20,7 +20,7 @@ CAPTION = Words(
 Y_TICKS = (0.0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 LINEAR_BELOW = 0.01
 X_MIN, X_START_MAX = 0.7, 10.0
-CLOSE = 0.12
+CLOSE = 0.095
 """Marks nearer to the deadline than this share of the axis have no words of their own."""
 CURVE = "#3391CE"
 ASKED = "#CC79A7"
@@ -38,13 +38,14 @@ def draw(findings: Findings) -> Chart | None:
     ax = chart.panel(LEFT_IN, BOTTOM_IN, WIDE_IN, HIGH_IN)
     end = max([mark.s for mark in found.at_risk] + found.t_s + [1.0]) * 1.25
     start = first_s(found.t_s)
-    x = [start, *(max(t, start) for t in found.t_s), end]
+    seen = max(_seen_to_s(findings, end), start)
+    x = [start, *(max(t, start) for t in found.t_s), seen]
     last = [found.open[-1], found.lo[-1], found.hi[-1]] if found.t_s else [1.0, 1.0, 1.0]
     open_, lo, hi = ([1.0, *row, tail] for row, tail in zip((found.open, found.lo, found.hi), last, strict=True))
     ax.fill_between(x, lo, hi, step="post", color=CURVE, alpha=0.22, lw=0)
     ax.step(x, open_, where="post", color=CURVE, lw=1.8, label=chart.say("still open", "仍未完结"))
     if findings.asked.n:
-        _asked(chart, ax, findings, start, end)
+        _asked(chart, ax, findings, start, seen)
     _deadlines(chart, ax, findings, math.log(end / start))
     ax.set_xscale("log")
     ax.set_yscale("symlog", linthresh=LINEAR_BELOW, linscale=0.6)
@@ -53,7 +54,10 @@ def draw(findings: Findings) -> Chart | None:
     ax.set_yticks([], minor=True)
     ax.set_ylabel(chart.say("paid orders still open", "仍未完结的已付订单"))
     _at_risk(chart, ax, findings, start, end)
-    _reads(chart, ax, findings, start, end)
+    _reads(chart, ax, findings, start, seen)
+    if found.beyond_s:
+        words = chart.say("not followed so far", "未跟踪到此")
+        ax.text(1, 0.03, words, transform=ax.transAxes, ha="right", fontsize=SMALL, fontstyle="italic")
     return chart
 
 
@@ -81,6 +85,14 @@ def first_s(times: list[float]) -> float:
     return max(X_MIN, min(first * 0.6, X_START_MAX))
 
 
+def _seen_to_s(findings: Findings, end: float) -> float:
+    """As far as the curve may be drawn: to the last moment that something can be told of."""
+    found = findings.survival
+    if found.open and found.open[-1] == 0:
+        return end
+    return max([*found.t_s, *(one.s for one in found.outcomes)], default=0.0)
+
+
 def _of(deadline: Deadline) -> str:
     found = deadline.finding
     band = interval(found.lo, found.hi, found.unit)
@@ -89,10 +101,11 @@ def _of(deadline: Deadline) -> str:
 
 def _asked(chart: Chart, ax: Axes, findings: Findings, start: float, end: float) -> None:
     found = findings.asked
-    x = [start, *(max(t, start) for t in found.t_s), end]
-    y = [1.0, *found.waiting, found.waiting[-1] if found.waiting else 1.0]
+    times = [t for t in found.t_s if t <= end]
+    waiting = [1.0, *found.waiting[: len(times)]]
+    x = [start, *(max(t, start) for t in times), end]
     words = chart.say("no upstream asked yet", "尚未向上游要货")
-    ax.step(x, y, where="post", color=ASKED, lw=1.6, ls=(0, (5, 2)), label=words)
+    ax.step(x, [*waiting, waiting[-1]], where="post", color=ASKED, lw=1.6, ls=(0, (5, 2)), label=words)
     ax.legend(loc="lower left", handlelength=2.4)
 
 

@@ -3,7 +3,7 @@
 from reports.compare import Comparison, Head, Pair
 from reports.fates import OUTCOMES, Matched
 from reports.findings import Finding, Invariant, Words
-from reports.write.sections import Section, markdown
+from reports.write.tables import Section, markdown
 from reports.write.words import NOTHING, VERDICT_ZH, found, interval, seconds
 
 TITLE = Words("Runs side by side", "运行对比")

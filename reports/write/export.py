@@ -71,6 +71,11 @@ def tables(findings: Findings) -> dict[str, Rows]:
             {"request": one.name, **row} for one in f.latency for row in _curve(one, "t_s", "p50_ms", "p95_ms")
         ],
         "faults": _structs(f.struck.faults),
+        "confused": [
+            {"injected": row.injected, "found": found, "orders": n}
+            for row in f.struck.confused
+            for found, n in row.found.items()
+        ],
         "worst": _structs(f.worst),
         "health": _structs(f.health),
         "phases": _structs(f.phases),
@@ -78,6 +83,7 @@ def tables(findings: Findings) -> dict[str, Rows]:
         "heat": _heat(f),
         "capacity": _curve(f.capacity, "t_s", "offered_per_s", "ended_per_s", "open") if f.capacity else [],
         "lag": _curve(f.lag, "t_s", "waiting") if f.lag else [],
+        "named": [_flat(f.named)] if f.named else [],
         "money": [_flat(f.money)] if f.money else [],
     }
     return {name: rows for name, rows in found.items() if rows}

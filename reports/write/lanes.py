@@ -12,7 +12,7 @@ from reports.write.axis import business, columns, ticks
 
 WIDTH = 900
 LEFT, RIGHT = 104, 14
-_TOP = 18
+_TOP = 30
 _LETTER = 6.1
 """Width of a Latin letter at the size of labels; a Chinese one is two columns."""
 _ROW, _ROWS_MAX = 16, 5
@@ -150,15 +150,15 @@ def _item(p: Picture, item: _Item, y: float) -> Iterable[str]:
 
 
 def _across(p: Picture, bottom: float) -> Iterable[str]:
-    """The lines across all lanes, each with its name on top where two do not collide."""
-    used = 0.0
+    """The lines across all lanes, each with its name on top, in the second row where two would collide."""
+    used = [0.0, 0.0]
     for moment in sorted(p.moments, key=lambda m: m.at):
         x, wide = _x(p, moment.at), _wide(moment.words)
-        yield f'<path class="at {moment.look}" d="M{x:.0f} {_TOP - 3}V{bottom:.0f}"/>'
         left = min(x, WIDTH - wide)
-        if left >= used:
-            used = left + wide + 8
-            yield _text(left, 11, moment.words, ' class="a"')
+        row = 0 if used[0] <= left else 1
+        used[row] = left + wide + 8
+        yield f'<path class="at {moment.look}" d="M{x:.0f} {_TOP - 3 - 12 * (1 - row)}V{bottom:.0f}"/>'
+        yield _text(left, 11 + 12 * row, moment.words, ' class="a"')
 
 
 def _axis(p: Picture, y: float) -> Iterable[str]:

@@ -31,7 +31,7 @@ Line = list[Piece]
 def lines(p: Picture, width: int, language: str = "en") -> list[Line]:
     """The picture in lines of at most so many columns."""
     grid = _Grid(p, max(width, NARROWEST), language)
-    drawn = [grid.across()]
+    drawn = grid.across()
     for lane in p.lanes:
         drawn += grid.lane(lane)
     return [*drawn, *grid.axis(), [Piece(_pick(_LEGEND, language), "soft")]]
@@ -85,15 +85,15 @@ class _Grid:
         share = (at - self.p.low) / (self.p.high - self.p.low)
         return min(max(round(share * (self.width - 1)), 0), self.width - 1)
 
-    def across(self) -> Line:
-        row, used = _Row(self.width), 0
+    def across(self) -> list[Line]:
+        """The names of the lines across all lanes, in a second row where two would collide."""
+        rows = [_Row(self.width), _Row(self.width)]
         for moment in sorted(self.p.moments, key=lambda m: m.at):
             words = _pick(moment.words, self.language)
             at = min(self.col(moment.at), self.width - columns(words))
-            if at >= used:
-                row.put(at, words, "soft")
-                used = at + columns(words) + 1
-        return [Piece(" " * self.left), *row.pieces()]
+            row = next((r for r in rows if r.is_free(at, min(at + columns(words) + 1, self.width))), rows[1])
+            row.put(at, words, "soft")
+        return [[Piece(" " * self.left), *row.pieces()] for row in rows if row.pieces()]
 
     def lane(self, lane: Lane) -> list[Line]:
         beside = [Mark(bar.start, "", bar.words) for bar in lane.bars if not self._holds(bar)]

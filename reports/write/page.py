@@ -1,6 +1,6 @@
 """report.html: one file, no network; light and dark, Chinese and English, on screen and on A4.
 
-report.html.jinja is the frame; each chapter is a file of its own in sections/. The little script in report.js only adds
+report.html.jinja is the frame; each chapter is a file of its own in chapters/. The little script in report.js only adds
 read-outs and memory: without it everything can still be read.
 """
 
@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup, escape
+from markupsafe import Markup
 
 from ledger.rundir import write_atomically
 from plan.faults import FaultPlan
@@ -23,12 +23,11 @@ from reports.findings import Findings
 from reports.measure import signed
 from reports.measure.lasthop import HOP_WORDS
 from reports.write import readouts, words
-from reports.write.captions import CAPTIONS, TITLES
-from reports.write.figures import Drawn
+from reports.write.figures import CAPTIONS, TITLES, Drawn
 
 HERE = Path(__file__).parent
 TEMPLATE = "report.html.jinja"
-STYLES, SCRIPTS = ("report.css", "cases.css"), ("report.js", "cases.js")
+STYLES, SCRIPTS = ("report.css", "cases.css"), ("cases.js", "report.js")
 INTERRUPTED, EXIT_STOPPED, EXIT_INTERRUPTED = "interrupted", 4, 130
 """What the harness notes when a person stopped a run, and what it then ends with, whatever the gates say."""
 CHAPTERS = (
@@ -39,7 +38,7 @@ CHAPTERS = (
     ("orders", "Which orders", "哪些订单"),
     ("measured", "How it was measured", "如何测量"),
 )
-"""What the page answers, in this order; each is a file in sections/."""
+"""What the page answers, in this order; each is a file in chapters/."""
 
 
 def write(findings: Findings, plan: Plan, drawn: Drawn, cases: Cases, path: Path) -> None:
@@ -58,11 +57,11 @@ def write(findings: Findings, plan: Plan, drawn: Drawn, cases: Cases, path: Path
         .render(
             f=findings,
             plan=plan,
+            cases=cases,
             chapters=CHAPTERS,
-            figures=_named(drawn),
+            figures={name: {lang: Markup(svg) for lang, svg in both.items()} for name, both in drawn.items()},
             captions=CAPTIONS,
             titles=TITLES,
-            cases=cases,
             measures=MEASURES,
             invariants=INVARIANTS,
             hops=HOP_WORDS,
@@ -103,19 +102,6 @@ def _policy(script: str) -> str:
     )
 
 
-def _named(drawn: Drawn) -> dict[str, dict[str, Markup]]:
-    """The figures, each said to be a picture of what its title names, for those who do not see it."""
-    return {
-        name: {lang: Markup(_as_picture(svg, TITLES[name][lang == "zh"])) for lang, svg in both.items()}
-        for name, both in drawn.items()
-        if name in TITLES
-    }
-
-
-def _as_picture(svg: str, title: str) -> str:
-    return svg.replace("<svg", f'<svg role="img" aria-label="{escape(title)}"', 1)
-
-
 @cache
 def _environment() -> Environment:
     environment = Environment(
@@ -126,7 +112,13 @@ def _environment() -> Environment:
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"pct": words.percent, "num": words.number, "dur": words.seconds, "ms": words.ms}
+    environment.filters |= {
+        "pct": words.percent,
+        "num": words.number,
+        "dur": words.seconds,
+        "dur_zh": words.seconds_zh,
+        "ms": words.ms,
+    }
     return environment
 
 

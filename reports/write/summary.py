@@ -110,6 +110,7 @@ def _beside(findings: Findings) -> str:
         "goods.bought_twice": "bought twice upstream",
         "goods.charged_undelivered": "charged upstream and not delivered",
         "intents.paid_twice": "paid twice for one wish",
+        "money.disagree": "with money that channel, books and buyer do not agree about",
     }
     parts = [f"{one.k} {names[name]}" for name, one in findings.counted.items() if one.k]
     if told := findings.disputes:

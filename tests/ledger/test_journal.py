@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from ledger import journal
 from ledger.clock import SECOND_NS
 from ledger.events import Event, Sent, Struck, Unsent
 from ledger.journal import FLUSH_EVERY_NS, NO_SEAL, Journal, JournalError, Voice, Wholeness, check, read
@@ -150,6 +151,20 @@ def test_a_journal_cut_anywhere_is_readable_up_to_the_cut_and_never_called_broke
         found = check(path)
         assert found.wholeness is Wholeness.UNCLOSED
         assert (found.events + found.unsealed, found.bytes) == (left, where)
+
+
+@pytest.mark.parametrize("piece", [1, 7, 64, 200])
+def test_a_journal_is_judged_alike_in_whatever_pieces_it_is_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, piece: int
+) -> None:
+    rows = lines(written(tmp_path / "a.ndjson", [2, 0, 3, 1]))
+    whole, path = b"".join(rows), tmp_path / "b.ndjson"
+    for data in (*(whole[:cut] for cut in range(len(whole))), *(b"".join(edit(rows)) for edit in EDITS.values())):
+        path.write_bytes(data)
+        at_once = check(path)
+        with monkeypatch.context() as patched:
+            patched.setattr(journal, "PIECE_BYTES", piece)
+            assert check(path) == at_once
 
 
 def complete(data: bytes) -> list[bytes]:

@@ -5,6 +5,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from ledger import rundir
 from ledger.events import Sent, Struck
 from ledger.journal import Voice, Wholeness
 from ledger.rundir import Manifest, RunDir, RunDirError, write_atomically
@@ -99,6 +100,16 @@ def test_a_closed_journal_replaced_by_another_closed_one_is_broken(run: RunDir, 
     assert "was changed after the run was closed" in found.reasons[0]
 
 
+@pytest.mark.parametrize("harm", [lambda run: None, kill_a_writer])
+def test_journals_checked_side_by_side_are_judged_as_one_after_the_other(
+    run: RunDir, monkeypatch: pytest.MonkeyPatch, harm: Callable[[RunDir], None]
+) -> None:
+    harm(run)
+    one_by_one = run.verify()
+    monkeypatch.setattr(rundir, "SMALL_BYTES", 0)
+    assert run.verify() == one_by_one
+
+
 def test_blind_analysis_sees_no_struck_journal(run: RunDir) -> None:
     assert [f.name for f in run.journals(struck=False)] == ["driver-0.ndjson", "epay.ndjson"]
     assert len(run.journals()) == 4
@@ -108,6 +119,16 @@ def test_a_new_run_is_named_by_scenario_utc_time_and_seed(run: RunDir) -> None:
     assert re.fullmatch(r"calm_day-\d{8}T\d{6}-s7", run.path.name)
     assert run.events.is_dir()
     assert run.logs.is_dir()
+
+
+@pytest.mark.parametrize(
+    ("without", "ends"),
+    [(["top"], "-s7-without-top"), (["a/b", "夜"], "-s7-without-a_b+_"), (["x" * 300], f"-s7-without-{'x' * 80}")],
+)
+def test_the_name_of_a_run_tells_which_faults_it_is_without(tmp_path: Path, without: list[str], ends: str) -> None:
+    path = RunDir.create(tmp_path, "calm_day", 7, without).path
+    assert path.parent == tmp_path
+    assert path.name.endswith(ends)
 
 
 def test_two_runs_in_the_same_second_get_two_folders(tmp_path: Path) -> None:

@@ -157,7 +157,7 @@ def confused(n: int = 6) -> list[Confused]:
 
 def heat(columns: int = 30) -> Heat:
     step = LOAD_S / columns
-    t = [round(i * step, 3) for i in range(columns)]
+    t = [round((i + 1) * step, 3) for i in range(columns)]
     edges = [1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0]
     slow = [exp(-(((x - 15) / 5) ** 2)) for x in t]
     counts = [[round(max(12 - abs(row - 2 - 5 * s) * 5, 0)) for s in slow] for row in range(len(edges))]
@@ -165,7 +165,7 @@ def heat(columns: int = 30) -> Heat:
 
 
 def capacity(limit: float | None = 14.2) -> Capacity:
-    t = [float(i) for i in range(40)]
+    t = [float(i + 1) for i in range(40)]
     offered = [6.0 + 14 * exp(-(((x - 20) / 8) ** 2)) for x in t]
     ended = [min(x, 14.0) for x in offered]
     open_, left = [], 3.0

@@ -67,16 +67,22 @@ def test_a_fault_that_saves_orders_has_a_negative_cost(run_with: RunOf) -> None:
     assert fault.pairs[0].matched["stuck"].only_b == 2
 
 
-def test_the_mean_over_pairs_has_students_interval(run_with: RunOf) -> None:
-    twins = [
-        pair(run_with(range(k), seed=seed), run_with(seed=seed, fault=False)) for seed, k in ((7, 1), (8, 2), (9, 6))
-    ]
-    found = only(blame("run", [DUSK], twins)).attributable["stuck"]
+def test_the_mean_over_pairs_has_students_interval() -> None:
+    found = estimate([1, 2, 6])
     half = 4.302653 * sqrt(7) / sqrt(3)  # t of 2 degrees of freedom at 97.5 %; 1, 2, 6: mean 3, variance 7
     assert (found.mean, found.pairs) == (3, 3)
     assert found.lo == pytest.approx(3 - half, abs=1e-5)
     assert found.hi == pytest.approx(3 + half, abs=1e-5)
     assert found.method == "Student's t over pairs, 2 degrees of freedom"
+
+
+@pytest.mark.slow
+def test_every_seed_is_one_pair(run_with: RunOf) -> None:
+    twins = [pair(run_with(range(k), seed=seed), run_with(seed=seed, fault=False)) for seed, k in ((7, 1), (8, 2))]
+    found = blame("run", [DUSK], twins)
+    assert found is not None
+    assert found.seeds == [7, 8]
+    assert only(found).attributable["stuck"].mean == 1.5
 
 
 @pytest.mark.parametrize(
@@ -100,6 +106,17 @@ def test_a_pair_that_cannot_be_compared_counts_nowhere_and_says_why(run_with: Ru
     fault = only(blame("run", [DUSK], [good, pair(run_with([1, 2, 3]), twin)]))
     assert says in fault.pairs[1].why_not
     assert (fault.attributable["stuck"].mean, fault.attributable["stuck"].pairs) == (1, 1)
+
+
+def test_a_pair_on_a_machine_that_was_too_busy_counts_and_is_called_flawed(run_with: RunOf) -> None:
+    base, twin = run_with([1]), run_with(fault=False)
+    late = msgspec.structs.replace(twin.findings.measures["lateness.p99"], value=0.3)
+    measures = {**twin.findings.measures, "lateness.p99": late}
+    slow = msgspec.structs.replace(twin, findings=msgspec.structs.replace(twin.findings, measures=measures))
+    found = only(blame("run", [DUSK], [pair(base, slow), pair(base, twin)]))
+    assert [one.is_flawed for one in found.pairs] == [True, False]
+    assert "orders were sent late (p99 300 ms > 100 ms)" in found.pairs[0].remarks[0].en
+    assert found.attributable["stuck"].pairs == 2
 
 
 def test_only_stuck_orders_that_were_under_way_in_the_window_are_exposed(run_with: RunOf) -> None:

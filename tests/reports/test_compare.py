@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from ledger.rundir import RunDir
+from ledger.rundir import BrokenEvidence, RunDir
 from plan.run import TargetPlan
 from plan.run import load as load_plan
 from plan.units import Share
@@ -203,6 +203,14 @@ def test_a_report_that_cannot_be_used_is_made_again_and_not_written(
     assert again.findings == expected.findings
     assert again.orders["stuck_business_s"].tolist() == expected.orders["stuck_business_s"].tolist()
     assert _state(run) == before
+
+
+def test_a_run_of_changed_journals_without_a_report_is_refused(tmp_path: Path) -> None:
+    run = run_of(tmp_path)
+    journal = run.events / "driver-0.ndjson"
+    journal.write_bytes(journal.read_bytes().replace(b'"state":"paying"', b'"state":"paid"', 1))
+    with pytest.raises(BrokenEvidence, match=r"driver-0\.ndjson: "):
+        recorded(run)
 
 
 def _state(run: RunDir) -> dict[str, int]:

@@ -9,7 +9,7 @@ from prometheus_client import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from ledger.rundir import RunDirError
-from reports.findings import CauseRow, Causes, Heat
+from reports.findings import CauseRow, Causes, Confused, Heat
 from reports.recorded import Recorded, recorded
 from reports.write import openmetrics
 from reports.write.export import export, tables
@@ -77,6 +77,13 @@ def test_a_heat_map_is_one_row_a_cell_and_the_open_ones_have_no_upper_edge(run: 
     rows = tables(msgspec.structs.replace(run.findings, heat=heat))["heat"]
     cells = [(row["paid_s"], row["took_up_to_s"], row["orders"]) for row in rows]
     assert cells == [(0, 10, 1), (5, 10, 2), (0, 60, 3), (5, 60, 4), (0, None, 0), (5, None, 5)]
+
+
+def test_confused_causes_are_one_row_a_cell(run: Recorded) -> None:
+    confused = [Confused("lost", {"lost": 8, "unknown": 2}), Confused("none", {})]
+    struck = msgspec.structs.replace(run.findings.struck, confused=confused)
+    rows = tables(msgspec.structs.replace(run.findings, struck=struck))["confused"]
+    assert [tuple(row.values()) for row in rows] == [("lost", "lost", 8), ("lost", "unknown", 2)]
 
 
 def test_words_with_commas_quotes_and_lines_come_back_as_they_were(run: Recorded, tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import pytest_asyncio
 
 from ledger.rundir import RunDir
 from plan import run as plans
+from reports.cases import cases
 from reports.findings import Findings
 from reports.write import figures, page
 from tests.reports.browser import CHROMIUM, Tab, browser
@@ -42,7 +43,8 @@ def report(built: tuple[RunDir, Findings], tmp_path_factory: pytest.TempPathFact
     drawn["latency"] = {
         lang: f'<svg viewBox="0 0 90 20"><text x="40" y="12">{lang}</text>{MARK}</svg>' for lang in ("en", "zh")
     }
-    page.write(told, plans.load(run.plan), drawn, folder / "report.html")
+    plan = plans.load(run.plan)
+    page.write(told, plan, drawn, cases(run, plan), folder / "report.html")
     return folder / "report.html"
 
 

@@ -9,8 +9,9 @@ import pytest
 
 from ledger.rundir import RunDir
 from plan import run as plans
+from reports.cases import cases
 from reports.findings import Causes, Findings
-from reports.write import page
+from reports.write import figures, page
 from tests.reports.conftest import GATES
 from tests.reports.rich import ODD, rich
 
@@ -48,23 +49,16 @@ class Page(HTMLParser):
 @pytest.fixture(scope="module")
 def whole(built: tuple[RunDir, Findings], tmp_path_factory: pytest.TempPathFactory) -> str:
     """The page of findings that have something to say everywhere."""
-    run, findings = built
-    path = tmp_path_factory.mktemp("rich") / "report.html"
-    page.write(rich(findings), plans.load(run.plan), drawn_of(run), path)
-    return path.read_text()
+    folder = tmp_path_factory.mktemp("rich")
+    return written(rich(built[1]), built[0], folder)
 
 
-def drawn_of(run: RunDir) -> dict[str, dict[str, str]]:
-    """The figures of a run that was built, as the page takes them."""
-    from reports.write.figures import _inlined
-
-    return {
-        name: {
-            lang: _inlined((run.figures / f"{name}{ending}.svg").read_text(), f"{name}-{lang}-")
-            for lang, ending in (("en", ""), ("zh", ".zh"))
-        }
-        for name in ("gates", "survival")
-    }
+def written(findings: Findings, run: RunDir, folder: Path) -> str:
+    """The page of such findings, with the figures they give and the orders of the run."""
+    plan = plans.load(run.plan)
+    drawn = figures.draw(findings, folder / "figures")
+    page.write(findings, plan, drawn, cases(run, plan), folder / "report.html")
+    return (folder / "report.html").read_text()
 
 
 @pytest.mark.parametrize("kind", ["as built", "rich"])
@@ -79,7 +73,8 @@ def test_the_page_fetches_nothing_and_speaks_two_languages(
     assert not re.search(r"@import|url\((?!#)", text)
     assert seen.languages["en"] == seen.languages["zh"] > 50
     assert len(seen.ids) == len(set(seen.ids))
-    assert {target[1:] for target in seen.fetched if target[0] == "#"} <= set(seen.ids)
+    leads_to = {target[1:] for target in seen.fetched if target[0] == "#"}
+    assert {name for name in leads_to if not name.startswith("order=")} <= set(seen.ids)
     assert set(re.findall(r"url\(#([^)]+)\)", text)) <= set(seen.ids)
 
 
@@ -87,7 +82,7 @@ def test_the_only_script_is_ours_and_the_policy_lets_no_other_run(built: tuple[R
     text = built[0].report.read_text()
     seen = Page(text)
     scripts = re.findall(r"<script>(.*?)</script>", text, re.DOTALL)
-    assert len(scripts) == seen.tags.count("script") == 1
+    assert (len(scripts), seen.tags.count("script")) == (1, 2)  # the other one holds data
     (policy,) = [head["content"] for _, head in seen.heads if head.get("http-equiv") == "Content-Security-Policy"]
     digest = base64.b64encode(hashlib.sha256(scripts[0].encode()).digest()).decode()
     assert policy is not None
@@ -143,7 +138,6 @@ def test_a_run_in_which_nobody_got_stuck_needs_no_explanation(built: tuple[RunDi
     run, findings = built
     stuck = msgspec.structs.replace(findings.stuck, orders=0, episodes=0, open_episodes=0, by={"state": []})
     calm = msgspec.structs.replace(findings, stuck=stuck, worst=[], causes=Causes())
-    page.write(calm, plans.load(run.plan), {}, tmp_path / "report.html")
-    text = (tmp_path / "report.html").read_text()
+    text = written(calm, run, tmp_path)
     assert "No order needed an explanation." in text
     assert "No paid order got stuck: 0 of 9" in text

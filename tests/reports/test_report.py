@@ -116,10 +116,11 @@ def test_a_settle_that_was_too_short_is_estimated_by_survival(new_run: NewRun) -
     run = new_run(40, end_s=30.0)
     for n in range(30):
         run.order(n).happy(11 + n / 10)
-    for n in range(30, 39):
+    for n in range(30, 36):
         run.order(n).sleeping(11.0)
-    early = run.order(39).placed(0.5).seen(State.PAYING, 0.6).captured(0.7).seen(State.PAYING, 35.0, final=True)
-    early.booked(State.PAYING)
+    for n in range(36, 40):
+        early = run.order(n).placed(0.5).seen(State.PAYING, 0.6).captured(0.7).seen(State.PAYING, 35.0, final=True)
+        early.booked(State.PAYING)
     findings = report.build(run.write())
     assert not findings.claims.ok
     found = findings.measures["stuck.at_deadline"]
@@ -220,28 +221,3 @@ def test_figures_keep_text_as_text_and_name_no_font(built: tuple[RunDir, Finding
         assert "DejaVu" not in svg, path
         assert "#000000" not in svg, path
         ElementTree.fromstring(svg)
-
-
-def test_the_sheet_of_an_order_holds_what_a_complaint_needs(built: tuple[RunDir, Findings]) -> None:
-    story = report.order_story(built[0], "b00000007")
-    for part in (
-        "LOST", "NO7", "T7", "alipay", "¥10.00", "expired 已过期", "yes, ¥10.00", "4 min 30 s",
-        "money taken by the channel", "seconds on the wire since payment",
-    ):  # fmt: skip
-        assert part in story, part
-    times = [float(line.split()[0]) for line in story.splitlines() if re.match(r"\s*[+-]\d", line)]
-    assert times == sorted(times)
-    assert times[0] < 0 < times[-1]
-    assert len(times) == 12
-
-
-def test_the_sheet_of_an_unpaid_or_unsent_order_says_so(built: tuple[RunDir, Findings]) -> None:
-    story = report.order_story(built[0], "b00000009")
-    assert "not paid" in story
-    assert "seconds on the wire since the first event" in story
-
-
-@pytest.mark.parametrize("key", ["b00000099", "", "nonsense", "b0000000"])
-def test_an_order_nobody_knows_is_a_key_error(built: tuple[RunDir, Findings], key: str) -> None:
-    with pytest.raises(KeyError):
-        report.order_story(built[0], key)
