@@ -31,7 +31,7 @@ NO_REASON = (Code.ORDER_EXPIRED, Code.ORDER_CANCELLED)
 class Notices(msgspec.Struct, frozen=True):
     """What was told to the shop until the moment: attempts that left and how they ended, whenever that was; of those
     not accepted when the first and the last left, and what the last was answered. `others`: notices of the same
-    role, about other orders, that the shop accepted while these failed, and how long the nearest of them waited for
+    role, about other orders, that the shop accepted while these failed, and how long those nearest in time waited for
     that (median)."""
 
     first_s: Floats
@@ -184,6 +184,7 @@ class _Gathering:
 
     def __init__(self, stories: Stories, b: Basis, at: Moments) -> None:
         self._stories, self._b, self._m = stories, b, at
+        self._topups = _is_topup(b)
         self._payers = [name for name, up in b.plan.upstreams.items() if up.role not in goods.SOURCES]
 
     def evidence(self) -> Evidence:
@@ -204,7 +205,7 @@ class _Gathering:
             at_s=_s(at, b),
             yuan=np.array([f"¥{fen / 100:.2f}" for fen in orders.captured_fen[i].tolist()], dtype=object),
             product=orders.product[i],
-            is_topup=_is_topup(b)[i],
+            is_topup=self._topups[i],
             is_vouched=orders.is_vouched[i],
             captured_s=_s(captured, b),
             known_s=_s(known, b),
@@ -259,7 +260,8 @@ class _Gathering:
         columns: dict[str, Any] = {name: _count(got[name]) for name in _COUNTS}
         columns |= {f"{name}_s": _s(got[name], self._b) for name in ("first", "accepted", "failed_from", "failed_to")}
         passed = Times(heard["t"]).within(got["failed_from"] - near, got["failed_to"] + near)
-        wait = _nearest_median(heard["t"], heard["ms"] / 1e3, got["failed_to"])
+        around = np.where(np.isnan(got["failed_to"]), got["first"], got["failed_to"])
+        wait = _nearest_median(heard["t"], heard["ms"] / 1e3, around)
         return Notices(**columns, words=_text(got["words"]), others=passed, others_wait_s=wait)
 
     def _shop(self, since: Floats, at: Floats) -> dict[str, Any]:
@@ -277,7 +279,7 @@ class _Gathering:
     def _crowd(self, tried: Floats, arrived: Bools) -> dict[str, Any]:
         """How other requests to upstreams of the same kind fared, when these orders' own were tried."""
         b, near = self._b, NEAR_S * SECOND_NS
-        orders, topups, mine = b.orders, _is_topup(b), _is_topup(b)[self._m.i]
+        orders, topups, mine = b.orders, self._topups, self._topups[self._m.i]
         passed, streak = np.zeros(len(tried), dtype=np.int64), np.zeros(len(tried), dtype=np.int64)
         wait = np.full(len(tried), np.nan)
         for kind in (False, True):
@@ -305,8 +307,10 @@ class _Gathering:
 
 
 def _is_topup(b: Basis) -> Bools:
-    needs = b.plan.target.needs
-    return np.array([needs.get(product, goods.SUPPLIER) != goods.SUPPLIER for product in b.orders.product], dtype=bool)
+    """By order, whether its product is credited by a game server."""
+    topups = {product for product, role in b.plan.target.needs.items() if role != goods.SUPPLIER}
+    found = (product in topups for product in b.orders.product.tolist())
+    return np.fromiter(found, dtype=bool, count=len(b.orders))
 
 
 def _code(page: dict[str, Any]) -> tuple[Texts, Floats]:

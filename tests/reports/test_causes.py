@@ -93,6 +93,8 @@ REFUSED = {"asked_s": 1.2, "asked": 1, "refused_s": 1.2}
         ({"code": Code.IDENTIFIERS_MISSING}, "goods not named"),
         ({"code": Code.UPSTREAM_OVERLOADED, "wait_s": 0.2}, "request not let in"),
         ({"code": Code.UPSTREAM_OVERLOADED, "wait_s": 0.0}, "refused in front"),
+        ({"code": Code.UPSTREAM_OVERLOADED, "wait_s": 0.2, "pay": told(others_wait_s=0.1), "known_s": 1.1},
+         "refused in front"),
         ({"code": NO, "streak": 3}, "refused in front"),
         ({"code": NO, "streak": 9}, "nothing arrived for a while"),
         ({"code": Code.UPSTREAM_VERSION}, "answered by something else"),
