@@ -262,8 +262,8 @@ def play(wanted: Played) -> None:
         words = [str(file), *words]
     asked = [sys.executable, "-P", "-m", "harness.cli", "run", *words]
     ended = subprocess.run(asked, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
-    if ended.returncode in (2, 5):
-        sys.exit(ended.stderr)
+    if ended.returncode in (2, 5) or not wanted.is_there:
+        sys.exit(f"{wanted.folder}: no report was made\n{ended.stderr}")
 
 
 def struck(run: RunDir) -> dict[str, set[str]]:

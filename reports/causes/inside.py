@@ -18,8 +18,9 @@ LINE_DOWN = 6
 """So many requests in a row that did not arrive mean that the line was down; fewer may be bad luck."""
 PASSED = 3
 """Whom so many later ones have passed is waited for by nobody."""
-BUSY_S = 0.05
-"""An upstream is busy where requests wait so long (wire) before they arrive."""
+BUSY_S, BUSIER = 0.05, 3.0
+"""An upstream is busy where requests wait so long (wire) before they arrive, and so many times as long as the shop
+itself takes to answer a notice: else it is the shop that is slow."""
 
 
 def waiting(e: Evidence) -> Bools:
@@ -41,6 +42,12 @@ def never_arrived(e: Evidence) -> Bools:
         Code.UPSTREAM_BAD_SIGNATURE,
     )
     return np.asarray(~unheard(e) & np.isnan(e.asked_s) & np.isnan(e.refused_s) & tried)
+
+
+def _busy(e: Evidence) -> Bools:
+    """Requests that were let in had to wait, at the upstream and not in the shop."""
+    shop_s = np.nan_to_num(e.pay.others_wait_s)
+    return np.asarray(e.wait_s >= np.fmax(BUSY_S, BUSIER * shop_s))
 
 
 def _in_line(e: Evidence) -> Bools:
@@ -76,7 +83,7 @@ RULES = (
     Rule(
         "request not let in",
         Cause.OVERLOAD,
-        lambda e: never_arrived(e) & one_of(e.code, Code.UPSTREAM_OVERLOADED) & (e.wait_s >= BUSY_S),
+        lambda e: never_arrived(e) & one_of(e.code, Code.UPSTREAM_OVERLOADED) & _busy(e),
         "the upstream sent the request away as too busy; requests that it let in at that time waited {wait_s:.2f} s",
         "上游以繁忙为由拒绝请求；同一时间被接入的请求等待了 {wait_s:.2f} 秒",
     ),
