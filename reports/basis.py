@@ -142,7 +142,7 @@ class Basis(msgspec.Struct, frozen=True):
 def basis(stories: Stories) -> Basis:
     """Reads the stories of a run, blind to what struck them."""
     plan, orders, times = stories.plan, stories.orders(), Times.of(stories)
-    pages = _pages(stories, orders, times)
+    pages = read_pages(stories, orders, times)
     episodes, to_business = pages.episodes, plan.compress / SECOND_NS
     excess_s = (episodes.end - episodes.onset) * to_business
     eps = (float(plan.poll_every) + EPS_S) * SECOND_NS
@@ -158,7 +158,7 @@ def basis(stories: Stories) -> Basis:
         times=times,
         pages=pages,
         verified=stories.run.verify(),
-        followed=_followed(plan, orders, pages, times),
+        followed=follow(plan, orders, pages, times),
         work=work,
         told=told,
         spent=honesty.by_order(told, len(orders)),
@@ -181,13 +181,18 @@ def _heard(stories: Stories) -> invariants.Heard:
     return invariants.Heard(stories.heard_t(roles - set(goods.SOURCES)), stories.heard_t(roles & set(goods.SOURCES)))
 
 
-def _pages(stories: Stories, orders: Orders, times: Times) -> Pages:
+def read_pages(stories: Stories, orders: Orders, times: Times) -> Pages:
+    """What came of the pages, by the dwells that they showed."""
     plan, n = stories.plan, len(orders)
-    good_end = np.where(np.isfinite(orders.final_t), orders.final_t, np.fmin(orders.written_t, times.end_t))
-    watched_end = np.fmax(good_end, orders.last_failed_t)
     poll = float(plan.poll_every) * SECOND_NS
+    # Where the driver was killed, the last good poll is not written down: it was half a poll ago, more or less.
+    unsaid = np.fmin(orders.written_t, times.end_t) - poll / 2
+    good_end = np.where(np.isfinite(orders.final_t), orders.final_t, unsaid)
+    watched_end = np.fmax(good_end, orders.last_failed_t)
     seen = stories.seen()
-    found = stuck.dwells(seen, good_end=good_end, watched_end=watched_end, poll=poll)
+    found = stuck.dwells(
+        stuck.since_placed(seen, orders.placed_t), good_end=good_end, watched_end=watched_end, poll=poll
+    )
     threshold = np.full(len(stuck.STATES), np.nan)
     for state, after in plan.stuck_after.items():
         threshold[stuck.INDEX[state]] = round(plan.wire_s(after) * SECOND_NS)
@@ -213,15 +218,18 @@ def _shown_t(stories: Stories, state: State, n: int) -> Floats:
     return full
 
 
-def _followed(plan: Plan, orders: Orders, pages: Pages, times: Times) -> rates.Followed:
+def follow(plan: Plan, orders: Orders, pages: Pages, times: Times) -> rates.Followed:
+    """How long each paid order took or was followed, and in which phase it was paid."""
     paid = orders.paid
     ended = np.isfinite(pages.ended_t[paid])
     until = np.where(ended, pages.ended_t[paid], pages.followed_t[paid])
     waited = np.fmax(np.nan_to_num(until - orders.captured_t[paid]), 0.0)
+    could = np.nan_to_num(pages.followed_t[paid] - orders.captured_t[paid])
     edges = sorted({edge for f in plan.faults if f.window for edge in (f.window.low, f.window.high)})
     paid_s = (orders.captured_t[paid] - times.l0_t) / SECOND_NS
     return rates.Followed(
         duration_s=waited / SECOND_NS * plan.compress,
+        could_s=np.fmax(could, waited) / SECOND_NS * plan.compress,
         ended=ended,
         cause=outcomes.causes(pages.ended_state[paid]),
         strata=np.digitize(paid_s, edges).astype(np.int64),

@@ -9,6 +9,8 @@ from reports.orders import Bools, Floats, Ints, Texts
 
 AWAY = 0.2
 """The shop counts as away in a second in which so large a share of requests was not answered."""
+QUIET_S = 2
+"""Pages of open orders are read at least once a second: so many seconds without one are more than chance."""
 
 
 class Times(msgspec.Struct, frozen=True):
@@ -48,9 +50,15 @@ class Buyers(msgspec.Struct, frozen=True):
 
     @property
     def down(self) -> Ints:
-        """1 for each second in which the shop was away: nobody got an answer, or many could not reach it."""
+        """1 for each second in which the shop was away: many could not reach it, or for some seconds nobody got any
+        answer, who had got some before and got some again."""
         answers = self.read + self.placed
-        return np.asarray((answers == 0) | (self.unreached >= AWAY * (answers + self.unreached))).astype(np.int64)
+        unreached = (self.unreached > 0) & (self.unreached >= AWAY * (answers + self.unreached))
+        heard = np.flatnonzero(answers + self.unreached)
+        quiet = np.zeros(len(answers), dtype=bool)
+        for end in np.flatnonzero(np.diff(heard) > QUIET_S):
+            quiet[heard[end] + 1 : heard[end + 1]] = True
+        return np.asarray(unreached | quiet).astype(np.int64)
 
     def count(self, what: Ints, low: Floats, high: Floats) -> Ints:
         """The sum of a kind over the seconds that touch [low, high]."""
@@ -81,40 +89,62 @@ def streaks(t: Floats, ok: Bools) -> Ints:
     return found
 
 
+class Waits(msgspec.Struct, frozen=True):
+    """Of each wait for goods: `ahead`, how many requests for the same product came meanwhile; the longest time (ns) in
+    which none did, and how long such a time was on the average of the wait, which is as long where all are alike;
+    `beside`, how many other orders of the product waited at its end; `overtaken`, how many that the shop knew of later
+    were asked for at all."""
+
+    ahead: Ints
+    longest: Floats
+    typical: Floats
+    beside: Ints
+    overtaken: Ints
+
+
 class Queue(msgspec.Struct, frozen=True):
-    """The requests for goods of all products, each in turn; for those who waited, how many came before them and for how
-    long nobody at all was served."""
+    """By order: its product, when the shop knew that it was paid, and when its goods were first asked for."""
 
     product: Texts
+    known_t: Floats
     asked_t: Floats
 
-    def ahead(self, product: Texts, low: Floats, high: Floats) -> Ints:
-        """Requests of the same product between two moments."""
-        return self._each(product, low, high)[0]
-
-    def pause(self, product: Texts, low: Floats, high: Floats) -> Floats:
-        """The longest time (ns) within [low, high] in which nothing of the product was asked for."""
-        return self._each(product, low, high)[1]
-
-    def _each(self, product: Texts, low: Floats, high: Floats) -> tuple[Ints, Floats]:
-        count, longest = np.zeros(len(low), dtype=np.int64), np.zeros(len(low))
+    def waits(self, product: Texts, low: Floats, high: Floats) -> Waits:
+        """What those saw who waited for the goods from `low` to `high`."""
+        n = len(low)
+        made = Waits(
+            *(np.zeros(n, dtype=np.int64 if kind is Ints else float) for kind in Waits.__annotations__.values())
+        )
         for name in sorted(set(product)):
-            mine = product == name
-            t = np.sort(self.asked_t[(self.product == name) & np.isfinite(self.asked_t)])
-            count[mine] = Times(t).within(low[mine], high[mine])
-            longest[mine] = _longest_gap(t, low[mine], high[mine])
-        return count, longest
+            mine, of = product == name, (self.product == name) & np.isfinite(self.known_t)
+            asked = of & np.isfinite(self.asked_t)
+            t, known, served = (
+                np.sort(column) for column in (self.asked_t[asked], self.known_t[of], self.known_t[asked])
+            )
+            made.ahead[mine] = Times(t).within(low[mine], high[mine])
+            made.longest[mine], made.typical[mine] = _gaps(t, low[mine], high[mine])
+            known_by, asked_by = (np.searchsorted(moments, high[mine], side="right") for moments in (known, t))
+            made.beside[mine] = np.fmax(known_by - asked_by - 1, 0)
+            made.overtaken[mine] = len(served) - np.searchsorted(served, low[mine], side="right")
+        return made
 
 
-def _longest_gap(t: Floats, low: Floats, high: Floats) -> Floats:
-    """The longest stretch within each [low, high] without any of the sorted moments."""
+def _gaps(t: Floats, low: Floats, high: Floats) -> tuple[Floats, Floats]:
+    """The longest stretch within each [low, high] without any of the sorted moments, and the mean length of the stretch
+    that a moment of it lies in."""
     first = np.searchsorted(t, low, side="left")
-    last = np.searchsorted(t, high, side="right")
-    edges = np.append(t, np.inf)
-    head = np.fmin(edges[first], high) - low
-    tail = high - np.fmax(np.append(-np.inf, t)[last], low)
-    between = _range_max(np.diff(t), first, np.fmax(last - 1, first)) if len(t) else np.zeros(len(low))
-    return np.asarray(np.fmax(np.fmax(head, tail), between))
+    last = np.fmax(np.searchsorted(t, high, side="right"), first)
+    head = np.fmin(np.append(t, np.inf)[first], high) - low
+    tail = np.where(last > first, high - np.append(-np.inf, t)[last], 0.0)
+    between, inner = np.diff(t), np.fmax(last - 1, first)
+    longest = np.fmax(np.fmax(head, tail), _range_max(between, first, inner))
+    squares = np.append(0.0, np.cumsum((between / SECOND_NS) ** 2)) if len(t) else np.zeros(1)
+    top = len(squares) - 1
+    total = (head / SECOND_NS) ** 2 + (tail / SECOND_NS) ** 2
+    total += squares[np.fmin(inner, top)] - squares[np.fmin(first, top)]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        typical = np.nan_to_num(total / ((high - low) / SECOND_NS)) * SECOND_NS
+    return longest, typical
 
 
 def _range_max(values: Floats, first: Ints, last: Ints) -> Floats:

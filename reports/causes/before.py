@@ -4,7 +4,7 @@ import numpy as np
 
 from ledger.states import Code
 from plan.causes import Cause
-from reports.causes.evidence import Evidence
+from reports.causes.evidence import Evidence, Notices
 from reports.causes.rule import Rule, one_of, says
 from reports.orders import Bools
 
@@ -45,8 +45,11 @@ def _unsigned(e: Evidence) -> Bools:
     return np.asarray(_refused(e) & (one_of(e.code, Code.NOTICE_BAD_SIGNATURE) | by_words))
 
 
-def _down(e: Evidence) -> Bools:
-    return np.asarray(unheard(e) & (e.pay.unanswered + e.pay.errors > 0) & (e.down_s > 0))
+def away(told: Notices) -> Bools:
+    """Notices came to nothing because the shop was not there, for nobody while they were under way. One that is just
+    not answered, while a dead shop refuses others at once, has not come so far."""
+    came_to = (told.errors > 0) | ((told.unanswered > 0) & (told.broken == 0))
+    return np.asarray(came_to & (told.down_s > 0) & (told.during == 0))
 
 
 def _own_error(e: Evidence) -> Bools:
@@ -86,11 +89,21 @@ RULES = (
     Rule(
         "shop away when told",
         Cause.CRASH,
-        _down,
-        "the channel took {yuan} at {captured_s} s; {pay_failed} notices found no shop, and in {down_s} of the seconds "
-        "until {at_s} s buyers could not reach it either",
-        "渠道在 {captured_s} 秒收取 {yuan}；{pay_failed} 次通知找不到店铺，到 {at_s} 秒为止有 {down_s} "
-        "秒买家也无法访问",
+        lambda e: unheard(e) & away(e.pay),
+        "the channel took {yuan} at {captured_s} s; {pay_failed} notices found no shop, nobody else's was taken "
+        "meanwhile, "
+        "and buyers could not reach it either for {pay_down_s} s",
+        "渠道在 {captured_s} 秒收取 {yuan}；{pay_failed} 次通知找不到店铺，同时其他通知无一被接受，买家也有 "
+        "{pay_down_s} 秒无法访问",
+    ),
+    Rule(
+        "shop away while it was told",
+        Cause.CRASH,
+        lambda e: _slow(e) & (e.down_s > 0),
+        "the channel took {yuan} at {captured_s} s and told the shop at {pay_first_s} s; buyers could not reach it for "
+        "{down_s} s, and it took the notice at {pay_accepted_s} s only",
+        "渠道在 {captured_s} 秒收取 {yuan}，{pay_first_s} 秒通知店铺；买家有 {down_s} 秒无法访问店铺，直到 "
+        "{pay_accepted_s} 秒通知才被接受",
     ),
     Rule(
         "shop failed when told: database link",

@@ -4,7 +4,7 @@ import numpy as np
 
 from ledger.states import Code
 from plan.causes import Cause
-from reports.causes.before import cannot_read, failing, unheard
+from reports.causes.before import away, cannot_read, failing, unheard
 from reports.causes.evidence import Evidence
 from reports.causes.inside import LONG_S, waiting
 from reports.causes.rule import Rule, one_of, says
@@ -143,12 +143,12 @@ RULES = (
     Rule(
         "shop away when told of goods",
         Cause.CRASH,
-        lambda e: _by_notice(e) & (e.told.unanswered + e.told.errors > 0) & (e.down_s > 0),
-        "{upstream} had delivered at {sold_s} s; {told_failed} of its notices found no shop, and buyers could not "
-        "reach it "
-        "in {down_s} of the seconds until {at_s} s",
-        "{upstream} 在 {sold_s} 秒已交付；它的 {told_failed} 次通知找不到店铺，到 {at_s} 秒为止有 {down_s} "
-        "秒买家也无法访问",
+        lambda e: _by_notice(e) & away(e.told),
+        "{upstream} had delivered at {sold_s} s; {told_failed} of its notices found no shop, nobody else's was "
+        "taken meanwhile, "
+        "and buyers could not reach it either for {told_down_s} s",
+        "{upstream} 在 {sold_s} 秒已交付；它的 {told_failed} 次通知找不到店铺，同时其他通知无一被接受，买家也有 "
+        "{told_down_s} 秒无法访问",
     ),
     Rule(
         "notice of goods lost",
@@ -233,7 +233,7 @@ RULES = (
     Rule(
         "answer lost",
         Cause.LOST_ANSWER,
-        lambda e: _by_answer(e) & ~waiting(e),
+        lambda e: _by_answer(e) & ~waiting(e) & e.tells,
         "{upstream} sold at {sold_s} s; its answer did not reach the shop ({code}, since {code_s} s), which has no "
         "goods",
         "{upstream} 在 {sold_s} 秒已售出；应答没有到达店铺（{code}，自 {code_s} 秒起），店铺没有商品",

@@ -9,15 +9,18 @@ from reports.causes.evidence import Evidence
 from reports.causes.rule import Rule, one_of
 from reports.orders import Bools
 
-LONG_S, PAUSE_S, UNEVEN = 1.0, 0.25, 3.0
-"""A pause of one second (wire) in which nothing is asked for is a slow exchange; so is one of a quarter that is three
-times as long as the others of that wait. Many even ones are a queue."""
+LONG_S, PAUSE_S, UNEVEN = 1.0, 0.25, 1.3
+"""A pause of one second (wire) in which nothing is asked for is a slow exchange; so is one of a quarter that is so much
+longer than what was usual during that wait. Many even ones are a queue."""
 SILENT_S = 3.0
 """A request that is given up after so long (wire) had been met by silence."""
 LINE_DOWN = 6
 """So many requests in a row that did not arrive mean that the line was down; fewer may be bad luck."""
-BUSY_S = 0.05
-"""An upstream is busy where requests wait so long (wire) before they arrive."""
+PASSED = 3
+"""Whom so many later ones have passed is waited for by nobody."""
+BUSY_S, BUSIER = 0.05, 3.0
+"""An upstream is busy where requests wait so long (wire) before they arrive, and so many times as long as the shop
+itself takes to answer a notice: else it is the shop that is slow."""
 
 
 def waiting(e: Evidence) -> Bools:
@@ -41,6 +44,18 @@ def never_arrived(e: Evidence) -> Bools:
     return np.asarray(~unheard(e) & np.isnan(e.asked_s) & np.isnan(e.refused_s) & tried)
 
 
+def _busy(e: Evidence) -> Bools:
+    """Requests that were let in had to wait, at the upstream and not in the shop."""
+    shop_s = np.nan_to_num(e.pay.others_wait_s)
+    return np.asarray(e.wait_s >= np.fmax(BUSY_S, BUSIER * shop_s))
+
+
+def _in_line(e: Evidence) -> Bools:
+    """Waiting for its turn, which came at last, or for which others waited too and nobody was let pass."""
+    in_turn = ~np.isnan(e.asked_s) | (e.tells & (e.overtaken == 0) & (e.beside > 0))
+    return np.asarray(waiting(e) & ~_unwritten(e) & e.is_vouched & in_turn)
+
+
 def _unwritten(e: Evidence) -> Bools:
     """A notice was acknowledged, and the page does not show the payment."""
     return np.asarray(~unheard(e) & ~(e.page_paid_s <= e.at_s))
@@ -53,8 +68,7 @@ def _failing(e: Evidence) -> Bools:
 
 def _slow(e: Evidence) -> Bools:
     """While it waited, one exchange took much longer than the others."""
-    mean_s = (np.fmin(np.where(np.isnan(e.asked_s), e.at_s, e.asked_s), e.at_s) - e.known_s) / (e.ahead + 1)
-    return np.asarray((e.pause_s >= LONG_S) | (e.pause_s >= np.fmax(PAUSE_S, UNEVEN * mean_s)))
+    return np.asarray((e.pause_s >= LONG_S) | (e.pause_s >= np.fmax(PAUSE_S, UNEVEN * e.typical_s)))
 
 
 RULES = (
@@ -69,7 +83,7 @@ RULES = (
     Rule(
         "request not let in",
         Cause.OVERLOAD,
-        lambda e: never_arrived(e) & one_of(e.code, Code.UPSTREAM_OVERLOADED) & (e.wait_s >= BUSY_S),
+        lambda e: never_arrived(e) & one_of(e.code, Code.UPSTREAM_OVERLOADED) & _busy(e),
         "the upstream sent the request away as too busy; requests that it let in at that time waited {wait_s:.2f} s",
         "上游以繁忙为由拒绝请求；同一时间被接入的请求等待了 {wait_s:.2f} 秒",
     ),
@@ -163,7 +177,7 @@ RULES = (
     Rule(
         "behind a slow one",
         Cause.TIMEOUT,
-        lambda e: waiting(e) & ~_unwritten(e) & e.is_vouched & _slow(e),
+        lambda e: _in_line(e) & _slow(e),
         "known to the shop at {known_s} s, and not asked for by {at_s} s: for {pause_s} s nothing of {product} was "
         "asked "
         "for at all, {ahead} orders came before",
@@ -173,9 +187,19 @@ RULES = (
     Rule(
         "in a queue",
         Cause.OVERLOAD,
-        lambda e: waiting(e) & ~_unwritten(e) & e.is_vouched & (e.ahead >= 2),
+        lambda e: _in_line(e) & (e.ahead >= 2),
         "known to the shop at {known_s} s, and not asked for by {at_s} s: {ahead} orders of {product} came before, one "
         "after the other, none of them slow",
         "店铺在 {known_s} 秒已知付款，到 {at_s} 秒仍未要货：{product} 前面有 {ahead} 个订单依次处理，没有一个特别慢",
+    ),
+    Rule(
+        "left out",
+        Cause.CRASH,
+        lambda e: waiting(e) & ~_unwritten(e) & e.is_vouched & e.tells & np.isnan(e.asked_s) & (e.overtaken >= PASSED),
+        "known to the shop at {known_s} s and never asked for, without a reason, while {overtaken} later orders of "
+        "{product} "
+        "were: its job is lost",
+        "店铺在 {known_s} 秒已知付款却从未要货，也没有原因，而之后的 {overtaken} 个 {product} 订单都已要货："
+        "它的任务丢失了",
     ),
 )

@@ -45,13 +45,12 @@ _PRINTER = _Printer()
 
 def one_of(column: Texts, *texts: str) -> Bools:
     """Whether a text is one of these."""
-    return np.isin(column.astype(str), texts)
+    wanted = frozenset(map(str, texts))
+    return np.fromiter((text in wanted for text in column.tolist()), dtype=bool, count=len(column))
 
 
 def says(column: Texts, *parts: str) -> Bools:
     """Whether a text contains one of these, in any case."""
-    lower = np.char.lower(column.astype(str))
-    found = np.zeros(len(column), dtype=bool)
-    for part in parts:
-        found |= np.char.find(lower, part) >= 0
-    return found
+    lower = (text.lower() for text in column.tolist())
+    found = (any(part in text for part in parts) for text in lower)
+    return np.fromiter(found, dtype=bool, count=len(column))

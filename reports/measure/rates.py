@@ -11,7 +11,7 @@ import numpy.typing as npt
 from plan.gates import Unit
 from plan.run import DEADLINES_S
 from reports.findings import AtRisk, Deadline, Finding, Horizon, Slice, Stuck, Survival
-from reports.measure.intervals import Z95, Z95_ONE, around, at_least, share, wilson
+from reports.measure.intervals import Z95, Z95_ONE, around, at_least, share, skewness, wilson
 from reports.measure.outcomes import ENDINGS
 from reports.measure.stuck import STATES, Episodes
 from reports.measure.survival import Phases, Share, quantile_finding
@@ -26,10 +26,12 @@ CURVE_POINTS_MAX = 400
 
 class Followed(msgspec.Struct, frozen=True, dict=True):
     """The paid orders: how long each took to its end, or was followed without one (business seconds), and how it
-    ended; `strata` by fault windows at payment; `deadline_s` the one the plan gives. Of a run that was cut
-    (`is_complete` false) nobody knows who else had paid, so nothing counts as followed in full."""
+    ended; `could_s`, how long it was or would have been followed without an end; `strata` by fault windows at payment;
+    `deadline_s` the one the plan gives. Of a run that was cut (`is_complete` false) nobody knows who else had paid, so
+    nothing counts as followed in full."""
 
     duration_s: Floats
+    could_s: Floats
     ended: Bools
     cause: Ints
     strata: Ints
@@ -42,7 +44,7 @@ class Followed(msgspec.Struct, frozen=True, dict=True):
 
     @cached_property
     def phases(self) -> Phases:
-        return Phases.of(self.duration_s, self.cause, self.strata)
+        return Phases.of(self.duration_s, self.cause, self.strata, self.could_s)
 
     def is_full(self, s: float) -> bool:
         """Whether every order ended or was followed so long: then a share of them needs no assumption."""
@@ -55,19 +57,13 @@ class Followed(msgspec.Struct, frozen=True, dict=True):
         if self.is_full(s):
             late = int(np.sum(~self.ended | (self.duration_s > s)))
             return share(late, self.n, Unit.SHARE, "Wilson; every order was followed so long")
+        if s > self.phases.reach:
+            least, most = self.phases.open_between(s)
+            method = "not estimable: not followed so long; the interval leaves open what was not seen"
+            return _of_curves(None, least, most, method, self.n)
         found = self.phases.open_at(s)
-        if found is None:
-            return Finding(None, Unit.SHARE, "not estimable: not followed so long", n=self.n)
-        return Finding(
-            found.value,
-            Unit.SHARE,
-            "Kaplan-Meier by phase of payment, log-log; some orders were not followed so long",
-            n=self.n,
-            lo=found.lo,
-            hi=found.hi,
-            bound_lo=found.bound_lo,
-            bound_hi=found.bound_hi,
-        )
+        method = "Kaplan-Meier by phase of payment, log-log; some orders were not followed so long"
+        return _of_curves(found.value, found, found, method, self.n)
 
     def ended_by(self, s: float) -> Horizon | None:
         """Shares of orders by how they had ended so long after payment; None where a phase was not followed so far."""
@@ -93,10 +89,9 @@ def mean_time(followed: Followed) -> Finding:
     tau, n, unit = followed.deadline_s, followed.n, Unit.BUSINESS_S
     if n == 0:
         return Finding(None, unit, "nobody paid", n=0)
-    found = followed.phases.mean_to(tau)
-    if found is None:
-        return Finding(None, unit, "not estimable: not followed to the deadline", n=n)
-    value, se = found
+    if tau > followed.phases.reach and not followed.is_full(tau):
+        return _mean_between(followed)
+    value, se = followed.phases.mean_to(tau)
     by = "" if followed.is_full(tau) else ", by phase of payment"
     made = around(value, se, unit=unit, method=f"RMST up to {tau:g} s{by}, normal", n=n, least=0.0, most=tau)
     if se > 0:
@@ -109,6 +104,19 @@ def mean_time(followed: Followed) -> Finding:
     return msgspec.structs.replace(made, method=method, lo=lo, hi=hi, bound_lo=bound_lo, bound_hi=bound_hi)
 
 
+def _of_curves(value: float | None, low: Share, high: Share, method: str, n: int) -> Finding:
+    found = Finding(value, Unit.SHARE, method, n=n, lo=low.lo, hi=high.hi)
+    return msgspec.structs.replace(found, bound_lo=low.bound_lo, bound_hi=high.bound_hi)
+
+
+def _mean_between(followed: Followed) -> Finding:
+    """No value, but what it lies between."""
+    tau, n, unit = followed.deadline_s, followed.n, Unit.BUSINESS_S
+    method = "not estimable: not followed to the deadline; the interval leaves open what was not seen"
+    low, high = (around(*found, unit=unit, method=method, n=n, most=tau) for found in followed.phases.mean_between(tau))
+    return msgspec.structs.replace(high, value=None, lo=low.lo, bound_lo=low.bound_lo)
+
+
 def excess_per_1000(excess_s: Floats, followed: Followed) -> Finding:
     """Order-seconds past the thresholds per 1000 paid orders; `excess_s` has one entry per paid order."""
     n, unit = followed.n, Unit.BUSINESS_S
@@ -116,7 +124,8 @@ def excess_per_1000(excess_s: Floats, followed: Followed) -> Finding:
         return Finding(None, unit, "nobody paid", n=0)
     value = float(excess_s.mean()) * 1000
     se = float(excess_s.std(ddof=1)) / sqrt(n) * 1000 if n > 1 else np.inf
-    found = around(value, se, unit=unit, method="mean per order, normal", n=n)
+    skew = skewness(excess_s)  # few orders hold it all
+    found = around(value, se, unit=unit, method="mean per order, normal corrected for skewness", n=n, skew=skew)
     if not followed.is_full(followed.deadline_s):
         method = "some orders were not followed to their deadline: at least so much"
         return msgspec.structs.replace(found, method=method, hi=None, bound_hi=None)

@@ -27,7 +27,6 @@ class Curve(msgspec.Struct, frozen=True):
     at_risk: Ints
     events: Ints
     greenwood: Floats
-    followed: float
 
     @property
     def se(self) -> Floats:
@@ -44,6 +43,11 @@ class Curve(msgspec.Struct, frozen=True):
         i = np.searchsorted(self.t, times, side="right")
         return np.concatenate([[1.0], self.open])[i], np.concatenate([[0.0], self.se])[i]
 
+    def until(self, t: float) -> "Curve":
+        """As if nothing had been seen after t."""
+        k = int(np.searchsorted(self.t, t, side="right"))
+        return Curve(self.n, self.t[:k], self.open[:k], self.at_risk[:k], self.events[:k], self.greenwood[:k])
+
     def loglog(self, z: float = Z95) -> tuple[Floats, Floats]:
         """The log-log interval at every event time; where the share is 0 or 1, that value itself."""
         return loglog(self.open, self.se, z)
@@ -58,8 +62,7 @@ def kaplan_meier(durations: Floats, ended: Bools) -> Curve:
     open_ = np.cumprod(1.0 - events / at_risk).astype(np.float64)
     with np.errstate(divide="ignore"):
         greenwood = np.cumsum(events / (at_risk * (at_risk - events).astype(np.float64)))
-    followed = float(in_order[-1]) if len(in_order) else 0.0
-    return Curve(len(durations), times, open_, at_risk, events.astype(np.int64), greenwood, followed)
+    return Curve(len(durations), times, open_, at_risk, events.astype(np.int64), greenwood)
 
 
 def loglog(open_: Floats, se: Floats, z: float = Z95) -> tuple[Floats, Floats]:
@@ -86,7 +89,7 @@ def quantile_finding(durations: Floats, ended: Bools, p: float, unit: str) -> Fi
     """A Kaplan-Meier quantile; its interval is where the log-log band of the curve crosses it. An end that the curve
     does not reach is open above; below it is the time up to which everybody was followed."""
     curve, n = kaplan_meier(durations, ended), len(durations)
-    all_followed = float(durations[~ended].min()) if not ended.all() else curve.followed
+    all_followed = float(np.min(durations[~ended])) if not ended.all() else float(np.max(durations, initial=0.0))
     ends = []
     for z in (Z95, Z95_ONE):
         lo, hi = curve.loglog(z)
@@ -147,6 +150,10 @@ def aalen_johansen(durations: Floats, causes: Ints, n_causes: int, horizons: Flo
     return Incidence(shares, se)
 
 
+PHASE_MIN, PHASE_SHARE = 30, 50
+"""A phase of fewer orders, or of less than one in so many of all, has no curve of its own."""
+
+
 class Share(msgspec.Struct, frozen=True):
     """A share from survival curves: value, two-sided interval, one-sided bounds."""
 
@@ -162,18 +169,24 @@ class Phases(msgspec.Struct, frozen=True):
     A fault that comes late cuts the follow-up of its own victims short: one curve for all would forget them.
 
     Errors hold the spread within phases and between them, so that they are those of a plain mean where all was seen.
+    `reaches`: how far each phase was followed; beyond that nothing is told of it.
     """
 
     durations: Floats
     causes: Ints
     rows: list[Bools]
     curves: list[Curve]
+    reaches: list[float]
 
     @classmethod
-    def of(cls, durations: Floats, causes: Ints, strata: Ints) -> Self:
-        """`causes` says how each order ended, 0 where it had not; `strata` in which phase it was paid."""
-        rows = [np.asarray(strata == stratum) for stratum in np.unique(strata)]
-        return cls(durations, causes, rows, [kaplan_meier(durations[mine], causes[mine] > 0) for mine in rows])
+    def of(cls, durations: Floats, causes: Ints, strata: Ints, could: Floats) -> Self:
+        """`causes` says how each order ended, 0 where it had not; `strata` in which phase it was paid, numbered as they
+        came; `could`: how long each was or would have been followed if it had not ended."""
+        phase = _joined(strata)
+        rows = [np.asarray(phase == number) for number in np.unique(phase)]
+        curves = [kaplan_meier(durations[mine], causes[mine] > 0) for mine in rows]
+        reaches = [_reach(durations[mine], causes[mine] > 0, could[mine]) for mine in rows]
+        return cls(durations, causes, rows, curves, reaches)
 
     @property
     def n(self) -> int:
@@ -181,22 +194,29 @@ class Phases(msgspec.Struct, frozen=True):
 
     @property
     def reach(self) -> float:
-        """How far anything can be told: the least that a phase was followed of which somebody had not ended."""
-        return min((c.followed for c in self.curves if len(c.open) == 0 or c.open[-1] > 0), default=inf)
+        """How far something can be told of all."""
+        return min(self.reaches, default=inf)
 
-    def open_at(self, t: float) -> Share | None:
-        """Share still open after t; None where a phase was not followed so far, for nothing is extrapolated."""
-        if self.n == 0 or t > self.reach:
-            return None
-        value, se = self._weighed([curve.at(t) for curve in self.curves])
-        return _share(float(value), float(se), self._seen_to(t))
+    def open_at(self, t: float) -> Share:
+        """Share still open after t, which is within `reach`."""
+        return self._shared([curve.at(t) for curve in self.curves], t)
 
-    def mean_to(self, tau: float) -> tuple[float, float] | None:
-        """Mean time to the end, counted no farther than tau, and its standard error; None as above."""
-        if self.n == 0 or tau > self.reach:
-            return None
-        value, se = self._weighed([rmst(curve, tau) for curve in self.curves])
-        return float(value), float(se)
+    def open_between(self, t: float) -> tuple[Share, Share]:
+        """The least and the most that can be open after t: of a phase that was not followed so far nobody, or all who
+        were open when it was."""
+        seen = list(zip(self.curves, self.reaches, strict=True))
+        least = [(0.0, 0.0) if t > reach else curve.at(t) for curve, reach in seen]
+        return self._shared(least, t), self._shared([curve.until(reach).at(t) for curve, reach in seen], t)
+
+    def mean_to(self, tau: float) -> tuple[float, float]:
+        """Mean time to the end, counted no farther than tau, which is within `reach`; and its standard error."""
+        return self._averaged([rmst(curve, tau) for curve in self.curves])
+
+    def mean_between(self, tau: float) -> tuple[tuple[float, float], tuple[float, float]]:
+        """The least and the most that it can be, with their standard errors, as above."""
+        seen = list(zip(self.curves, self.reaches, strict=True))
+        least = [rmst(curve, min(tau, reach)) for curve, reach in seen]
+        return self._averaged(least), self._averaged([rmst(curve.until(reach), tau) for curve, reach in seen])
 
     def ended_by(self, t: float, n_causes: int) -> list[Share]:
         """Shares that had ended so long after payment, by cause; t within `reach`."""
@@ -218,6 +238,13 @@ class Phases(msgspec.Struct, frozen=True):
     def _seen_to(self, t: float) -> int:
         return int(np.sum((self.durations >= t) | (self.causes > 0)))
 
+    def _shared(self, parts: Sequence[tuple[float, float]], t: float) -> Share:
+        return _share(*self._averaged(parts), self._seen_to(t))
+
+    def _averaged(self, parts: Sequence[tuple[float, float]]) -> tuple[float, float]:
+        value, se = self._weighed(parts)
+        return float(value), float(se)
+
     def _weighed(self, parts: Sequence[tuple[Floats | float, Floats | float]]) -> tuple[Floats, Floats]:
         """Value and standard error over all, of those of each phase."""
         weights = [curve.n / self.n for curve in self.curves]
@@ -227,6 +254,27 @@ class Phases(msgspec.Struct, frozen=True):
         for weight, (v, e) in zip(weights, parts, strict=True):
             variance = variance + (weight * np.asarray(e)) ** 2 + weight * (np.asarray(v) - value) ** 2 / self.n
         return value, np.sqrt(variance)
+
+
+def _joined(strata: Ints) -> Ints:
+    """Phases by number; one of very few orders counts with the one before it, or the first with the second: a handful
+    paid just after a fault was healed shall not make everything unknown."""
+    names, phase, counts = np.unique(strata, return_inverse=True, return_counts=True)
+    least = max(PHASE_MIN, len(strata) // PHASE_SHARE)
+    number = np.zeros(len(names), dtype=np.int64)
+    for k in range(1, len(names)):
+        is_new = counts[k] >= least and int(counts[:k][number[:k] == number[k - 1]].sum()) >= least
+        number[k] = number[k - 1] + is_new
+    return number[phase]
+
+
+def _reach(durations: Floats, ended: Bools, could: Floats) -> float:
+    """How far a phase was followed: as far as one in ten of its orders could be, or without end if all ended. Where
+    fewer were, the curve hangs on a single order and falls to nothing if that one ends."""
+    if ended.all():
+        return inf
+    tenth = -(-len(could) // 10)
+    return min(float(np.sort(could)[-tenth]), float(durations.max()))
 
 
 def _share(value: float, se: float, n: int) -> Share:

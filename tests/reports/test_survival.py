@@ -150,61 +150,92 @@ def test_shares_by_cause_and_their_errors_agree_with_statsmodels_at_every_time(d
 def test_where_all_was_seen_the_errors_of_all_statistics_are_those_of_plain_means() -> None:
     durations = np.array([100 * draw(3, "t", i) for i in range(400)])
     causes = np.array([1 + int(3 * draw(3, "c", i)) for i in range(400)])
-    phases = Phases.of(durations, causes, np.array([int(4 * draw(3, "s", i)) for i in range(400)]))
+    strata = np.array([int(4 * draw(3, "s", i)) for i in range(400)])
+    by_phase = Phases.of(durations, causes, strata, durations)
+    assert len(by_phase.curves) == 4
     late = float(np.mean(durations > 40))
-    still = phases.open_at(40.0)
+    still = by_phase.open_at(40.0)
     lo, hi = loglog(np.array([late]), np.array([(late * (1 - late) / 400) ** 0.5]))
-    assert still is not None
     assert (still.value, still.lo, still.hi) == pytest.approx((late, lo[0], hi[0]))
     cut = np.minimum(durations, 40)
-    assert phases.mean_to(40.0) == pytest.approx((cut.mean(), cut.std() / 20))
+    assert by_phase.mean_to(40.0) == pytest.approx((cut.mean(), cut.std() / 20))
     found = aalen_johansen(durations, causes, 3, np.array([40.0]))
     share = np.array([np.mean((durations <= 40) & (causes == k)) for k in (1, 2, 3)])
     assert found.se[0] == pytest.approx(np.sqrt(share * (1 - share) / 400))
-    assert [part.value for part in phases.ended_by(40.0, 3)] == pytest.approx(share)
+    assert [part.value for part in by_phase.ended_by(40.0, 3)] == pytest.approx(share)
 
 
-def test_strata_are_weighted_by_their_orders() -> None:
-    durations, ended = np.array([1.0, 9.0, 9.0, 9.0, 1.0, 9.0]), np.array([True, False, False, False, True, False])
-    found = Phases.of(durations, ended.astype(int), np.array([0, 0, 0, 0, 1, 1])).open_at(5.0)
-    assert found is not None
+def phases(kinds: list[tuple[int, int, float, int]], could: float = 9.0) -> Phases:
+    """Of each kind so many orders: phase, number, duration, cause."""
+    counts = [kind[1] for kind in kinds]
+    durations = np.repeat([kind[2] for kind in kinds], counts).astype(np.float64)
+    causes, strata = (np.repeat([kind[k] for kind in kinds], counts) for k in (3, 0))
+    return Phases.of(durations, causes, strata, np.maximum(durations, could))
+
+
+TWO = [(0, 100, 1.0, 1), (0, 300, 9.0, 0), (1, 100, 1.0, 2), (1, 100, 9.0, 0)]
+"""A quarter of 400 orders ended at 1, half of 200 as another cause; all others were open at 9."""
+
+
+def test_phases_are_weighted_by_their_orders() -> None:
+    found = phases(TWO).open_at(5.0)
     assert found.value == pytest.approx(4 / 6 * 3 / 4 + 2 / 6 * 1 / 2)
     assert 0 < found.lo < found.bound_lo < found.value < found.bound_hi < found.hi < 1
 
 
 def test_the_mean_and_the_outcomes_are_weighted_by_orders_too() -> None:
-    """Two phases: of four orders one ended at 1, of two one, as another cause; all others were open at 9."""
-    durations, causes = np.array([1.0, 9.0, 9.0, 9.0, 1.0, 9.0]), np.array([1, 0, 0, 0, 2, 0])
-    phases = Phases.of(durations, causes, np.array([0, 0, 0, 0, 1, 1]))
-    found = phases.mean_to(5.0)
-    assert found is not None
-    assert found[0] == pytest.approx(4 / 6 * (1 + 3 / 4 * 4) + 2 / 6 * (1 + 1 / 2 * 4))
-    assert [part.value for part in phases.ended_by(5.0, 2)] == pytest.approx([4 / 6 / 4, 2 / 6 / 2])
-    times, open_, lo, hi = phases.drawn(10)
+    assert phases(TWO).mean_to(5.0)[0] == pytest.approx(4 / 6 * (1 + 3 / 4 * 4) + 2 / 6 * (1 + 1 / 2 * 4))
+    assert [part.value for part in phases(TWO).ended_by(5.0, 2)] == pytest.approx([4 / 6 / 4, 2 / 6 / 2])
+    times, open_, lo, hi = phases(TWO).drawn(10)
     assert times.tolist() == [1.0]
     assert open_ == pytest.approx([4 / 6 * 3 / 4 + 2 / 6 / 2])
     assert lo[0] < open_[0] < hi[0]
 
 
-def test_a_phase_that_was_not_followed_so_far_makes_nothing_estimable_there() -> None:
-    durations, causes = np.array([1.0, 9.0, 1.0, 2.0, 7.0]), np.array([1, 0, 1, 0, 1])
-    phases = Phases.of(durations, causes, np.array([0, 0, 1, 1, 0]))
-    assert phases.reach == 2.0
-    assert (phases.open_at(5.0), phases.mean_to(5.0)) == (None, None)
-    assert phases.open_at(2.0) is not None
-    assert phases.mean_to(2.0) is not None
-    assert phases.drawn(10)[0].tolist() == [1.0]
+def test_a_late_phase_that_was_followed_shortly_is_not_forgotten() -> None:
+    """Half of the late ones are stuck, few of the early ones; one curve for all would tell of 7 %."""
+    late = [(1, 100, 1.0, 1), (1, 100, 4.0, 0)]
+    found = phases([(0, 960, 1.0, 1), (0, 40, 9.0, 0), *late], could=4.0)
+    assert found.open_at(4.0).value == pytest.approx(140 / 1200)
+    assert found.reach == 4.0
+
+
+SHORT = [(0, 100, 1.0, 1), (0, 100, 9.0, 0), (1, 50, 1.0, 1), (1, 50, 2.0, 0)]
+
+
+def test_a_phase_that_was_not_followed_so_far_leaves_open_all_that_it_may_hide() -> None:
+    """At 5 half of the first phase is open; of the second nobody or all the half that were last seen open."""
+    found = phases(SHORT, could=0.0)
+    assert found.reach == 2.0
+    least, most = found.open_between(5.0)
+    assert (least.value, most.value) == pytest.approx((1 / 3, 1 / 2))
+    assert (least.lo < 1 / 3, most.hi > 1 / 2) == (True, True)
+    (short, _), (long, _) = found.mean_between(5.0)
+    assert short == pytest.approx(2 / 3 * (1 + 4 / 2) + 1 / 3 * (1 + 1 / 2))
+    assert long == pytest.approx(2 / 3 * (1 + 4 / 2) + 1 / 3 * (1 + 4 / 2))
+    assert found.drawn(10)[0].tolist() == [1.0]
+
+
+def test_a_curve_that_hangs_on_the_last_few_orders_says_nothing() -> None:
+    """Of 100 open orders five were followed for longer than 2, and then ended: that does not clear the others."""
+    found = phases([(0, 95, 2.0, 0), (0, 5, 5.0, 1)], could=0.0)
+    assert kaplan_meier(found.durations, found.causes > 0).at(6.0)[0] == 0.0
+    assert found.reach == 2.0
+    assert found.open_between(6.0)[1].value == 1.0
 
 
 def test_a_phase_of_which_all_ended_needs_no_more_following() -> None:
-    phases = Phases.of(np.array([1.0, 9.0, 1.0, 2.0]), np.array([1, 0, 1, 1]), np.array([0, 0, 1, 1]))
-    assert phases.reach == 9.0
+    assert phases([(0, 50, 1.0, 1), (0, 50, 9.0, 0), (1, 50, 1.0, 1), (1, 50, 2.0, 1)], could=0.0).reach == 9.0
+
+
+def test_a_phase_of_very_few_orders_counts_with_its_neighbour() -> None:
+    found = phases([(0, 29, 1.0, 0), (1, 500, 9.0, 0), (2, 40, 9.0, 0), (3, 29, 2.0, 0), (4, 3, 1.0, 0)])
+    assert [int(np.sum(rows)) for rows in found.rows] == [529, 72]
 
 
 @pytest.mark.parametrize("ended", [0, 1])
 def test_where_all_or_none_have_ended_the_interval_still_has_a_width(ended: int) -> None:
-    found = Phases.of(np.full(20, 1.0), np.full(20, ended), np.zeros(20, dtype=int)).open_at(1.0)
-    assert found is not None
+    found = phases([(0, 20, 1.0, ended)]).open_at(1.0)
     assert found.hi - found.lo > 0.1
 
 
