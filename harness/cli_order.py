@@ -17,7 +17,7 @@ ORDER_EXAMPLES = (
     "`orderjam order runs/latest --stuck --channel epay --worst 20` · "
     "`orderjam order runs/latest --cause lost_notice --json`"
 )
-_PIPE_WIDTH = 100
+_PIPE_WIDTH, _TABLE_WIDTH = 100, 300
 _LOOKS = {"good": "green", "bad": "red", "unsure": "yellow", "struck": "red", "soft": "dim", "strong": "bold"}
 
 
@@ -57,7 +57,7 @@ def order(
     try:
         if key is None:
             rows = table.worst(conditions(choice, plan, table), worst)
-            print_json(rows) if as_json else print_rows(sheet.rows(rows, language))
+            print_json(rows) if as_json else print_rows(sheet.rows(rows, language), width=_TABLE_WIDTH)
             return
         explained = explain(folder, plan, table, one(folder, table, key), raw=raw)
     except ChoiceError as error:

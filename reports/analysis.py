@@ -80,7 +80,7 @@ def _findings(stories: Stories, b: Basis, bad: lasthop.Bad, strikes: lasthop.Str
     wishes, paid_twice = outcomes.intents(b.orders)
     counted = {**invariants.goods_counted(b.orders, b.is_looked_at), "intents.paid_twice": paid_twice}
     ledgers, counted["money.disagree"] = beside.ledgers(b, stories)
-    told_step = named.spent(b.told, b.orders, stories.work(), stories.refund_asked_t(), b.eps_s * SECOND_NS)
+    told_step = named.spent(b.told, b.orders, b.work, stories.refund_asked_t(), b.eps_s * SECOND_NS)
     waits, was_asked = asked.waits(b.orders, times.end_t, b.to_business)
     measures = {**_measures(b, became, counted), "goods.paid_to_request.p95": asked.p95(waits, was_asked)}
     measures["page.named"] = named.measure(told_step, b.orders)

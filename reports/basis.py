@@ -90,6 +90,7 @@ class Basis(msgspec.Struct, frozen=True):
     pages: Pages
     verified: Verified
     followed: rates.Followed
+    work: goods.Work
     told: honesty.Told
     spent: Floats
     went_on: Bools
@@ -148,7 +149,8 @@ def basis(stories: Stories) -> Basis:
     has_books = bool(orders.books.any())
     heard = _heard(stories)
     known_t = min(times.end_t, heard.money_t, heard.goods_t)
-    told = honesty.judge(orders, pages.seen, stories.work(), until_t=pages.read_t, end_t=known_t, eps=eps)
+    work = stories.work()
+    told = honesty.judge(orders, pages.seen, work, until_t=pages.read_t, end_t=known_t, eps=eps)
     violated = invariants.violations(orders, pages.ends, heard, eps)
     return Basis(
         plan=plan,
@@ -157,6 +159,7 @@ def basis(stories: Stories) -> Basis:
         pages=pages,
         verified=stories.run.verify(),
         followed=follow(plan, orders, pages, times),
+        work=work,
         told=told,
         spent=honesty.by_order(told, len(orders)),
         went_on=honesty.went_on(orders, pages.seen),

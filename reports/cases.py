@@ -10,7 +10,7 @@ import msgspec
 
 from ledger.rundir import RunDir
 from ledger.states import State
-from plan.causes import CAUSES_ZH
+from plan.causes import CAUSES_ZH, MULTIPLE
 from plan.run import Plan
 from reports.case import Case, known
 from reports.lanes import picture
@@ -44,10 +44,11 @@ class Cases(msgspec.Struct, frozen=True):
 
 
 class _Story(msgspec.Struct, frozen=True):
-    """What opens under a row: the sentence in both languages, the picture, events as (business s, wire s, voice, kind,
-    fields), and raw exchanges as text."""
+    """What opens under a row: the sentence and what speaks for the cause, in both languages; the picture; events as
+    (business s, wire s, voice, kind, fields); and raw exchanges as text."""
 
     s: tuple[str, str]
+    why: tuple[str, str]
     svg: str
     e: list[tuple[float, float, str, str, str]]
     raw: list[tuple[str, str, str]] = []
@@ -81,6 +82,7 @@ def _story(row: Row, events: list[Event], plan: Plan, around: Frame, others: tup
     shown = [e for e in since_payment(events, plan) if e.voice != RAW]
     return _Story(
         (words.en, words.zh),
+        (row.why_en, row.why_zh),
         svg(picture(row.key, plain, plan, around)) if plain else "",
         [(round(e.business_s, 1), round(e.wire_s, 3), e.voice, e.kind, event_text(e)) for e in shown],
         [_exchange(e) for e in events if e.voice == RAW],
@@ -147,7 +149,7 @@ def _words_zh(rows: list[Row]) -> dict[str, str]:
     """The Chinese of the words in these rows."""
     states = {name: state_zh(name) for name in (*map(str, State), GONE)}
     hops = {name: words[1] for name, words in HOP_WORDS.items()}
-    known = states | {str(cause): zh for cause, zh in CAUSES_ZH.items()} | {"multiple": "多种原因"} | hops
+    known = states | {str(cause): zh for cause, zh in CAUSES_ZH.items()} | {MULTIPLE: "多个原因"} | hops
     used = {word for row in rows for word in (row.state, row.cause, row.hop)}
     return {word: known[word] for word in sorted(used & known.keys())}
 

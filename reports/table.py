@@ -19,7 +19,8 @@ from reports.write.orders import columns
 class Row(msgspec.Struct, frozen=True):
     """One order in short: one object of `orderjam order RUN … --json`. Business seconds; fen; wire seconds on the run's
     axis for `captured_s`. `state`: what the page showed last, `gone` where it answers 404. `hop`: the last one reached
-    when it first got stuck, else at the end. `cause` and what speaks for it: empty where none was looked for."""
+    when it first got stuck, else at the end; `missing_hop`: the first that it lacked. `cause` is empty where none was
+    needed; what speaks for it is written for the worst alone."""
 
     key: str
     order_no: str
@@ -37,6 +38,7 @@ class Row(msgspec.Struct, frozen=True):
     why_en: str
     why_zh: str
     hop: str
+    missing_hop: str
     price_fen: int
     captured_fen: int
     refunded_fen: int
@@ -60,12 +62,13 @@ _ROW_SQL = {
         name: f"coalesce({name}, '')"
         for name in (
             *("key", "order_no", "trade_no", "channel", "product", "region", "buyer", "way", "supplier", "code"),
-            "booked_state",
+            *("booked_state", "cause", "why_en", "why_zh"),
         )
     },
     **{name: name for name in ("price_fen", "captured_fen", "refunded_fen", "goods", "notices", "is_vouched", "lost")},
     "state": "CASE WHEN gone THEN 'gone' ELSE last_state END",
     "hop": "last_hop",
+    "missing_hop": "coalesce(first_missing_hop, '')",
     "sold": "goods_sold_upstream",
     "stuck": "stuck_business_s > 0",
     "open": "open",
@@ -76,8 +79,7 @@ _ROW_SQL = {
     "waited_s": "round(waited_business_s, 3)",
     "captured_s": "nullif(captured_s, 'nan'::DOUBLE)",
 }
-_NEEDED = {"gone", "open", "waited_business_s", "goods_sold_upstream", "last_hop"}
-_OF_CAUSES = ("cause", "why_en", "why_zh")
+_NEEDED = {"gone", "open", "waited_business_s", "goods_sold_upstream", "last_hop", "first_missing_hop", "why_zh"}
 WORST_FIRST = "lost DESC, stuck_s DESC, open DESC, waited_s DESC, key"
 
 
@@ -175,8 +177,7 @@ class Table:
 
     def _name(self) -> None:
         """The view `orders` with the columns of `Row`."""
-        causes = {name: f"coalesce({name}, '')" if name in self.names else "''" for name in _OF_CAUSES}
-        parts = ", ".join(f"{sql} AS {name}" for name, sql in {**_ROW_SQL, **causes}.items())
+        parts = ", ".join(f"{sql} AS {name}" for name, sql in _ROW_SQL.items())
         is_sent = "(NOT isnan(sent_s) OR NOT planned) AS is_sent"
         self._db.execute(f"CREATE VIEW orders AS SELECT {parts}, {is_sent} FROM kept")
 

@@ -22,9 +22,10 @@ _SHOWN = {state: np.array([other is state for other in STATES]) for state in (St
 
 
 class Waits(msgspec.Struct, frozen=True):
-    """One entry per change that a page had to show: how long it took, or until when it was not shown, and whether it
-    was."""
+    """One entry per change that a page had to show: whose, how long it took, or until when it was not shown, and
+    whether it was."""
 
+    i: Ints
     s: Floats
     shown: Bools
 
@@ -41,22 +42,24 @@ def waits(orders: Orders, dwells: Dwells, read_t: Floats, to_business: float) ->
             (returned_t, _SHOWN[State.REFUNDED]),
         )
     ]
-    return Waits(np.concatenate([s for s, _ in parts]) * to_business, np.concatenate([shown for _, shown in parts]))
+    i, lasted, shown = (np.concatenate([part[column] for part in parts]) for column in range(3))
+    return Waits(i, lasted * to_business, shown)
 
 
-def _waits(event_t: Floats, names: Bools, dwells: Dwells, read_t: Floats) -> tuple[Floats, Bools]:
-    """Of each order with the event: from it to the first state that names it, in ns, and whether there was one. A page
+def _waits(event_t: Floats, names: Bools, dwells: Dwells, read_t: Floats) -> tuple[Ints, Floats, Bools]:
+    """The orders with the event; from it to the first state that names it, in ns, and whether there was one. A page
     that named it before is not behind."""
     first_t = np.full(len(event_t), np.nan)
+    rows = np.flatnonzero(names[dwells.state])
     with np.errstate(invalid="ignore"):
-        late_enough = dwells.is_last | (dwells.end > event_t[dwells.i])
-    rows = np.flatnonzero(names[dwells.state] & late_enough)[::-1]  # the first one of each order stays
+        late_enough = dwells.is_last[rows] | (dwells.end[rows] > event_t[dwells.i[rows]])
+    rows = rows[late_enough][::-1]  # the first one of each order stays
     first_t[dwells.i[rows]] = dwells.entry[rows]
     with np.errstate(invalid="ignore"):
         mine = event_t <= np.fmax(read_t, first_t)
     shown = np.isfinite(first_t[mine])
     until_t = np.where(shown, first_t[mine], read_t[mine])
-    return np.maximum(until_t - event_t[mine], 0.0), shown
+    return np.flatnonzero(mine), np.maximum(until_t - event_t[mine], 0.0), shown
 
 
 def findings(found: Waits) -> Lag | None:

@@ -87,26 +87,28 @@ def _cut(told: Told, orders: Orders, refund_asked_t: Floats) -> tuple[Ints, Floa
     at = refund_asked_t[i]
     with np.errstate(invalid="ignore"):
         both = (start < at) & (at < end)
-    parts = ((i, i), (start, at), (np.where(both, at, end), end), (state, state))
-    i, start, end, state = (np.concatenate([whole, more[both]]) for whole, more in parts)
-    by = np.lexsort((start, i))
-    return i[by], start[by], end[by], state[by]
+    rows = np.flatnonzero(both)
+    until = end.copy()
+    until[rows] = at[rows]
+    inserted = ((i, i[rows]), (start, at[rows]), (until, end[rows]), (state, state[rows]))
+    i, start, end, state = (np.insert(whole, rows + 1, part) for whole, part in inserted)
+    return i, start, end, state
 
 
 def _asked(work: Work, i: Ints, t: Floats) -> tuple[Bools, Bools]:
     """Whether an upstream had been asked for each order's goods by then, and whether one was at work."""
-    if not len(work.i):
-        return np.zeros(len(i), dtype=bool), np.zeros(len(i), dtype=bool)
-    # Both are sorted by order and time, so one ranking of all moments serves.
-    who, when = np.concatenate([work.i, i]), np.concatenate([work.t, t])
-    is_question = np.repeat([False, True], [len(work.i), len(i)])
-    by = np.lexsort((is_question, when, who))
-    last = np.maximum.accumulate(np.where(is_question[by], -1, by))  # the last change at or before each moment
-    rows = np.empty(len(by), dtype=np.int64)
-    rows[by] = last
-    rows = rows[len(work.i) :]
-    asked = (rows >= 0) & (work.i[np.maximum(rows, 0)] == i)
-    return asked, asked & work.busy[np.maximum(rows, 0)]
+    bounds = np.searchsorted(work.i, np.arange(i.max(initial=-1) + 2))
+    first, end = bounds[i], bounds[i + 1]
+    last = first - 1  # the last change at or before each moment
+    left = np.flatnonzero(first < end)
+    while len(left):  # as often as the busiest order was asked for or refused
+        left = left[work.t[last[left] + 1] <= t[left]]
+        last[left] += 1
+        left = left[last[left] + 1 < end[left]]
+    asked = last >= first
+    busy = np.zeros(len(i), dtype=bool)
+    busy[asked] = work.busy[last[asked]]
+    return asked, busy
 
 
 def measure(found: Spent, orders: Orders) -> Finding:

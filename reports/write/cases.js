@@ -174,7 +174,7 @@
   const row = (i) => {
     const button = make("button", {type: "button", class: "key", "aria-expanded": "false"}, make("code", {}, C.key[i]));
     const line = make("tr", {}, make("th", {scope: "row"}, button));
-    for (const column of COLUMNS.slice(1)) line.append(make("td", {}, ...column.show(i)));
+    for (const column of COLUMNS.slice(1)) line.append(make("td", {class: column.down ? "t" : undefined}, ...column.show(i)));
     line.addEventListener("click", (event) => {
       if (event.detail && getSelection().toString()) return; // somebody copies a number
       button.focus();
@@ -234,6 +234,7 @@
   const elsewhere = (i) => make("p", {}, ...both("Its whole story: ", "完整经过："), make("code", {}, `orderjam order runs/${D.run} ${C.key[i]}`));
   const story = (told) => {
     const parts = [make("p", {class: "sentence", "data-l": "en"}, told.s[0]), make("p", {class: "sentence", "data-l": "zh", lang: "zh"}, told.s[1])];
+    if (told.why[0]) parts.push(make("p", {class: "note"}, ...both(`Cause: ${told.why[0]}`, `原因依据：${told.why[1]}`)));
     if (told.svg) {
       const picture = make("div", {class: "picture"});
       picture.innerHTML = told.svg; // drawn by the report itself, every text in it escaped

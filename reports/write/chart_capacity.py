@@ -79,7 +79,7 @@ def _band(found: Capacity) -> str:
 
 def _over_time(chart: Chart, rates: Axes, backlog: Axes, found: Capacity) -> None:
     edges = [0.0, *found.t_s]
-    end = edges[-1]
+    end = max(edges[-1], 0.001)
     for values, colour, style, words in (
         (found.offered_per_s, OFFERED, "-", chart.say("due", "到期")),
         (found.ended_per_s, ENDED, (0, (4, 1.5)), chart.say("ended", "完结")),
@@ -107,8 +107,8 @@ def _over_time(chart: Chart, rates: Axes, backlog: Axes, found: Capacity) -> Non
 
 def _against(chart: Chart, ax: Axes, found: Capacity) -> None:
     """How fast the backlog grew in each step, by its load."""
-    widths = [end - start for start, end in pairwise([0.0, *found.t_s])]
-    growth = [(after - was) / wide for (was, after), wide in zip(pairwise([0, *found.open]), widths, strict=True)]
+    step = max(found.t_s[-1] / len(found.t_s), 0.001)
+    growth = [(after - was) / step for was, after in pairwise([0, *found.open])]
     load = found.offered_per_s
     ax.axhline(0, color=INK, lw=0.8)
     if found.limit_per_s is not None:

@@ -42,9 +42,8 @@ def draw(findings: Findings) -> Chart | None:
     ax.set_yticks(ticks, [f"{tick} ms" if tick < 1000 else f"{tick / 1000:g} s" for tick in ticks])
     ax.set_yticks([], minor=True)
     end = max(findings.duration_s, 0.001)
-    for fault in findings.struck.faults:
-        if fault.exposure and fault.to_s is not None:
-            ax.axvspan(fault.from_s, min(fault.to_s, end), color=GREY, alpha=0.16, lw=0)
+    for start, stop in _windows(findings, end):
+        ax.axvspan(start, stop, color=GREY, alpha=0.16, lw=0)
     ax.set_xlim(0, end)
     ax.set_xlabel(chart.words(WIRE_AXIS))
     ax.legend(loc="upper left", bbox_to_anchor=(1.01, 1.02), handlelength=1.8)
@@ -72,6 +71,20 @@ def describe(findings: Findings) -> Words:
 
 def _shown(findings: Findings) -> list[LatencySeries]:
     return [series for series in findings.latency if series.t_s]
+
+
+def _windows(findings: Findings, end: float) -> list[tuple[float, float]]:
+    """When any fault given by a window was on; wire s."""
+    joined: list[tuple[float, float]] = []
+    for fault in sorted(findings.struck.faults, key=lambda fault: fault.from_s):
+        stop = end if fault.to_s is None else min(fault.to_s, end)
+        if not fault.exposure or stop <= fault.from_s:
+            continue
+        if joined and fault.from_s <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(joined[-1][1], stop))
+        else:
+            joined.append((fault.from_s, stop))
+    return joined
 
 
 def _name(series: LatencySeries) -> Words:

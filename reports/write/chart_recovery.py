@@ -111,8 +111,10 @@ def _row(chart: Chart, ax: Axes, i: int, row: Recovery, findings: Findings) -> N
     for name, t in times.items():
         shape, colour, _ = MARKS[name]
         ax.plot([t], [i], shape, color=colour, mec=INK, mew=0.5, ms=7, clip_on=False, zorder=3)
-    most = chart.say(f"at most {row.peak} (before {row.before:g})", f"最多 {row.peak}（之前 {row.before:g}）")
-    words = most if row.peak else chart.say("none", "无")
+    most, most_zh = f"at most {row.peak}", f"最多 {row.peak}"
+    if row.has_before:
+        most, most_zh = f"{most} (before {row.before:g})", f"{most_zh}（之前 {row.before:g}）"
+    words = chart.say(most, most_zh) if row.peak else chart.say("none", "无")
     ax.text(1.03, i, words, transform=ax.get_yaxis_transform(), ha="left", va="center", fontsize=SMALL)
 
 
@@ -127,7 +129,9 @@ def _told(row: Recovery) -> tuple[str, str]:
         )
     else:
         en, zh = f"recovery {NOTHING}", f"恢复 {NOTHING}"
-    return (
-        f"{row.en}: first overdue order after {detect}, half gone after {half}, {en}; at most {row.peak} overdue",
-        f"{row.zh}：{detect} 后首个逾期，{half} 后去半，{zh}；逾期最多 {row.peak} 单",
-    )
+    en = f"{row.en}: first overdue order after {detect}, half gone after {half}, {en}; at most {row.peak} overdue"
+    zh = f"{row.zh}：{detect} 后首个逾期，{half} 后去半，{zh}；逾期最多 {row.peak} 单"
+    if row.beside:
+        others = ", ".join(row.beside)
+        en, zh = f"{en}, together with {others}", f"{zh}，与 {others} 合计"
+    return en, zh

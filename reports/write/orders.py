@@ -21,6 +21,9 @@ _TEXTS = (
     "code",
 )
 
+WHY_MAX = 1000
+"""Orders whose sentence about their cause is written: lost ones first, then those stuck longest."""
+
 
 def columns(analysis: Analysis) -> dict[str, npt.NDArray[Any]]:
     """By name, in the order they stand in the file."""
@@ -54,8 +57,14 @@ def columns(analysis: Analysis) -> dict[str, npt.NDArray[Any]]:
 
 
 def _put_down(analysis: Analysis) -> dict[str, npt.NDArray[Any]]:
-    """The cause of each order that needed one and the first hop that it lacked; empty for all others."""
-    found = analysis.attributed
-    cause, missing = (np.full(len(analysis.basis.orders), "", dtype=object) for _ in range(2))
-    cause[found.i], missing[found.i] = found.cause, np.array(HOPS, dtype=object)[found.hop]
-    return {"cause": cause, "first_missing_hop": missing}
+    """The cause of each order that needed one, the first hop that it lacked, and what speaks for that of the worst;
+    empty for all others."""
+    found, b = analysis.attributed, analysis.basis
+    cause, missing, why_en, why_zh = (np.full(len(b.orders), "", dtype=object) for _ in range(4))
+    i = found.i
+    cause[i], missing[i] = found.cause, np.array(HOPS, dtype=object)[found.hop]
+    worst = np.lexsort((i, -b.waited_s[i], ~b.is_open[i], -b.stuck_s[i], ~b.is_lost[i]))[:WHY_MAX]
+    for order in i[worst].tolist():
+        why = found[order].why
+        why_en[order], why_zh[order] = why.en, why.zh
+    return {"cause": cause, "first_missing_hop": missing, "why_en": why_en, "why_zh": why_zh}

@@ -22,6 +22,16 @@ _METHODS_ZH = (
     (r"Clopper-Pearson, one-sided 95 %", "Clopper–Pearson 单侧 95%"),
     (r"Kaplan-Meier quantile, log-log", "Kaplan–Meier 分位数，log-log 区间"),
     (r"RMST up to ([\d.]+) s, normal", r"计至 \1 秒的受限平均时间，正态区间"),
+    (r"RMST up to ([\d.]+) s, by phase of payment, normal", r"计至 \1 秒的受限平均时间，按付款阶段分层，正态区间"),
+    (
+        r"RMST up to ([\d.]+) s.*; all alike: Wilson's share of others, each as far off as can be",
+        r"计至 \1 秒的受限平均时间；全部相同：其余按 Wilson 比例取最坏值",
+    ),
+    (
+        r"Kaplan-Meier by phase of payment, log-log; some orders were not followed so long",
+        "按付款阶段分层的 Kaplan–Meier，log-log 区间；部分订单未跟踪到该时长",
+    ),
+    (r"the record of this run is not whole", "本次运行的记录不完整"),
     (r"counted; compared as it is", "计数；按数值直接比较"),
     (
         r"99th percentile of all sends; no interval, compared as it is",
@@ -49,6 +59,23 @@ _METHODS_ZH = (
     (r"the longest of all", "所有订单中最长者"),
     (r"the longest so far: some orders had not ended", "迄今最长：部分订单尚未结束"),
     (r"(.*); too few orders for an interval", r"\1；订单过少，无区间"),
+    (r"Aalen-Johansen by phase of payment, log-log", "按付款阶段分层的 Aalen–Johansen，log-log 区间"),
+    (
+        r"broken line, (\d+) of (\d+) steps full, t over them(.*)",
+        r"折线拟合，\2 个时段中 \1 个满载，对其取 t 区间\3",
+    ),
+    (r"fewer than (\d+) steps of the load without a fault window", r"故障时段之外的负载时段不足 \1 个"),
+    (
+        r"the load hardly varied \((.*) to (.*) orders a second\)",
+        r"负载几乎没有变化（每秒 \1 至 \2 单）",
+    ),
+    (r"no order ended", "没有订单完结"),
+    (r"the backlog drained at every load up to (.*) orders a second", r"直到每秒 \1 单积压都能消化"),
+    (
+        r"orders ended faster where more came: they waited, but not for their turn",
+        "来单越多完结越快：订单在等待，但不是在排队",
+    ),
+    (r"not estimable: not followed (?:so long|to the deadline)", "无法估计：跟踪时间不足"),
     (r"no upstream vouches for goods", "没有上游可为商品作证"),
     (r"the shop's books were not read", "没有读到店铺账本"),
 )
@@ -72,7 +99,7 @@ def finding(found: Finding, language: str = "en") -> str:
     )
 
 
-def share(k: int, n: int, lo: float | None, hi: float | None, method: str, language: str = "en") -> str:
+def share(k: int | None, n: int, lo: float | None, hi: float | None, method: str, language: str = "en") -> str:
     """The same of a share of orders that is no finding of its own."""
     return finding(Finding(None, Unit.SHARE, method, k=k, n=n, lo=lo, hi=hi), language)
 

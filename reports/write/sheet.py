@@ -42,7 +42,9 @@ def _facts(order: Explained, row: Row) -> Iterable[Line]:
         ("money taken, back 扣款, 退款", f"¥{yuan(Fen(row.captured_fen))}, ¥{yuan(Fen(row.refunded_fen))}"),
         ("goods sold, received 出货, 收到", f"{row.sold}, {row.goods}"),
         ("had come as far as 走到", " ".join(HOP_WORDS[row.hop]) if row.hop in HOP_WORDS else row.hop),
-        ("cause 原因", f"{row.cause} {cause_zh(row.cause)}: {row.why_en} {row.why_zh}" if row.cause else ""),
+        ("first missing 缺少的第一步", " ".join(HOP_WORDS.get(row.missing_hop, ()))),
+        ("cause 原因", f"{row.cause} {cause_zh(row.cause)}" if row.cause else ""),
+        ("because 依据", f"{row.why_en} {row.why_zh}".strip()),
     ]
     width = max(columns(name) for name, _ in rows)
     for name, value in rows:

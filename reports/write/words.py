@@ -29,6 +29,15 @@ DIMENSION_WORDS = {
     "buyer": ("by buyer", "按买家"),
     "code": ("by error code, of stuck and lost orders", "按错误码（仅卡住或丢失的订单）"),
 }
+STEP_WORDS = {
+    "paid": ("paid: no upstream was asked for the goods yet", "已付款，尚未向上游要货"),
+    "refused": ("every upstream that was asked refused", "被要货的上游均已拒绝"),
+    "recharging": ("an upstream is at work", "上游处理中"),
+    "refunding": ("the shop has asked for the money back", "店铺已申请退款"),
+    "delivered": ("the buyer has the goods", "商品已到买家"),
+    "refunded": ("the buyer has the money back", "买家已拿回钱"),
+}
+"""Where an order truly is (reports/measure/named.Step)."""
 GROUP_ZH = {"none asked": "未向上游要货", "no code": "无错误码"}
 
 

@@ -178,7 +178,7 @@ def capacity(limit: float | None = 14.2) -> Capacity:
 
 def recoveries() -> list[Recovery]:
     return [
-        Recovery("dusk", "slow answers", "响应变慢", 10.0, 20.0, 42.0, 210.0, None, 75.0, 1.0, 34),
+        Recovery("dusk", "slow answers", "响应变慢", 10.0, 20.0, 42.0, 210.0, None, 75.0, 1.0, 34, True, ["db"]),
         Recovery("db", "database locked", "数据库锁定", 25.0, 28.0, 12.0, None, 600.0, None, 2.5, 51),
         Recovery("calm", "a fault that hurt nobody at all, by luck", "没有影响的故障", 1.0, 3.0, *(None,) * 4, 0.0, 0),
     ]

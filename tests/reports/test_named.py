@@ -109,7 +109,7 @@ def test_a_page_names_the_true_step_or_not(new_run: NewRun) -> None:
         story(run.order(n).placed(11.0).seen(State.PAYING, 11.2).captured(12.0))
     stories = Stories(run.write(), run.plan)
     b = basis(stories)
-    found = spent(b.told, b.orders, stories.work(), stories.refund_asked_t(), b.eps_s * 1e9)
+    found = spent(b.told, b.orders, b.work, stories.refund_asked_t(), b.eps_s * 1e9)
     stories.close()
     told: dict[str, dict[str, list[float]]] = {name: {} for name, _, _ in STORIES}
     columns = zip(

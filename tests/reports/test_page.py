@@ -9,7 +9,7 @@ import pytest
 
 from ledger.rundir import RunDir
 from plan import run as plans
-from reports.cases import cases
+from reports.cases import BYTES_MAX, cases
 from reports.findings import Causes, Findings
 from reports.write import figures, page
 from tests.reports.conftest import GATES
@@ -95,6 +95,12 @@ def test_our_own_script_is_small_and_asks_nobody() -> None:
     script = (Path(page.__file__).parent / "report.js").read_text()
     assert len(script.encode()) < 8192
     assert not re.search(r"fetch|XMLHttp|WebSocket|import\s*\(|eval|innerHTML|Image\(", script)
+
+
+def test_the_page_stays_under_2_mb_with_as_many_orders_as_it_may_list(whole: str) -> None:
+    island = re.search(r'<script type="application/json".*?</script>', whole, re.DOTALL)
+    assert island is not None
+    assert len(whole.encode()) - len(island[0].encode()) + BYTES_MAX < 2_000_000
 
 
 def test_the_page_leads_from_the_verdict_to_how_it_was_measured(whole: str) -> None:
