@@ -335,6 +335,7 @@ def test_an_order_that_stood_still_twice_for_different_reasons_has_both(new_run:
     assert found.attributed[0].also == (Cause.LOST_NOTICE, Cause.LOST_ANSWER)
     assert "; later: cheap sold at 10.1 s" in found.attributed[0].why.en
     assert "；后来：" in found.attributed[0].why.zh
+    assert found.attributed.cause.tolist() == [found.attributed[i].cause for i in found.attributed] == [MULTIPLE]
     assert found.findings.causes.rows[0].cause == MULTIPLE
     assert [(f.state, f.cause, f.outcome) for f in found.findings.causes.flows] == [("paying", MULTIPLE, "open")]
 
