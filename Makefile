@@ -37,6 +37,7 @@ CLUSTERS := /etc/postgresql-common/createcluster.d
 system:
 	@missing=; command -v nft >/dev/null || [ -x /usr/sbin/nft ] || missing="nftables"; \
 	command -v postgres >/dev/null || ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 || missing="$${missing:+$$missing }postgresql"; \
+	command -v chromium >/dev/null || command -v google-chrome >/dev/null || missing="$${missing:+$$missing }chromium"; \
 	if [ -z "$$missing" ]; then exit; fi; \
 	if [ "$$(id -u)" != 0 ] || ! command -v apt-get >/dev/null; then echo "not here: $$missing; the tests that need it are skipped"; exit; fi; \
 	echo "installing for the tests: $$missing"; mkdir -p $(CLUSTERS) && echo "create_main_cluster = false" > $(CLUSTERS)/orderjam.conf; \
@@ -67,8 +68,8 @@ bench: .venv/.made ## measure; figures as ratios within one run
 effects: .venv/.made ## play every scenario and write docs/effects.md (half an hour)
 	@$(BIN)/python benchmarks/effects.py --fresh
 
-schema: .venv/.made ## write scenarios/scenario.schema.json and the table in docs/faults.md again
-	@$(BIN)/orderjam schema > scenarios/scenario.schema.json && $(BIN)/python -m faults.table
+schema: .venv/.made ## write the JSON Schemas of scenarios and findings, and the table in docs/faults.md again
+	@$(BIN)/orderjam schema > scenarios/scenario.schema.json && $(BIN)/python -m reports.schema > reports/findings.schema.json && $(BIN)/python -m faults.table
 
 clean: ## remove what was made, the runs too
 	rm -rf .venv .conformance runs build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .coverage*

@@ -1,37 +1,30 @@
-"""The command line: `orderjam run|report|order|list|check|verify|doctor|toxiproxy|proxy`, and `mocks` and `fault`."""
+"""The command line: `orderjam run|report|order|list|check|verify|doctor`, and the commands of the modules cli_*."""
 
-import asyncio
-import platform
-import shlex
-import socket
-import subprocess
 import sys
 from enum import StrEnum
-from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 import typer
-from rich.console import Console
 
 from faults.catalog import catalog
 from harness import doctor as machine
-from harness import live
+from harness import playing
 from harness.cli_common import OUT, AsJson, Out, print_json, print_rows, refuse, resolve, say, warn
 from harness.cli_mocks import fault, mocks
+from harness.cli_order import ORDER_EXAMPLES, order
+from harness.cli_reports import BLAME_EXAMPLES, COMPARE_EXAMPLES, EXPORT_EXAMPLES, blame, compare, export
 from harness.cli_wire import PROXY_EXAMPLES, TOXIPROXY_EXAMPLES, proxy, toxiproxy
 from harness.hand import HandError
-from harness.run import Ended, Exit, Options, Run
+from harness.run import Ended, Exit, Options
 from harness.wires import missing
 from harness.wiring import port_is_free
-from ledger.clock import utc_now
 from ledger.journal import JournalError, Wholeness
-from ledger.rundir import RunDir, RunDirError
+from ledger.rundir import BrokenEvidence, RunDir, RunDirError
 from plan import document
-from plan import run as plans
 from plan.document import DocumentError
-from plan.run import Made, Plan
+from plan.run import Plan, leave_out
 from plan.stubs import read as read_stubs
 from plan.units import to_text
 from scenarios import cautions, loader
@@ -50,14 +43,21 @@ app = typer.Typer(
 )
 app.add_typer(mocks, name="mocks")
 app.add_typer(fault, name="fault")
+app.command(epilog=ORDER_EXAMPLES)(order)
 app.command(epilog=TOXIPROXY_EXAMPLES)(toxiproxy)
 app.command(epilog=PROXY_EXAMPLES)(proxy)
+app.command(epilog=BLAME_EXAMPLES)(blame)
+app.command(epilog=COMPARE_EXAMPLES)(compare)
+app.command(epilog=EXPORT_EXAMPLES)(export)
 
 
 def main() -> None:
     """The console script. Every error of ours is one line on standard error."""
     try:
         app()
+    except BrokenEvidence as error:
+        say(f"orderjam: {error}")
+        sys.exit(Exit.BROKEN)
     except (DocumentError, RunDirError, HandError) as error:
         say(f"orderjam: {error}")
         sys.exit(Exit.WRONG_USE)
@@ -68,33 +68,13 @@ def main() -> None:
         sys.exit(Exit.PASSED)
 
 
-def _git() -> str:
-    try:
-        ran = subprocess.run(["git", "describe", "--always", "--dirty"], capture_output=True, text=True, timeout=5)
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return ran.stdout.strip()
-
-
-def _made(plan: Plan, words: list[str]) -> Plan:
-    replay = shlex.join(["orderjam", "run", *words])
-    made = Made(
-        orderjam=version("orderjam"),
-        python=platform.python_version(),
-        git=_git(),
-        host=f"{socket.gethostname()}, {platform.system()} {platform.machine()}",
-        at=utc_now().isoformat(timespec="seconds"),
-        replay=replay,
-    )
-    return msgspec.structs.replace(plan, made=made)
-
-
 def _replay_words(scenario: str, changes: loader.Changes, plan: Plan, out: Path) -> list[str]:
     words = [scenario, "--seed", str(plan.seed), "--profile", plan.target.profile]
     words += ["--rate", changes.rate] if changes.rate else []
     words += ["--duration", changes.duration] if changes.duration else []
     words += [word for path, text in changes.sets for word in ("--set", f"{path}={text}")]
     words += ["--ci"] if changes.ci else []
+    words += [word for name in plan.without for word in ("--without", name)]
     words += ["--workers", str(plan.workers)] if plan.workers != 1 else []
     return words + (["--out", str(out)] if out != OUT else [])
 
@@ -108,6 +88,7 @@ def _sets(texts: list[str]) -> tuple[tuple[str, str], ...]:
 
 @app.command(
     epilog="Examples: `orderjam run evening_peak` · `orderjam run notice_lost --profile naive+requery_unpaid` · "
+    "`orderjam run evening_peak --without top` · "
     "`orderjam run my.yaml --rate 30/s --set faults.lost.rate=50% --dry-run`"
 )
 def run(
@@ -121,6 +102,9 @@ def run(
     sets: Annotated[
         list[str] | None, typer.Option("--set", help="Override any key: path=value. May be repeated.")
     ] = None,
+    without: Annotated[
+        list[str] | None, typer.Option("--without", help="Leave out the fault of this id. May be repeated.")
+    ] = None,
     ci: Annotated[bool, typer.Option("--ci", help="The scenario's short cut for CI.")] = False,
     workers: Annotated[int, typer.Option(min=1, max=64, help="Processes of the load generator.")] = 1,
     web: Annotated[int | None, typer.Option(help="Port on loopback for Locust's own page.")] = None,
@@ -131,8 +115,8 @@ def run(
     """Plays a scenario against its shop and writes a report."""
     changes = loader.Changes(seed, profile, rate, duration, _sets(sets or []), ci, workers)
     path = loader.find(scenario)
-    plan = resolve(path, changes)
-    plan = _made(plan, _replay_words(scenario, changes, plan, out))
+    plan = leave_out(resolve(path, changes), without or [])
+    plan = playing.made(plan, _replay_words(scenario, changes, plan, out))
     if wire := cautions.told(plan):
         say(wire)
     if dry_run:
@@ -143,21 +127,11 @@ def run(
         refuse(f"--web {web}: this port is in use on 127.0.0.1; legal: a free one")
     if lacking := missing(plan):
         refuse(lacking)
-    folder = RunDir.create(out, plan.scenario, plan.seed)
-    plans.save(plan, folder.plan)
     say(f"seed {plan.seed} · replay: {plan.made.replay}")
+    folder = playing.folder_for(plan, out)
     warn(plan)
-    ended = asyncio.run(_play(plan, folder, Options(web=web, workers=workers)))
+    ended = playing.play(plan, folder, Options(web=web, workers=workers))
     raise typer.Exit(_conclude(plan, folder, ended, as_json=as_json))
-
-
-async def _play(plan: Plan, folder: RunDir, options: Options) -> Ended:
-    playing = Run(plan, folder, options, say)
-    async with asyncio.TaskGroup() as group:
-        shown = group.create_task(live.show(playing, Console(stderr=True)), name="live screen")
-        ended = await playing.play()
-        shown.cancel()
-    return ended
 
 
 def _conclude(plan: Plan, folder: RunDir, ended: Ended, *, as_json: bool) -> int:
@@ -186,31 +160,19 @@ def _conclude(plan: Plan, folder: RunDir, ended: Ended, *, as_json: bool) -> int
 def report(
     run_dir: Annotated[Path, typer.Argument(help="A run directory.")] = OUT / "latest",
     as_json: AsJson = False,
+    despite_broken: Annotated[
+        bool, typer.Option("--despite-broken-evidence", help="Go on where journals are not what was written.")
+    ] = False,
 ) -> None:
-    """Makes everything below events/ again from plan.yaml and events/ alone."""
+    """Makes everything below events/ again from plan.yaml and events/ alone; broken journals end it with 5."""
     from reports import report as reports
 
     folder = RunDir.open(run_dir)
-    findings = reports.build(folder)
+    findings = reports.build(folder, despite_broken=despite_broken)
     if as_json:
         print_json(findings)
     say(findings.verdict.en)
     say(f"report: {folder.report}")
-
-
-@app.command(epilog="Examples: `orderjam order runs/latest b00000042`")
-def order(
-    run_dir: Annotated[Path, typer.Argument(help="A run directory.")],
-    key: Annotated[str, typer.Argument(help="The order key, such as b00000042.")],
-) -> None:
-    """Prints what support needs to know of one order, and everything that happened to it."""
-    from reports import report as reports
-
-    folder = RunDir.open(run_dir)
-    try:
-        print(reports.order_story(folder, key))
-    except KeyError:
-        refuse(f"{run_dir}: no order {key!r} in this run; keys look like b00000042")
 
 
 class Listed(StrEnum):

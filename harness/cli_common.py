@@ -7,7 +7,7 @@ from typing import Annotated, Any, NoReturn
 import msgspec
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from harness.run import Exit
 from plan.document import DocumentError
@@ -34,14 +34,15 @@ def print_json(value: Any) -> None:
     print(msgspec.json.format(msgspec.json.encode(value), indent=2).decode())
 
 
-def print_rows(rows: list[dict[str, str]]) -> None:
+def print_rows(rows: list[dict[str, str]], *, width: int = 160) -> None:
+    """A table; `width` where nobody looks at a terminal."""
     if not rows:
         print("nothing yet")
         return
-    table = Table(*rows[0], box=None, pad_edge=False)
+    table = Table(*(Column(name, overflow="fold") for name in rows[0]), box=None, pad_edge=False)
     for row in rows:
         table.add_row(*row.values())
-    Console(width=None if sys.stdout.isatty() else 160).print(table)
+    Console(width=None if sys.stdout.isatty() else width).print(table)
 
 
 def vocabulary(target: webshop.Target) -> loader.Vocabulary:

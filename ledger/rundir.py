@@ -1,6 +1,8 @@
 """What a run leaves behind: its folder, and whether that is whole."""
 
 import os
+import re
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -10,12 +12,18 @@ from ledger.clock import utc_now
 from ledger.journal import STRUCK_PREFIX, SUFFIX, FileCheck, Wholeness, check
 
 MANIFEST_SCHEMA = 1
+WITHOUT_MAX = 80
+"""Letters in the name of a folder that tell of faults left out."""
 SMALL_BYTES = 1 << 24
 """Journals that are together smaller are checked one after the other."""
 
 
 class RunDirError(Exception):
     """A folder that is not, or cannot become, a run directory: its path and the reason."""
+
+
+class BrokenEvidence(RunDirError):
+    """Journals that are not what was written: nothing is said of such a run unless somebody insists."""
 
 
 class Manifest(msgspec.Struct, frozen=True):
@@ -50,10 +58,12 @@ class RunDir:
         self.logs = path / "logs"
 
     @classmethod
-    def create(cls, root: Path, scenario: str, seed: int) -> "RunDir":
-        """A new folder runs/<scenario>-<utc time>-s<seed>; RunDirError where it cannot be made."""
+    def create(cls, root: Path, scenario: str, seed: int, without: Sequence[str] = ()) -> "RunDir":
+        """A new folder runs/<scenario>-<utc time>-s<seed>, with the names of the faults that are left out, if any;
+        RunDirError where it cannot be made."""
         stamp = utc_now().strftime("%Y%m%dT%H%M%S")
-        name = f"{scenario}-{stamp}-s{seed}"
+        left_out = re.sub(r"[^\w.+-]", "_", "+".join(without), flags=re.ASCII)[:WITHOUT_MAX]
+        name = f"{scenario}-{stamp}-s{seed}{f'-without-{left_out}' if left_out else ''}"
         for suffix in ("", *(f".{n}" for n in range(2, 100))):
             run = cls(root / f"{name}{suffix}")
             try:

@@ -63,3 +63,24 @@ CAUSES_ZH = {
 
 NOT_STUCK, UNKNOWN, MULTIPLE = "none", "unknown", "multiple"
 """Beside a cause: an order that needs none, one that fits no rule, one that two causes stopped at once."""
+
+JUDGED_AS = {
+    # Both ways the connection ends without an answer and the upstream has seen no request. (A reset after the work was
+    # done is an answer lost, and is found as that.)
+    Cause.RESET: Cause.LOST_REQUEST,
+    # Under TCP nothing is missing: whoever waits cannot tell packets sent again from an upstream that is slow.
+    Cause.PACKET_LOSS: Cause.TIMEOUT,
+}
+"""Causes that an operator cannot tell from another by what he sees, and what he calls them."""
+
+STRANDS_NOBODY = {
+    Cause.REPEATED_NOTICE: "delivers twice; nobody waits",
+    Cause.SIMULTANEOUS: "delivers twice; nobody waits",
+    Cause.EARLY_NOTICE: "the order is known already when the notice comes, and the answer after it changes nothing",
+}
+"""Causes for which nobody waits at a naive shop, and why: left out where the finding of causes is scored."""
+
+
+def judged_as(cause: str) -> str:
+    """What an operator calls a cause; a word of another version stays as it is."""
+    return str(JUDGED_AS.get(Cause(cause), cause)) if cause in set(Cause) else cause

@@ -99,6 +99,20 @@ MEASURES: dict[str, Measure] = {
         ),
         Measure("intents.paid_twice", Unit.COUNT, "high", "wishes paid for more than once", "同一意图重复付款"),
         Measure(
+            "money.disagree",
+            Unit.COUNT,
+            "high",
+            "orders about whose money channel, books and buyer disagree",
+            "渠道、账本、买家三方金额不符的订单",
+        ),
+        Measure(
+            "page.named",
+            Unit.SHARE,
+            "low",
+            "order-time in which the page named the true step",
+            "页面说对当前步骤的订单时间",
+        ),
+        Measure(
             "page.unchanged.p95",
             Unit.BUSINESS_S,
             "high",

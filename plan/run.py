@@ -1,5 +1,6 @@
 """Everything about a run that is fixed before it starts; written as plan.yaml."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
@@ -8,6 +9,7 @@ from ledger.states import STUCK_AFTER_S, State
 from plan import document
 from plan.arrivals import Arrivals
 from plan.dialects import DIALECTS
+from plan.document import DocumentError, nearest
 from plan.faults import FaultPlan
 from plan.gates import Abort, Gate
 from plan.orders import Mix
@@ -95,7 +97,8 @@ class Made(msgspec.Struct, frozen=True):
 class Plan(msgspec.Struct, frozen=True):
     """A scenario, resolved. Business durations are written uncompressed; `wire_s` turns them into what a clock sees.
     `requests`: for each hop with wire faults, as `shop>payment/epay` or `buyer>shop`, how a proxy reads what a request
-    is about; a hop that is not there speaks no HTTP, or nothing is known of it."""
+    is about; a hop that is not there speaks no HTTP, or nothing is known of it. `without`: the faults of the scenario
+    that were left out."""
 
     schema: int
     scenario: str
@@ -119,6 +122,7 @@ class Plan(msgspec.Struct, frozen=True):
     transport: Transport = Transport()
     requests: dict[str, tuple[Request, ...]] = {}
     made: Made = Made()
+    without: tuple[str, ...] = ()
 
     def wire_s(self, business_s: float) -> float:
         """Wire seconds that a business duration takes in this run."""
@@ -134,6 +138,19 @@ class Plan(msgspec.Struct, frozen=True):
 def stuck_after(overrides: dict[State, BusinessTime]) -> dict[State, BusinessTime]:
     """The standard thresholds with a scenario's own laid over them."""
     return {state: overrides.get(state, BusinessTime(s)) for state, s in STUCK_AFTER_S.items()}
+
+
+def leave_out(plan: Plan, ids: Sequence[str]) -> Plan:
+    """The plan without some of its faults and all else the same: seed, orders, people, whom the other faults strike.
+    DocumentError where it has no such fault."""
+    known = [fault.id for fault in plan.faults]
+    for name in ids:
+        if name in plan.without:
+            raise DocumentError(f"fault {name!r} is left out of {plan.scenario} already")
+        if name not in known:
+            raise DocumentError(f"no fault {name!r} in {plan.scenario}{nearest(name, known) or '; it has none'}")
+    left = tuple(fault for fault in plan.faults if fault.id not in ids)
+    return msgspec.structs.replace(plan, faults=left, without=tuple(sorted({*plan.without, *ids})))
 
 
 def save(plan: Plan, path: Path) -> None:

@@ -6,15 +6,18 @@ import numpy.typing as npt
 
 from ledger.clock import SECOND_NS
 from ledger.states import State
+from plan.causes import judged_as
 from plan.gates import MEASURES, Unit
+from reports import beside
 from reports import gate as gates
 from reports.basis import Basis, basis
-from reports.claims import claims
+from reports.causes.judge import Attribution, attribute
+from reports.claims import claims, limited
 from reports.findings import (
     SCHEMA,
+    Confused,
     Finding,
     Findings,
-    Group,
     Invariant,
     Outcomes,
     PhaseRow,
@@ -25,13 +28,15 @@ from reports.findings import (
 )
 from reports.measure import (
     asked,
-    breakdown,
+    causes,
     honesty,
     invariants,
     lasthop,
     load,
+    named,
     outcomes,
     rates,
+    scores,
     series,
     settled,
     signed,
@@ -57,6 +62,7 @@ class Analysis(msgspec.Struct, frozen=True):
     findings: Findings
     basis: Basis
     hop: Ints
+    attributed: Attribution
 
 
 def analyse(stories: Stories) -> Analysis:
@@ -66,7 +72,20 @@ def analyse(stories: Stories) -> Analysis:
     bad = lasthop.Bad(b.stuck_s > 0, b.is_lost, lasthop.last_hop(b.orders, stopped_t), stopped_t)
     told = stories.strikes()
     strikes = lasthop.Strikes(told["i"].astype(np.int64), told["fault"], told["t"])
-    return Analysis(_findings(stories, b, bad, strikes), b, bad.hop)
+    attributed, findings = attribute(stories, b), _findings(stories, b, bad, strikes)
+    struck = msgspec.structs.replace(findings.struck, confused=_confused(b, bad, strikes, attributed))
+    findings = msgspec.structs.replace(findings, causes=causes.causes(attributed, b), struck=struck)
+    return Analysis(findings, b, bad.hop, attributed)
+
+
+def _confused(b: Basis, bad: lasthop.Bad, strikes: lasthop.Strikes, found: Attribution) -> list[Confused]:
+    """What the orders were put down to, against what had truly struck them before they stopped."""
+    cause_of = {fault.id: judged_as(fault.cause) for fault in b.plan.faults}
+    before = lasthop.struck_before(strikes, bad.at_t)
+    return scores.confused(
+        (scores.label(cause_of[fault] for fault in before.get(i, ()) if fault in cause_of), cause)
+        for i, cause in zip(found.i.tolist(), found.cause.tolist(), strict=True)
+    )
 
 
 def _findings(stories: Stories, b: Basis, bad: lasthop.Bad, strikes: lasthop.Strikes) -> Findings:
@@ -74,13 +93,17 @@ def _findings(stories: Stories, b: Basis, bad: lasthop.Bad, strikes: lasthop.Str
     became = outcomes.outcomes(b.orders, b.pages.ends, b.is_open, b.goods_shared)
     wishes, paid_twice = outcomes.intents(b.orders)
     counted = {**invariants.goods_counted(b.orders, b.is_looked_at), "intents.paid_twice": paid_twice}
+    ledgers, counted["money.disagree"] = beside.ledgers(b, stories)
+    told_step = named.spent(b.told, b.orders, b.work, stories.refund_asked_t(), b.eps_s * SECOND_NS)
     waits, was_asked = asked.waits(b.orders, times.end_t, b.to_business)
     measures = {**_measures(b, became, counted), "goods.paid_to_request.p95": asked.p95(waits, was_asked)}
+    measures["page.named"] = named.measure(told_step, b.orders)
     assert measures.keys() == MEASURES.keys()
-    measures, claimed = {name: measures[name] for name in MEASURES}, claims(b)
+    measures = {name: measures[name] for name in MEASURES}
     evidence = gates.Evidence(int(paid.sum()), plan.evidence.orders, b.is_whole)
     judged = [gates.judge(gate, measures, b.invariants, evidence) for gate in plan.gates]
-    flaw = gates.generator_flaw(measures, load.late_polls(b.requests))
+    flaw = gates.generator_flaw(measures, load.late_polls(b.requests)) or beside.strained(b, stories)
+    claimed = claims(b)
     lost, rate = b.invariants["lost_order"], measures["stuck.rate"]
     recovered = np.isin(b.pages.ended_state, [stuck.INDEX[State.COMPLETED], stuck.INDEX[State.REFUNDED]])
     since_s = (times.end_t - np.nanmin(b.orders.captured_t)) * b.to_business if paid.any() else 0.0
@@ -96,7 +119,7 @@ def _findings(stories: Stories, b: Basis, bad: lasthop.Bad, strikes: lasthop.Str
         deadline_s=b.followed.deadline_s,
         replay=plan.made.replay,
         stopped=times.stopped,
-        claims=claimed,
+        claims=limited(claimed, flaw),
         verdict=gates.verdict(judged, flaw, became, rate, lost, claimed.ok),
         exit_code=gates.exit_code(judged, flaw),
         measures=measures,
@@ -107,7 +130,7 @@ def _findings(stories: Stories, b: Basis, bad: lasthop.Bad, strikes: lasthop.Str
         intents=wishes,
         disputes=outcomes.disputes(stories.disputes(), b.orders.keys),
         stuck=rates.stuck(b.orders, b.pages.episodes, b.episode_excess_s, recovered),
-        breakdown=_breakdown(b),
+        breakdown=beside.groups(b),
         honesty=honesty.findings(b.told, b.orders, b.went_on, b.to_business, b.eps_s),
         asked=asked.findings(waits, was_asked),
         unchanged=unchanged.findings(b.still, b.orders.keys),
@@ -126,13 +149,14 @@ def _findings(stories: Stories, b: Basis, bad: lasthop.Bad, strikes: lasthop.Str
         worst=_worst(b, bad, strikes),
         phases=[PhaseRow(p, round((t - times.l0_t) / SECOND_NS, 3), note) for p, t, _, note in times.phases],
         duration_s=round(times.seen_s, 3),
+        without=list(plan.without),
+        recovery=beside.recoveries(b),
+        capacity=beside.capacities(b),
+        heat=beside.heats(b),
+        lag=beside.lags(b),
+        named=named.findings(told_step, measures["page.named"], b.to_business),
+        money=ledgers,
     )
-
-
-def _breakdown(b: Basis) -> dict[str, list[Group]]:
-    ended = np.isfinite(b.pages.ended_t)
-    became = breakdown.Became(b.stuck_s > 0, b.is_open, b.is_lost, b.waited_s, ended, b.excess_s)
-    return breakdown.breakdown(b.orders, became)
 
 
 def _signed(stories: Stories, b: Basis) -> list[SignedRow]:

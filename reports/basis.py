@@ -90,6 +90,7 @@ class Basis(msgspec.Struct, frozen=True):
     pages: Pages
     verified: Verified
     followed: rates.Followed
+    work: goods.Work
     told: honesty.Told
     spent: Floats
     went_on: Bools
@@ -141,14 +142,15 @@ class Basis(msgspec.Struct, frozen=True):
 def basis(stories: Stories) -> Basis:
     """Reads the stories of a run, blind to what struck them."""
     plan, orders, times = stories.plan, stories.orders(), Times.of(stories)
-    pages = _pages(stories, orders, times)
+    pages = read_pages(stories, orders, times)
     episodes, to_business = pages.episodes, plan.compress / SECOND_NS
     excess_s = (episodes.end - episodes.onset) * to_business
     eps = (float(plan.poll_every) + EPS_S) * SECOND_NS
     has_books = bool(orders.books.any())
     heard = _heard(stories)
     known_t = min(times.end_t, heard.money_t, heard.goods_t)
-    told = honesty.judge(orders, pages.seen, stories.work(), until_t=pages.read_t, end_t=known_t, eps=eps)
+    work = stories.work()
+    told = honesty.judge(orders, pages.seen, work, until_t=pages.read_t, end_t=known_t, eps=eps)
     violated = invariants.violations(orders, pages.ends, heard, eps)
     return Basis(
         plan=plan,
@@ -156,7 +158,8 @@ def basis(stories: Stories) -> Basis:
         times=times,
         pages=pages,
         verified=stories.verified,
-        followed=_followed(plan, orders, pages, times),
+        followed=follow(plan, orders, pages, times),
+        work=work,
         told=told,
         spent=honesty.by_order(told, len(orders)),
         went_on=honesty.went_on(orders, pages.seen),
@@ -178,13 +181,19 @@ def _heard(stories: Stories) -> invariants.Heard:
     return invariants.Heard(stories.heard_t(roles - set(goods.SOURCES)), stories.heard_t(roles & set(goods.SOURCES)))
 
 
-def _pages(stories: Stories, orders: Orders, times: Times) -> Pages:
+def read_pages(stories: Stories, orders: Orders, times: Times) -> Pages:
+    """What came of the pages, by the dwells that they showed."""
     plan, n = stories.plan, len(orders)
-    good_end = np.where(np.isfinite(orders.final_t), orders.final_t, np.fmin(orders.written_t, times.end_t))
-    watched_end = np.fmax(good_end, orders.last_failed_t)
     poll = float(plan.poll_every) * SECOND_NS
-    seen = stories.seen()
-    found = stuck.dwells(seen, good_end=good_end, watched_end=watched_end, poll=poll)
+    seen, over = stories.seen(), np.zeros(n, dtype=bool)
+    over[seen.i] = stuck.IS_TERMINAL[seen.state]  # the last one of each order stays
+    # Where the driver was killed, the last good poll is not written down: it was half a poll before, more or less.
+    unsaid = np.fmax(orders.written_t - np.where(over, 0.0, poll / 2), orders.last_seen_t)
+    good_end = np.where(np.isfinite(orders.final_t), orders.final_t, np.fmin(unsaid, times.end_t))
+    watched_end = np.fmax(good_end, orders.last_failed_t)
+    found = stuck.dwells(
+        stuck.since_placed(seen, orders.placed_t), good_end=good_end, watched_end=watched_end, poll=poll
+    )
     threshold = np.full(len(stuck.STATES), np.nan)
     for state, after in plan.stuck_after.items():
         threshold[stuck.INDEX[state]] = round(plan.wire_s(after) * SECOND_NS)
@@ -203,15 +212,18 @@ def _pages(stories: Stories, orders: Orders, times: Times) -> Pages:
     return Pages(seen, found, episodes, ended_t, ended_state, good_end, followed_t, ends)
 
 
-def _followed(plan: Plan, orders: Orders, pages: Pages, times: Times) -> rates.Followed:
+def follow(plan: Plan, orders: Orders, pages: Pages, times: Times) -> rates.Followed:
+    """How long each paid order took or was followed, and in which phase it was paid."""
     paid = orders.paid
     ended = np.isfinite(pages.ended_t[paid])
     until = np.where(ended, pages.ended_t[paid], pages.followed_t[paid])
     waited = np.fmax(np.nan_to_num(until - orders.captured_t[paid]), 0.0)
+    could = np.nan_to_num(pages.followed_t[paid] - orders.captured_t[paid])
     edges = sorted({edge for f in plan.faults if f.window for edge in (f.window.low, f.window.high)})
     paid_s = (orders.captured_t[paid] - times.l0_t) / SECOND_NS
     return rates.Followed(
         duration_s=waited / SECOND_NS * plan.compress,
+        could_s=np.fmax(could, waited) / SECOND_NS * plan.compress,
         ended=ended,
         cause=outcomes.causes(pages.ended_state[paid]),
         strata=np.digitize(paid_s, edges).astype(np.int64),

@@ -22,6 +22,15 @@ def claims(basis: Basis) -> Claims:
     return Claims(not flaws, [r.en for r in reasons], [r.zh for r in reasons])
 
 
+def limited(found: Claims, flaw: Words | None) -> Claims:
+    """The claims of a run in which our own processes were the bottleneck: then its measures are of them."""
+    if flaw is None:
+        return found
+    en = f"the test bench was the bottleneck, and not the shop, so no measure is claimed: {flaw.en}"
+    zh = f"瓶颈在测试台而不在店铺，各项指标不作数：{flaw.zh}"
+    return Claims(False, [en, *found.reasons], [zh, *found.reasons_zh])
+
+
 def _of_record(basis: Basis) -> list[Words]:
     verified = basis.verified
     if verified.wholeness is Wholeness.CLOSED:
@@ -81,6 +90,9 @@ def _of_books(basis: Basis) -> list[Words]:
 
 def _remarks(basis: Basis) -> list[Words]:
     remarks = []
+    if left_out := basis.plan.without:
+        words, zh = ", ".join(left_out), "、".join(left_out)
+        remarks.append(Words(f"without: {words}, which the scenario has", f"已去除场景中的故障：{zh}"))
     paid, vouched = basis.orders.paid, basis.orders.is_vouched
     if not vouched.any():
         remarks.append(

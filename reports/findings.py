@@ -114,7 +114,10 @@ class Slice(msgspec.Struct, frozen=True):
 
 class Group(msgspec.Struct, frozen=True):
     """The paid orders of one channel, supplier, product … and what became of them. `is_few`: too few to tell much.
-    `end_median_s`: Kaplan-Meier median of payment to end; null where half of them had not ended."""
+    `end_median_s`: Kaplan-Meier median of payment to end; null where half of them had not ended. `late` had not ended
+    by the deadline, null where not all were followed so long. `honest`: share of order-time in which their pages said
+    what is true. `stuck_upper`, `lost_upper`: the share that the group can still rule out, one-sided 95 %: 0 of 12
+    shows no more than "less than 22 %"."""
 
     name: str
     paid: int
@@ -129,6 +132,10 @@ class Group(msgspec.Struct, frozen=True):
     end_median_s: float | None
     excess_s: float
     is_few: bool
+    late: int | None = None
+    honest: float | None = None
+    stuck_upper: float | None = None
+    lost_upper: float | None = None
 
 
 class Intents(msgspec.Struct, frozen=True):
@@ -228,7 +235,8 @@ class Settled(msgspec.Struct, frozen=True):
 
 
 class Stuck(msgspec.Struct, frozen=True):
-    """Episodes: how many, how many had not ended, in which states and for which orders."""
+    """Episodes: how many, how many had not ended, in which states and for which orders. `excess_median_s` is a
+    Kaplan-Meier median with its interval (null: half of them were not seen to end, or there is no such end)."""
 
     orders: int
     episodes: int
@@ -237,6 +245,8 @@ class Stuck(msgspec.Struct, frozen=True):
     excess_s: float
     excess_median_s: float | None
     by: dict[str, list[Slice]]
+    excess_median_lo_s: float | None = None
+    excess_median_hi_s: float | None = None
 
 
 class Deadline(msgspec.Struct, frozen=True):
@@ -252,7 +262,8 @@ class AtRisk(msgspec.Struct, frozen=True):
 
 
 class Horizon(msgspec.Struct, frozen=True):
-    """Aalen-Johansen shares at a time after payment; they sum to 1."""
+    """Shares of paid orders by how they had ended a time after payment; they sum to 1. Counted where all were followed
+    so long, else Aalen-Johansen by phase of payment; `intervals`: two-sided 95 %, by name of the share."""
 
     s: float
     delivered: float
@@ -260,10 +271,14 @@ class Horizon(msgspec.Struct, frozen=True):
     failed: float
     manual: float
     open: float
+    intervals: dict[str, list[float]] = {}
+    method: str = ""
 
 
 class Survival(msgspec.Struct, frozen=True):
-    """Kaplan-Meier of payment to end: the curve (thinned), who was still followed, and how orders ended."""
+    """Kaplan-Meier of payment to end, by phase of payment: the curve (thinned, as far as each phase was followed), who
+    was still followed, and how orders had ended. `beyond_s`: horizons to which a phase was not followed, where
+    nothing can be told."""
 
     n: int
     t_s: list[float]
@@ -272,6 +287,7 @@ class Survival(msgspec.Struct, frozen=True):
     hi: list[float]
     at_risk: list[AtRisk]
     outcomes: list[Horizon]
+    beyond_s: list[float] = []
 
 
 class NoticesDue(msgspec.Struct, frozen=True):
@@ -438,8 +454,9 @@ class Recovery(msgspec.Struct, frozen=True):
     """What a fault given by a time window did to the backlog. `from_s`, `to_s`: its window (wire s of the load); all
     else in business seconds: from its start to the first overdue order, from its end until the count of overdue open
     orders stayed within what it had been before (`recover_at_least_s` where that was not seen to its end), and until
-    half of the overdue at its end were gone. `before`, `peak`: that count's 95th percentile before, its highest since.
-    """
+    half of the overdue at its end were gone. `before`: that count's 95th percentile before the first window of the run
+    (`has_before` false: it began with the load, and no overdue order is taken for usual); `peak`: its highest since.
+    `beside`: other windows that were open before it was over; what is told of one is then told of them together."""
 
     id: str
     en: str
@@ -452,13 +469,15 @@ class Recovery(msgspec.Struct, frozen=True):
     half_life_s: float | None
     before: float
     peak: int
+    has_before: bool = True
+    beside: list[str] = []
 
 
 class Capacity(msgspec.Struct, frozen=True):
-    """Backlog against offered load, in equal steps of the load (wire): orders due a second, orders that ended a second,
-    open paid orders at the end of the step. `limit_per_s`: the offered load above which the backlog grew, with its
-    interval; null where the run does not show one, and `method` says why. `drain_per_s`: orders that ended a second
-    (wire) after the load, while any was open."""
+    """Backlog against offered load, in equal steps of the load (wire; `t_s` is the end of each, the first begins at 0):
+    orders due a second, orders that ended a second, open paid orders at the end of the step. `limit_per_s`: the offered
+    load above which the backlog grew, with its interval; null where the run does not show one, and `method` says why.
+    `drain_per_s`: orders that ended a second (wire) from the last payment to the last end."""
 
     t_s: list[float]
     offered_per_s: list[float]
@@ -472,8 +491,9 @@ class Capacity(msgspec.Struct, frozen=True):
 
 
 class Heat(msgspec.Struct, frozen=True):
-    """Paid orders by when they were paid (columns; wire s of the load) and how long they took to their end (rows, from
-    the shortest; business s, upper edges); `open`: those of each column that had not ended."""
+    """Paid orders by when they were paid (columns; `t_s` is the end of each, wire s of the load, the first begins at 0)
+    and how long they took to their end (`counts` by row, from the shortest; business s, upper edges, which belong to
+    their row); `open`: those of each column that had not ended."""
 
     t_s: list[float]
     edges_s: list[float]
@@ -495,7 +515,8 @@ class Lag(msgspec.Struct, frozen=True):
 
 
 class Named(msgspec.Struct, frozen=True):
-    """Order-time from payment to the end, and how much of it the page named the true step."""
+    """Order-time from payment to the end (business s), and how much of it the page named the true step; by step, both:
+    paid, refused, recharging, refunding, delivered, refunded."""
 
     order_s: float
     named_s: float
@@ -507,8 +528,9 @@ class Named(msgspec.Struct, frozen=True):
 
 class Money(msgspec.Struct, frozen=True):
     """Fen in three ledgers: the channels' (taken, given back), the shop's books (orders booked as paid, refunded), and
-    the buyers' (price of what they paid for, and goods or money they have for it). `orders`: those whose ledgers do not
-    agree, the first keys, with what is missing in fen; None where the books were not read."""
+    the buyers' (price of what they paid for, and goods or money they have for it). `disagree`: how many orders the
+    ledgers do not agree about, null where the books were not read or the record is not whole; `orders`: the first keys
+    of these, and the most fen that one ledger has and another has not."""
 
     taken_fen: int
     given_back_fen: int
@@ -551,7 +573,8 @@ class PhaseRow(msgspec.Struct, frozen=True):
 
 class Findings(msgspec.Struct, frozen=True):
     """Every number of a report. `stopped`: why the load was stopped early, in the harness's words; empty if it was not.
-    `counted`: what is counted beside the invariants and for gates alone is good or bad."""
+    `counted`: what is counted beside the invariants and for gates alone is good or bad. `without`: faults of the
+    scenario that were left out."""
 
     schema: int
     run: str
@@ -597,3 +620,4 @@ class Findings(msgspec.Struct, frozen=True):
     lag: Lag | None = None
     named: Named | None = None
     money: Money | None = None
+    without: list[str] = []

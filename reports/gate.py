@@ -11,7 +11,7 @@ from reports.measure.load import LATE_POLLS_MAX
 
 PASS, FAIL, INCONCLUSIVE = "pass", "fail", "inconclusive"
 PREFIX = "invariants."
-COUNTED = ("goods.bought_twice", "goods.charged_undelivered", "intents.paid_twice")
+COUNTED = ("goods.bought_twice", "goods.charged_undelivered", "intents.paid_twice", "money.disagree")
 """Counts of orders that pass, like invariants, only on enough evidence."""
 COMPARED_AS_IS = ("open.at_end", "unsent", "lateness.p99", "latency.place.p95", "latency.poll.p95")
 """Measures without an interval."""
@@ -118,7 +118,7 @@ def _edge(found: Finding, high: bool, evidence: Evidence) -> tuple[str, Words]:
 
 
 def generator_flaw(measures: dict[str, Finding], late_polls: tuple[int, int]) -> Words | None:
-    """Why the load generator, and not the shop, was the bottleneck; None if it was not."""
+    """Why the load generator, and not the shop, was the bottleneck by what it did late; None if it was not."""
     lateness, (late, polls) = measures["lateness.p99"].value, late_polls
     if lateness is not None and lateness > NOT_LATER_S:
         text = f"{lateness * 1000:.0f} ms > {NOT_LATER_S * 1000:.0f} ms"
@@ -171,8 +171,8 @@ def verdict(
         zh += "没有设置门限。"
     if flaw is not None:
         word = word if word == FAIL and _by_invariant(failed) else INCONCLUSIVE
-        en += f" The load generator was the bottleneck: {flaw.en}."
-        zh += f"瓶颈在压测发生器：{flaw.zh}。"
+        en += f" The test bench was the bottleneck: {flaw.en}."
+        zh += f"瓶颈在测试台：{flaw.zh}。"
     if not ok:
         word = FAIL if word == FAIL else INCONCLUSIVE
         en += " The record is not whole: read the claims."

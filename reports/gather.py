@@ -9,6 +9,7 @@ import numpy.typing as npt
 from ledger.states import BEFORE_PAID, Code, Operation, State
 from reports.goods import Query
 from reports.journals import quoted
+from reports.measure.money import Booked
 from reports.measure.stuck import INDEX, Seen
 from reports.orders import Bools, Floats, Ints, Texts
 
@@ -18,7 +19,17 @@ PAID_STATES = (
 PAGE_PAID = (*PAID_STATES, State.FAILED, State.HELD, State.MANUAL)
 UNPAID_BOOKS = (*sorted(BEFORE_PAID), State.EXPIRED, State.CANCELLED, State.UNKNOWN)
 GONE = 404
+
+
+def _listed(states: Iterable[State]) -> str:
+    return ", ".join(f"'{state}'" for state in states)
+
+
 _DONE = "coalesce(about, 'done') = 'done'"
+
+
+_HOLDS = f"state NOT IN ({_listed(UNPAID_BOOKS)}) AND code IS DISTINCT FROM '{Code.PAY_AMOUNT_MISMATCH}'"
+"""Whether a row of the books holds its order for paid."""
 
 
 def columns(query: Query, seen: Seen, final: Bools, ends: dict[str, float], n: int) -> dict[str, Any]:
@@ -32,6 +43,22 @@ def columns(query: Query, seen: Seen, final: Bools, ends: dict[str, float], n: i
     if nameless.any():
         made["order_no"] = np.where(nameless, by.booked_no(), made["order_no"])
     return made
+
+
+def first_t(query: Query, kind: str, n: int) -> Floats:
+    """By order, when a kind of fact was first told of it."""
+    by = _Scatter(query, n)
+    found = by.facts("t", f"k = '{kind}'")
+    return by.first(found["i"], found["t"])
+
+
+def booked(query: Query, n: int) -> Booked:
+    """What the shop's books hold of each order, in fen."""
+    by = _Scatter(query, n)
+    columns = f"amount_fen, ({_HOLDS})::INTEGER AS held, (state = '{State.REFUNDED}')::INTEGER AS back"
+    rows = by.facts(f"{columns}, (state = '{State.COMPLETED}')::INTEGER AS done", "k = 'booked'")
+    i, fen = rows["i"], rows["amount_fen"]
+    return Booked(*(by.total(i, np.where(rows[name] == 1, fen, 0)) for name in ("held", "back", "done")))
 
 
 class _Scatter:
@@ -180,12 +207,9 @@ def _pages(by: _Scatter, seen: Seen, final: Bools) -> dict[str, Any]:
 
 def _booked(by: _Scatter) -> dict[str, Any]:
     """What the shop's books say, and where only they or the page say it: code and number."""
-    paid, unpaid = _listed(PAID_STATES), _listed(UNPAID_BOOKS)
-    rows = by.facts(
-        f"""amount_fen, (state IN ({paid}))::INTEGER AS paid, (state NOT IN ({unpaid})
-        AND coalesce(code::VARCHAR, '') <> '{Code.PAY_AMOUNT_MISMATCH}')::INTEGER AS holds""",
-        "k = 'booked'",
-    )
+    paid = _listed(PAID_STATES)
+    columns = f"amount_fen, (state IN ({paid}))::INTEGER AS paid, ({_HOLDS})::INTEGER AS holds"
+    rows = by.facts(columns, "k = 'booked'")
     i, amount = rows["i"], rows["amount_fen"]
     price = by.first(i[amount > 0], amount[amount > 0])
     code, page_code = (by.word("code", f"k = '{kind}'", "ORDER BY t, seq") for kind in ("booked", "seen"))
@@ -197,10 +221,6 @@ def _booked(by: _Scatter) -> dict[str, Any]:
         "booked_state": by.word("state", "k = 'booked'", f"ORDER BY state IN ({paid}), state"),
         "code": np.where(code != "", code, page_code),
     }
-
-
-def _listed(states: Iterable[State]) -> str:
-    return ", ".join(f"'{state}'" for state in states)
 
 
 def _cases(ends: dict[str, float]) -> str:

@@ -20,6 +20,7 @@ from plan.orders import number_of, order_key
 from plan.run import REPLAY, Plan
 from reports import gather, goods
 from reports.journals import EXTRA, SUFFIXES, Journals, coded, quoted
+from reports.measure.money import Booked
 from reports.measure.sorting import by_order_and_time
 from reports.measure.stuck import INDEX, STATES, UNKNOWN, Seen
 from reports.orders import Bools, Floats, Orders
@@ -203,6 +204,20 @@ class Stories:
             """SELECT child, count(*) AS samples, max(cpu) AS cpu_max, avg(cpu) AS cpu_mean, max(rss_mb) AS rss_max,
             max(lag_ms) AS lag_max FROM facts WHERE k = 'health' AND child IS NOT NULL GROUP BY child ORDER BY child"""
         )
+
+    def samples(self) -> dict[str, npt.NDArray[Any]]:
+        """Every sample of a child's health: child, t, cpu (percent of a core), lag_ms."""
+        return self.query(
+            "SELECT child, t, cpu, lag_ms FROM facts WHERE k = 'health' AND child IS NOT NULL ORDER BY t, child"
+        )
+
+    def booked(self) -> Booked:
+        """What the shop's books hold of each order, in fen."""
+        return gather.booked(self.query, len(self.keys))
+
+    def refund_asked_t(self) -> Floats:
+        """When the shop first asked for the money of each order back (ns)."""
+        return gather.first_t(self.query, "refund_requested", len(self.keys))
 
     def open_notices(self) -> dict[str, npt.NDArray[Any]]:
         """Captured trades whose notice was never accepted: attempts sent, and when the last of them ended."""

@@ -23,8 +23,8 @@ def postgresql(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Counts the tests that run against both Toxiproxy servers, and on both databases: which was there must not be
-    guessed from dots."""
+    """Counts the tests that run against both Toxiproxy servers, on both databases and in a browser: which was there
+    must not be guessed from dots."""
     counts: dict[str, dict[str, int]] = {}
     for outcome in ("passed", "failed", "error", "skipped"):
         for report in terminalreporter.stats.get(outcome, []):
@@ -33,13 +33,15 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
                 counts[of][outcome] += 1
     for of, count in sorted(counts.items()):
         told = ", ".join(f"{n} {outcome}" for outcome, n in count.items())
-        terminalreporter.write_line(f"tests of both {of}: {told}")
+        terminalreporter.write_line(f"tests {of}: {told}")
 
 
 def _told_apart(nodeid: str) -> str | None:
     file, _, test = nodeid.partition("::")
+    if "reports/test_look.py" in file:
+        return "of the report in Chromium" + (", by axe-core" if test.startswith("test_axe") else "")
     if "transport/test_both_" in file:
         server = next((name for name in ("embedded", "real") if f"[{name}" in test), None)
-        return server and f"Toxiproxy servers, {server}"
+        return server and f"of both Toxiproxy servers, {server}"
     database = next((name for name in ("sqlite", "postgresql") if f"[{name}" in test), None)
-    return database and f"databases of the shop, {database}"
+    return database and f"of both databases of the shop, {database}"

@@ -27,7 +27,10 @@ def test_the_wheel_holds_what_a_run_needs_and_no_tests(wheel: Path) -> None:
     folders = {name.partition("/")[0] for name in names}
     assert {"ledger", "plan", "faults", "mocks", "targets", "scenarios", "load", "harness", "reports"} <= folders
     assert not {"tests", "benchmarks"} & folders
-    for needed in ("scenarios/evening_peak.yaml", "scenarios/scenario.schema.json", "targets/cardshop.yaml"):
+    for needed in (
+        *("scenarios/evening_peak.yaml", "scenarios/scenario.schema.json", "targets/cardshop.yaml"),
+        *("reports/findings.schema.json", "reports/write/report.js", "reports/write/chapters/why.html.jinja"),
+    ):
         assert needed in names
     assert any(name.startswith("reports/") and name.endswith((".html", ".jinja")) for name in names)
     assert any(name.startswith("targets/cardshop/") and name.endswith(".html") for name in names)

@@ -14,7 +14,7 @@ from ledger.states import BEFORE_PAID, ENDED_UNSERVED, State
 from plan.gates import Unit
 from reports.findings import Finding, Honesty, HonestyClass, HonestyState
 from reports.goods import Work
-from reports.measure.intervals import Z95, Z95_ONE, wilson
+from reports.measure.intervals import Z95, Z95_ONE, around, skewness, wilson
 from reports.measure.sorting import by_order_and_time, distinct
 from reports.measure.stuck import INDEX, IS_TERMINAL, STATES, UNKNOWN, Seen, entries
 from reports.orders import Orders
@@ -197,25 +197,26 @@ def measures(spent: Floats, orders: Orders) -> dict[str, Finding]:
     for label, name in enumerate(JUDGED):
         rows = orders.paid & orders.is_vouched if label == FALSE_PROGRESS else orders.paid
         none = "not evaluated: no upstream vouches for requests" if orders.paid.any() else "nobody paid"
-        found[f"honesty.{name}"] = _share(spent[rows][:, :UNREAD], label, none)
+        found[f"honesty.{name}"] = time_share(spent[rows][:, :UNREAD], label, none)
     return found
 
 
-def _share(spent: Floats, label: int, none: str) -> Finding:
+def time_share(spent: Floats, label: int, none: str) -> Finding:
     """A ratio of sums over orders, its interval by the delta method."""
     mine, total = spent[:, label], spent.sum(axis=1)
     n, sum_ = len(spent), float(total.sum())
     if sum_ <= 0:
         return Finding(None, Unit.SHARE, none if n == 0 else "no order-time was judged", n=n)
     k, value = int(np.sum(mine > 0)), min(float(mine.sum()) / sum_, 1.0)
-    se = sqrt(n / max(n - 1, 1) * float(np.sum((mine - value * total) ** 2))) / sum_
-    method = "share of order-time, normal over orders"
-    ends = [(max(value - z * se, 0.0), min(value + z * se, 1.0)) for z in (Z95, Z95_ONE)]
+    off = mine - value * total
+    se = sqrt(n / max(n - 1, 1) * float(np.sum(off**2))) / sum_
     if se == 0 or n < 2:  # no spread to reckon with: as if each order were one draw
         method = "share of order-time; no spread between orders: Wilson over orders"
-        ends = [wilson(value * n, n, z) for z in (Z95, Z95_ONE)]
-    (lo, hi), (one_lo, one_hi) = ends
-    return Finding(value, Unit.SHARE, method, k=k, n=n, lo=lo, hi=hi, bound_lo=one_lo, bound_hi=one_hi)
+        (lo, hi), (one_lo, one_hi) = [wilson(value * n, n, z) for z in (Z95, Z95_ONE)]
+        return Finding(value, Unit.SHARE, method, k=k, n=n, lo=lo, hi=hi, bound_lo=one_lo, bound_hi=one_hi)
+    method = "share of order-time, normal over orders, corrected for skewness"
+    found = around(value, se, unit=Unit.SHARE, method=method, n=n, most=1.0, skew=skewness(off))
+    return msgspec.structs.replace(found, k=k)
 
 
 def findings(told: Told, orders: Orders, contradicted: Bools, to_business: float, eps_s: float) -> Honesty:

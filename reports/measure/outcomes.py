@@ -9,10 +9,9 @@ import numpy.typing as npt
 from ledger.clock import SECOND_NS
 from ledger.states import State
 from plan.run import Plan
-from reports.findings import Disputes, Horizon, Intents, Invariant, NoticesDue, Outcomes
+from reports.findings import Disputes, Intents, Invariant, NoticesDue, Outcomes
 from reports.measure.invariants import KEYS_MAX, Ends, ended_unserved, listed
 from reports.measure.stuck import INDEX, IS_COMPETING
-from reports.measure.survival import aalen_johansen
 from reports.orders import Orders, Texts
 
 Floats = npt.NDArray[np.float64]
@@ -21,7 +20,8 @@ Bools = npt.NDArray[np.bool_]
 
 NEVER_DUE = "its turn never came"
 NEVER_TOLD = "nobody said why"
-DELIVERED, REFUNDED, FAILED, MANUAL = 1, 2, 3, 4
+ENDINGS = ("delivered", "refunded", "failed", "manual")
+DELIVERED, REFUNDED, FAILED, MANUAL = range(1, len(ENDINGS) + 1)
 
 
 def outcomes(orders: Orders, ends: Ends, open_: Bools, goods_shared: int) -> Outcomes:
@@ -105,24 +105,6 @@ def causes(state: Ints) -> Ints:
     ):
         cause[np.isin(state, [INDEX[s] for s in states])] = ended_as
     return cause
-
-
-def by_horizon(durations: Floats, cause: Ints, horizons_s: list[float]) -> list[Horizon]:
-    """Shares of paid orders by how they had ended, `durations` and horizons in business seconds."""
-    if not len(durations):
-        return []
-    shares = aalen_johansen(durations, cause, 4, np.array(horizons_s))
-    return [
-        Horizon(
-            s,
-            delivered=float(row[DELIVERED - 1]),
-            refunded=float(row[REFUNDED - 1]),
-            failed=float(row[FAILED - 1]),
-            manual=float(row[MANUAL - 1]),
-            open=max(1.0 - float(row.sum()), 0.0),
-        )
-        for s, row in zip(horizons_s, shares, strict=True)
-    ]
 
 
 def notices_due(found: dict[str, npt.NDArray[np.generic] | Texts], plan: Plan, end_t: float) -> list[NoticesDue]:

@@ -1,5 +1,7 @@
 """The stuck.* measures: who is counted, how long each order was followed, and the numbers over all of them."""
 
+from collections.abc import Sequence
+from functools import cached_property
 from math import sqrt
 
 import msgspec
@@ -8,11 +10,11 @@ import numpy.typing as npt
 
 from plan.gates import Unit
 from plan.run import DEADLINES_S
-from reports.findings import AtRisk, Deadline, Finding, Slice, Stuck, Survival
-from reports.measure.intervals import around, at_least, share, wilson
-from reports.measure.outcomes import by_horizon
+from reports.findings import AtRisk, Deadline, Finding, Horizon, Slice, Stuck, Survival
+from reports.measure.intervals import Z95, Z95_ONE, around, at_least, share, skewness, wilson
+from reports.measure.outcomes import ENDINGS
 from reports.measure.stuck import STATES, Episodes
-from reports.measure.survival import Curve, kaplan_meier, quantile, rmst, stratified_at
+from reports.measure.survival import Phases, Share, quantile_finding
 from reports.orders import Orders
 
 Floats = npt.NDArray[np.float64]
@@ -22,12 +24,14 @@ Bools = npt.NDArray[np.bool_]
 CURVE_POINTS_MAX = 400
 
 
-class Followed(msgspec.Struct, frozen=True):
+class Followed(msgspec.Struct, frozen=True, dict=True):
     """The paid orders: how long each took to its end, or was followed without one (business seconds), and how it
-    ended; `strata` by fault windows at payment; `deadline_s` the one the plan gives. Of a run that was cut
-    (`is_complete` false) nobody knows who else had paid, so nothing counts as followed in full."""
+    ended; `could_s`, how long it was or would have been followed without an end; `strata` by fault windows at payment;
+    `deadline_s` the one the plan gives. Of a run that was cut (`is_complete` false) nobody knows who else had paid, so
+    nothing counts as followed in full."""
 
     duration_s: Floats
+    could_s: Floats
     ended: Bools
     cause: Ints
     strata: Ints
@@ -37,6 +41,10 @@ class Followed(msgspec.Struct, frozen=True):
     @property
     def n(self) -> int:
         return len(self.duration_s)
+
+    @cached_property
+    def phases(self) -> Phases:
+        return Phases.of(self.duration_s, self.cause, self.strata, self.could_s)
 
     def is_full(self, s: float) -> bool:
         """Whether every order ended or was followed so long: then a share of them needs no assumption."""
@@ -49,36 +57,64 @@ class Followed(msgspec.Struct, frozen=True):
         if self.is_full(s):
             late = int(np.sum(~self.ended | (self.duration_s > s)))
             return share(late, self.n, Unit.SHARE, "Wilson; every order was followed so long")
-        found = stratified_at(self.duration_s, self.ended, self.strata, s)
-        if found is None:
-            return Finding(None, Unit.SHARE, "not estimable: not followed so long", n=self.n)
-        return Finding(
-            found.value,
-            Unit.SHARE,
-            "Kaplan-Meier by phase of payment, log-log; some orders were not followed so long",
-            n=self.n,
-            lo=found.lo,
-            hi=found.hi,
-            bound_lo=found.bound_lo,
-            bound_hi=found.bound_hi,
-        )
+        if s > self.phases.reach:
+            least, most = self.phases.open_between(s)
+            method = "not estimable: not followed so long; the interval leaves open what was not seen"
+            return _of_curves(None, least, most, method, self.n)
+        found = self.phases.open_at(s)
+        method = "Kaplan-Meier by phase of payment, log-log; some orders were not followed so long"
+        return _of_curves(found.value, found, found, method, self.n)
 
-    @property
-    def curve(self) -> Curve:
-        return kaplan_meier(self.duration_s, self.ended)
+    def ended_by(self, s: float) -> Horizon | None:
+        """Shares of orders by how they had ended so long after payment; None where a phase was not followed so far."""
+        if self.n == 0 or (not self.is_full(s) and s > self.phases.reach):
+            return None
+        found: Sequence[Finding | Share]
+        if self.is_full(s):
+            counts = np.bincount(self.cause[self.ended & (self.duration_s <= s)], minlength=len(ENDINGS) + 1)
+            found, method = [share(int(k), self.n, Unit.SHARE) for k in counts[1:]], "Wilson"
+        else:
+            found, method = self.phases.ended_by(s, len(ENDINGS)), "Aalen-Johansen by phase of payment, log-log"
+        by = dict(zip((*ENDINGS, "open"), (*found, self.open_at(s)), strict=True))
+        return Horizon(
+            s,
+            **{name: part.value or 0.0 for name, part in by.items()},
+            intervals={name: [part.lo or 0.0, 1.0 if part.hi is None else part.hi] for name, part in by.items()},
+            method=method,
+        )
 
 
 def mean_time(followed: Followed) -> Finding:
     """Restricted mean time from payment to the end, up to the deadline."""
-    tau, curve = followed.deadline_s, followed.curve
-    if followed.n == 0:
-        return Finding(None, Unit.BUSINESS_S, "nobody paid", n=0)
-    if curve.at(tau)[0] > 0 and curve.followed < tau:
-        return Finding(None, Unit.BUSINESS_S, "not estimable: nobody was followed to the deadline", n=followed.n)
-    value, se = rmst(curve, tau)
-    return around(
-        value, se, unit=Unit.BUSINESS_S, method=f"RMST up to {tau:g} s, normal", n=followed.n, least=0.0, most=tau
-    )
+    tau, n, unit = followed.deadline_s, followed.n, Unit.BUSINESS_S
+    if n == 0:
+        return Finding(None, unit, "nobody paid", n=0)
+    if tau > followed.phases.reach and not followed.is_full(tau):
+        return _mean_between(followed)
+    value, se = followed.phases.mean_to(tau)
+    by = "" if followed.is_full(tau) else ", by phase of payment"
+    made = around(value, se, unit=unit, method=f"RMST up to {tau:g} s{by}, normal", n=n, least=0.0, most=tau)
+    if se > 0:
+        return made
+    (lo, hi), (bound_lo, bound_hi) = [
+        (value * (1 - unseen), value + (tau - value) * unseen)
+        for unseen in (wilson(0, n, z)[1] for z in (Z95, Z95_ONE))
+    ]
+    method = f"RMST up to {tau:g} s{by}; all alike: Wilson's share of others, each as far off as can be"
+    return msgspec.structs.replace(made, method=method, lo=lo, hi=hi, bound_lo=bound_lo, bound_hi=bound_hi)
+
+
+def _of_curves(value: float | None, low: Share, high: Share, method: str, n: int) -> Finding:
+    found = Finding(value, Unit.SHARE, method, n=n, lo=low.lo, hi=high.hi)
+    return msgspec.structs.replace(found, bound_lo=low.bound_lo, bound_hi=high.bound_hi)
+
+
+def _mean_between(followed: Followed) -> Finding:
+    """No value, but what it lies between."""
+    tau, n, unit = followed.deadline_s, followed.n, Unit.BUSINESS_S
+    method = "not estimable: not followed to the deadline; the interval leaves open what was not seen"
+    low, high = (around(*found, unit=unit, method=method, n=n, most=tau) for found in followed.phases.mean_between(tau))
+    return msgspec.structs.replace(high, value=None, lo=low.lo, bound_lo=low.bound_lo)
 
 
 def excess_per_1000(excess_s: Floats, followed: Followed) -> Finding:
@@ -88,12 +124,13 @@ def excess_per_1000(excess_s: Floats, followed: Followed) -> Finding:
         return Finding(None, unit, "nobody paid", n=0)
     value = float(excess_s.mean()) * 1000
     se = float(excess_s.std(ddof=1)) / sqrt(n) * 1000 if n > 1 else np.inf
-    found = around(value, se, unit=unit, method="mean per order, normal", n=n)
+    skew = skewness(excess_s)  # few orders hold it all
+    found = around(value, se, unit=unit, method="mean per order, normal corrected for skewness", n=n, skew=skew)
     if not followed.is_full(followed.deadline_s):
         method = "some orders were not followed to their deadline: at least so much"
         return msgspec.structs.replace(found, method=method, hi=None, bound_hi=None)
     if value == 0 and n > 1:  # no spread to reckon with: as if the unseen share were each stuck up to the deadline
-        worst = [wilson(0, n, z)[1] * followed.deadline_s * 1000 for z in (1.959964, 1.644854)]
+        worst = [wilson(0, n, z)[1] * followed.deadline_s * 1000 for z in (Z95, Z95_ONE)]
         method = "none seen; upper bound: Wilson's share, each up to the deadline"
         return msgspec.structs.replace(found, method=method, hi=worst[0], bound_hi=worst[1])
     return found
@@ -118,22 +155,21 @@ def deadlines(followed: Followed, seen_s: float) -> list[Deadline]:
 def survival(followed: Followed, horizons: list[float], marks: tuple[float, ...]) -> Survival:
     """The curve for the report, thinned, with how orders had ended by some horizons, and the numbers still at risk
     there and at some marks."""
-    curve = followed.curve
-    lo, hi = curve.loglog()
-    n = len(curve.t)
-    rows = np.unique(np.linspace(0, n - 1, min(n, CURVE_POINTS_MAX)).astype(int)) if n else np.zeros(0, dtype=int)
+    times, open_, lo, hi = followed.phases.drawn(CURVE_POINTS_MAX)
+    ended = {s: followed.ended_by(s) for s in horizons} if followed.n else {}
 
     def rounded(values: Floats) -> list[float]:
-        return [round(float(v), 6) for v in values[rows]]
+        return [round(float(v), 6) for v in values]
 
     return Survival(
         followed.n,
-        rounded(curve.t),
-        rounded(curve.open),
+        rounded(times),
+        rounded(open_),
         rounded(lo),
         rounded(hi),
         [AtRisk(s, int(np.sum(followed.duration_s >= s))) for s in sorted({*marks, *horizons})],
-        by_horizon(followed.duration_s, followed.cause, horizons),
+        [found for found in ended.values() if found is not None],
+        [s for s, found in ended.items() if found is None],
     )
 
 
@@ -142,14 +178,17 @@ def stuck(orders: Orders, episodes: Episodes, excess_s: Floats, recovered: Bools
     who = np.unique(episodes.i)
     is_stuck = np.zeros(len(orders), dtype=bool)
     is_stuck[who] = True
+    median = quantile_finding(excess_s, ~episodes.censored, 0.5, Unit.BUSINESS_S)
     return Stuck(
         orders=len(who),
         episodes=len(episodes),
         open_episodes=int(episodes.censored.sum()),
         reconciled=int((is_stuck & recovered).sum()),
         excess_s=float(excess_s.sum()),
-        excess_median_s=_median(excess_s, ~episodes.censored),
+        excess_median_s=_rounded(median.value),
         by={"state": _by_state(episodes, excess_s, int(orders.paid.sum()))},
+        excess_median_lo_s=_rounded(median.lo if len(episodes) else None),
+        excess_median_hi_s=_rounded(median.hi),
     )
 
 
@@ -166,7 +205,5 @@ def _slice(name: str, k: int, n: int, excess_s: float) -> Slice:
     return Slice(name, k, n, found.value, found.lo, found.hi, round(excess_s, 3))
 
 
-def _median(durations: Floats, ended: Bools) -> float | None:
-    """Kaplan-Meier median; None where half of them had not ended."""
-    found = quantile(kaplan_meier(durations, ended), 0.5)
-    return None if found is None else round(found, 3)
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, 3)

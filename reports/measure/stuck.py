@@ -67,6 +67,13 @@ def entries(seen: Seen) -> Floats:
     return np.where(np.isfinite(middle) & (seen.last_old_t <= seen.t), middle, seen.t)
 
 
+def since_placed(seen: Seen, placed_t: Floats) -> Seen:
+    """Before it was placed an order had no page: what its page showed first began after that, not when it was read."""
+    first = np.ones(len(seen.i), dtype=bool)
+    first[1:] = seen.i[1:] != seen.i[:-1]
+    return msgspec.structs.replace(seen, last_old_t=np.where(first, placed_t[seen.i], seen.last_old_t))
+
+
 def dwells(seen: Seen, *, good_end: Floats, watched_end: Floats, poll: float) -> Dwells:
     """The dwells of all orders. `good_end` and `watched_end`, by order: the last good poll, the last poll at all."""
     entry = entries(seen)

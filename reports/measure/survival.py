@@ -1,6 +1,9 @@
-"""Time from payment to the end of an order, with orders that had not ended: Kaplan-Meier, RMST, Aalen-Johansen."""
+"""Time from payment to the end of an order, with orders that had not ended: Kaplan-Meier, RMST, Aalen-Johansen, all of
+them by phase of payment, and the log-rank test."""
 
+from collections.abc import Sequence
 from math import exp, inf, log, sqrt
+from typing import Self
 
 import msgspec
 import numpy as np
@@ -24,7 +27,6 @@ class Curve(msgspec.Struct, frozen=True):
     at_risk: Ints
     events: Ints
     greenwood: Floats
-    followed: float
 
     @property
     def se(self) -> Floats:
@@ -35,6 +37,16 @@ class Curve(msgspec.Struct, frozen=True):
         """Share still open after t, and its standard error."""
         i = int(np.searchsorted(self.t, t, side="right")) - 1
         return (1.0, 0.0) if i < 0 else (float(self.open[i]), float(self.se[i]))
+
+    def at_all(self, times: Floats) -> tuple[Floats, Floats]:
+        """As `at`, for many times."""
+        i = np.searchsorted(self.t, times, side="right")
+        return np.concatenate([[1.0], self.open])[i], np.concatenate([[0.0], self.se])[i]
+
+    def until(self, t: float) -> "Curve":
+        """As if nothing had been seen after t."""
+        k = int(np.searchsorted(self.t, t, side="right"))
+        return Curve(self.n, self.t[:k], self.open[:k], self.at_risk[:k], self.events[:k], self.greenwood[:k])
 
     def loglog(self, z: float = Z95) -> tuple[Floats, Floats]:
         """The log-log interval at every event time; where the share is 0 or 1, that value itself."""
@@ -50,8 +62,7 @@ def kaplan_meier(durations: Floats, ended: Bools) -> Curve:
     open_ = np.cumprod(1.0 - events / at_risk).astype(np.float64)
     with np.errstate(divide="ignore"):
         greenwood = np.cumsum(events / (at_risk * (at_risk - events).astype(np.float64)))
-    followed = float(in_order[-1]) if len(in_order) else 0.0
-    return Curve(len(durations), times, open_, at_risk, events.astype(np.int64), greenwood, followed)
+    return Curve(len(durations), times, open_, at_risk, events.astype(np.int64), greenwood)
 
 
 def loglog(open_: Floats, se: Floats, z: float = Z95) -> tuple[Floats, Floats]:
@@ -78,7 +89,7 @@ def quantile_finding(durations: Floats, ended: Bools, p: float, unit: str) -> Fi
     """A Kaplan-Meier quantile; its interval is where the log-log band of the curve crosses it. An end that the curve
     does not reach is open above; below it is the time up to which everybody was followed."""
     curve, n = kaplan_meier(durations, ended), len(durations)
-    all_followed = float(durations[~ended].min()) if not ended.all() else curve.followed
+    all_followed = float(np.min(durations[~ended])) if not ended.all() else float(np.max(durations, initial=0.0))
     ends = []
     for z in (Z95, Z95_ONE):
         lo, hi = curve.loglog(z)
@@ -107,18 +118,40 @@ def rmst(curve: Curve, tau: float) -> tuple[float, float]:
     return value, sqrt(max(variance, 0.0))
 
 
-def aalen_johansen(durations: Floats, causes: Ints, n_causes: int, horizons: Floats) -> Floats:
-    """Shares ended by each cause (columns; cause 0 is not ended) by each horizon (rows). Ties keep their counts."""
+class Incidence(msgspec.Struct, frozen=True):
+    """Shares that had ended by each cause (columns) by each horizon (rows), and their standard errors."""
+
+    shares: Floats
+    se: Floats
+
+
+def aalen_johansen(durations: Floats, causes: Ints, n_causes: int, horizons: Floats) -> Incidence:
+    """How orders had ended: cause 0 is not ended, ties keep their counts. The errors are those of the delta method
+    (as in Marubini and Valsecchi 1995), by running sums, so in one pass."""
     curve = kaplan_meier(durations, causes > 0)
-    before = np.concatenate([[1.0], curve.open[:-1]])
+    before = np.concatenate([[1.0], curve.open[:-1]])[: len(curve.t)]
+    n, all_ended = curve.at_risk.astype(np.float64), curve.events.astype(np.float64)
+    stay = n * (n - all_ended)
+    any_end = np.divide(all_ended, stay, out=np.zeros(len(n)), where=stay > 0)  # the last of all adds nothing
     at = np.searchsorted(curve.t, horizons, side="right")
-    result = np.zeros((len(horizons), n_causes))
+    shares, se = np.zeros((len(horizons), n_causes)), np.zeros((len(horizons), n_causes))
+
+    def summed(steps: Floats) -> Floats:
+        return np.concatenate([[0.0], np.cumsum(steps)])[at]
+
     for cause in range(1, n_causes + 1):
-        of_cause = np.searchsorted(curve.t, durations[causes == cause])
-        d = np.bincount(of_cause, minlength=len(curve.t))[: len(curve.t)]
-        shares = np.concatenate([[0.0], np.cumsum(before * d / curve.at_risk)])
-        result[:, cause - 1] = shares[at]
-    return result
+        d = np.bincount(np.searchsorted(curve.t, durations[causes == cause]), minlength=len(curve.t))
+        f = np.cumsum(before * d / n)
+        own = summed(before * d / n)
+        variance = own**2 * summed(any_end) - 2 * own * summed(f * any_end) + summed(f**2 * any_end)
+        variance += summed(before**2 * d * (n - d) / n**3)
+        variance -= 2 * (own * summed(before * d / n**2) - summed(f * before * d / n**2))
+        shares[:, cause - 1], se[:, cause - 1] = own, np.sqrt(np.maximum(variance, 0.0))
+    return Incidence(shares, se)
+
+
+PHASE_MIN, PHASE_SHARE = 30, 50
+"""A phase of fewer orders, or of less than one in so many of all, has no curve of its own."""
 
 
 class Share(msgspec.Struct, frozen=True):
@@ -131,23 +164,117 @@ class Share(msgspec.Struct, frozen=True):
     bound_hi: float
 
 
-def stratified_at(durations: Floats, ended: Bools, strata: Ints, t: float) -> Share | None:
-    """Share still open after t, each stratum by its own curve and weighted by its orders; None where one of them was
-    not followed so far, for nothing is extrapolated."""
-    total, value, variance, at_risk = len(durations), 0.0, 0.0, 0
-    if total == 0:
-        return None
-    for stratum in np.unique(strata):
-        mine = strata == stratum
-        curve = kaplan_meier(durations[mine], ended[mine])
-        share, se = curve.at(t)
-        if share > 0 and curve.followed < t:
-            return None
-        weight = curve.n / total
-        value += weight * share
-        variance += (weight * se) ** 2
-        at_risk += int(np.sum((durations[mine] >= t) | ended[mine]))
-    return _share(value, sqrt(variance), at_risk)
+class Phases(msgspec.Struct, frozen=True):
+    """Orders by phase of payment, each with a curve of its own; what is told of all weighs the phases by their orders.
+    A fault that comes late cuts the follow-up of its own victims short: one curve for all would forget them.
+
+    Errors hold the spread within phases and between them, so that they are those of a plain mean where all was seen.
+    `reaches`: how far each phase was followed; beyond that nothing is told of it.
+    """
+
+    durations: Floats
+    causes: Ints
+    rows: list[Bools]
+    curves: list[Curve]
+    reaches: list[float]
+
+    @classmethod
+    def of(cls, durations: Floats, causes: Ints, strata: Ints, could: Floats) -> Self:
+        """`causes` says how each order ended, 0 where it had not; `strata` in which phase it was paid, numbered as they
+        came; `could`: how long each was or would have been followed if it had not ended."""
+        phase = _joined(strata)
+        rows = [np.asarray(phase == number) for number in np.unique(phase)]
+        curves = [kaplan_meier(durations[mine], causes[mine] > 0) for mine in rows]
+        reaches = [_reach(durations[mine], causes[mine] > 0, could[mine]) for mine in rows]
+        return cls(durations, causes, rows, curves, reaches)
+
+    @property
+    def n(self) -> int:
+        return len(self.durations)
+
+    @property
+    def reach(self) -> float:
+        """How far something can be told of all."""
+        return min(self.reaches, default=inf)
+
+    def open_at(self, t: float) -> Share:
+        """Share still open after t, which is within `reach`."""
+        return self._shared([curve.at(t) for curve in self.curves], t)
+
+    def open_between(self, t: float) -> tuple[Share, Share]:
+        """The least and the most that can be open after t: of a phase that was not followed so far nobody, or all who
+        were open when it was."""
+        seen = list(zip(self.curves, self.reaches, strict=True))
+        least = [(0.0, 0.0) if t > reach else curve.at(t) for curve, reach in seen]
+        return self._shared(least, t), self._shared([curve.until(reach).at(t) for curve, reach in seen], t)
+
+    def mean_to(self, tau: float) -> tuple[float, float]:
+        """Mean time to the end, counted no farther than tau, which is within `reach`; and its standard error."""
+        return self._averaged([rmst(curve, tau) for curve in self.curves])
+
+    def mean_between(self, tau: float) -> tuple[tuple[float, float], tuple[float, float]]:
+        """The least and the most that it can be, with their standard errors, as above."""
+        seen = list(zip(self.curves, self.reaches, strict=True))
+        least = [rmst(curve, min(tau, reach)) for curve, reach in seen]
+        return self._averaged(least), self._averaged([rmst(curve.until(reach), tau) for curve, reach in seen])
+
+    def ended_by(self, t: float, n_causes: int) -> list[Share]:
+        """Shares that had ended so long after payment, by cause; t within `reach`."""
+        at = np.array([t])
+        parts = [aalen_johansen(self.durations[r], self.causes[r], n_causes, at) for r in self.rows]
+        shares, se = self._weighed([(part.shares[0], part.se[0]) for part in parts])
+        return [_share(float(v), float(e), self._seen_to(t)) for v, e in zip(shares, se, strict=True)]
+
+    def drawn(self, points: int) -> tuple[Floats, Floats, Floats, Floats]:
+        """The curve as far as it reaches, thinned to so many times: times, shares still open, log-log interval."""
+        if self.n == 0:
+            return np.zeros(0), np.zeros(0), np.zeros(0), np.zeros(0)
+        times = np.unique(np.concatenate([c.t for c in self.curves]))
+        times = times[times <= self.reach]
+        times = times[np.unique(np.linspace(0, len(times) - 1, min(len(times), points)).astype(np.int64))]
+        value, se = self._weighed([c.at_all(times) for c in self.curves])
+        return times, value, *loglog(value, se)
+
+    def _seen_to(self, t: float) -> int:
+        return int(np.sum((self.durations >= t) | (self.causes > 0)))
+
+    def _shared(self, parts: Sequence[tuple[float, float]], t: float) -> Share:
+        return _share(*self._averaged(parts), self._seen_to(t))
+
+    def _averaged(self, parts: Sequence[tuple[float, float]]) -> tuple[float, float]:
+        value, se = self._weighed(parts)
+        return float(value), float(se)
+
+    def _weighed(self, parts: Sequence[tuple[Floats | float, Floats | float]]) -> tuple[Floats, Floats]:
+        """Value and standard error over all, of those of each phase."""
+        weights = [curve.n / self.n for curve in self.curves]
+        value, variance = np.zeros(()), np.zeros(())
+        for weight, (v, _) in zip(weights, parts, strict=True):
+            value = value + weight * np.asarray(v)
+        for weight, (v, e) in zip(weights, parts, strict=True):
+            variance = variance + (weight * np.asarray(e)) ** 2 + weight * (np.asarray(v) - value) ** 2 / self.n
+        return value, np.sqrt(variance)
+
+
+def _joined(strata: Ints) -> Ints:
+    """Phases by number; one of very few orders counts with the one before it, or the first with the second: a handful
+    paid just after a fault was healed shall not make everything unknown."""
+    names, phase, counts = np.unique(strata, return_inverse=True, return_counts=True)
+    least = max(PHASE_MIN, len(strata) // PHASE_SHARE)
+    number = np.zeros(len(names), dtype=np.int64)
+    for k in range(1, len(names)):
+        is_new = counts[k] >= least and int(counts[:k][number[:k] == number[k - 1]].sum()) >= least
+        number[k] = number[k - 1] + is_new
+    return number[phase]
+
+
+def _reach(durations: Floats, ended: Bools, could: Floats) -> float:
+    """How far a phase was followed: as far as one in ten of its orders could be, or without end if all ended. Where
+    fewer were, the curve hangs on a single order and falls to nothing if that one ends."""
+    if ended.all():
+        return inf
+    tenth = -(-len(could) // 10)
+    return min(float(np.sort(could)[-tenth]), float(durations.max()))
 
 
 def _share(value: float, se: float, n: int) -> Share:
@@ -159,3 +286,48 @@ def _share(value: float, se: float, n: int) -> Share:
             ends += [value ** exp(power), value ** exp(-power)]
         return Share(value, *ends)
     return Share(value, *wilson(value * n, n), *wilson(value * n, n, Z95_ONE))
+
+
+class LogRank(msgspec.Struct, frozen=True):
+    """The log-rank test. `z` has the sign of the first group's surplus of ends, None for more than two groups."""
+
+    chi2: float
+    df: int
+    p: float
+    z: float | None
+
+
+def logrank(durations: Floats, ended: Bools, groups: Ints, strata: Ints | None = None) -> LogRank | None:
+    """Whether groups (runs, say) end at the same pace, within each stratum; None where there is nothing to compare.
+
+    Orders of one run share its luck, so of runs this describes and does not judge.
+    """
+    names = np.unique(groups)
+    surplus, spread = np.zeros(len(names)), np.zeros((len(names), len(names)))
+    strata = np.zeros(len(durations), dtype=np.int64) if strata is None else strata
+    for stratum in np.unique(strata):
+        mine = strata == stratum
+        more, variance = _surplus(durations[mine], ended[mine], np.searchsorted(names, groups[mine]), len(names))
+        surplus, spread = surplus + more, spread + variance
+    df = int(np.linalg.matrix_rank(spread)) if len(names) else 0
+    if df == 0:
+        return None
+    chi2 = float(surplus @ np.linalg.pinv(spread) @ surplus)
+    from scipy.special import chdtrc  # only where two runs are compared
+
+    z = float(np.sign(surplus[0])) * sqrt(chi2) if len(names) == 2 else None
+    return LogRank(chi2, df, float(chdtrc(df, chi2)), z)
+
+
+def _surplus(durations: Floats, ended: Bools, group: Ints, groups: int) -> tuple[Floats, Floats]:
+    """Ends of each group beyond those expected if all had the same pace, and their covariance."""
+    times, events = np.unique(durations[ended], return_counts=True)
+    at_risk, own = np.zeros((groups, len(times))), np.zeros(groups)
+    for g in range(groups):
+        mine = np.sort(durations[group == g])
+        at_risk[g] = len(mine) - np.searchsorted(mine, times, side="left")
+        own[g] = np.sum(ended[group == g])
+    n = at_risk.sum(axis=0)
+    share = at_risk / n
+    weight = events * (n - events) / np.maximum(n - 1, 1)
+    return own - share @ events, np.diag(share @ weight) - (share * weight) @ share.T

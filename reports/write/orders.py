@@ -21,6 +21,9 @@ _TEXTS = (
     "code",
 )
 
+WHY_MAX = 1000
+"""Orders whose sentence about their cause is written: lost ones first, then those stuck longest."""
+
 
 def columns(analysis: Analysis) -> dict[str, npt.NDArray[Any]]:
     """By name, in the order they stand in the file."""
@@ -46,4 +49,22 @@ def columns(analysis: Analysis) -> dict[str, npt.NDArray[Any]]:
         **{f"{name}_business_s": spent[:, label] for label, name in enumerate(CLASSES)},
         "lost": analysis.basis.is_lost,
         "last_hop": hops[analysis.hop],
+        "gone": pages.ends.is_gone,
+        "open": analysis.basis.is_open,
+        "waited_business_s": analysis.basis.waited_s,
+        **_put_down(analysis),
     }
+
+
+def _put_down(analysis: Analysis) -> dict[str, npt.NDArray[Any]]:
+    """The cause of each order that needed one, the first hop that it lacked, and what speaks for that of the worst;
+    empty for all others."""
+    found, b = analysis.attributed, analysis.basis
+    cause, missing, why_en, why_zh = (np.full(len(b.orders), "", dtype=object) for _ in range(4))
+    i = found.i
+    cause[i], missing[i] = found.cause, np.array(HOPS, dtype=object)[found.hop]
+    worst = np.lexsort((i, -b.waited_s[i], ~b.is_open[i], -b.stuck_s[i], ~b.is_lost[i]))[:WHY_MAX]
+    for order in i[worst].tolist():
+        why = found[order].why
+        why_en[order], why_zh[order] = why.en, why.zh
+    return {"cause": cause, "first_missing_hop": missing, "why_en": why_en, "why_zh": why_zh}

@@ -1,5 +1,11 @@
-"""report.html: one file, no network, no script; light and dark, Chinese and English, on screen and on A4."""
+"""report.html: one file, no network; light and dark, Chinese and English, on screen and on A4.
 
+report.html.jinja is the frame; each chapter is a file of its own in chapters/. The little script in report.js only adds
+read-outs and memory: without it everything can still be read.
+"""
+
+import base64
+import hashlib
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -12,55 +18,31 @@ from plan.faults import FaultPlan
 from plan.gates import INVARIANTS, MEASURES, Unit
 from plan.run import Plan
 from plan.units import Quantity
+from reports.cases import Cases
 from reports.findings import Findings
 from reports.measure import signed
 from reports.measure.lasthop import HOP_WORDS
-from reports.write import words
-from reports.write.figures import Drawn
+from reports.write import readouts, words
+from reports.write.figures import CAPTIONS, TITLES, Drawn
 
+HERE = Path(__file__).parent
 TEMPLATE = "report.html.jinja"
+STYLES, SCRIPTS = ("cases.css", "report.css"), ("cases.js", "report.js")
 INTERRUPTED, EXIT_STOPPED, EXIT_INTERRUPTED = "interrupted", 4, 130
 """What the harness notes when a person stopped a run, and what it then ends with, whatever the gates say."""
-_CAPTIONS = {
-    "gates": (
-        "What each gate allows, and how much of it was used. A gate passes when the 95 % bound (one-sided, the line's "
-        "end) on its bad side keeps the limit, fails when the other bound breaks it, and is inconclusive between.",
-        "每个门限允许多少、用掉多少。坏的一侧 95% 单侧界限（线段端点）仍在限内则通过；"
-        "另一侧也越过限值则未通过；介于其间为结论不足。",
-    ),
-    "survival": (
-        "Share of paid orders still open so long after the money was taken (Kaplan–Meier, log-log 95 % band). Orders "
-        "open at the end count as open for as long as they were followed, never as ended. Dashed: "
-        "not yet asked for at an upstream. Linear below 1 %.",
-        "扣款之后仍未完结的已付订单比例（Kaplan–Meier，log-log 95% 置信带）。"
-        "结束时仍未完结的订单按已跟踪的时长计，绝不当作已完结。虚线：尚未向上游要货。1% 以下为线性刻度。",
-    ),
-    "open_orders": (
-        "Paid orders that had not ended, by what the page showed. Bars above: when each fault was in force (orange: "
-        "given by a time window; grey: given by orders or rate).",
-        "尚未完结的已付订单，按页面显示的状态堆叠。上方条带：各故障生效的时段（橙色按时间窗，灰色按订单或比例）。",
-    ),
-    "honesty": (
-        "For how long pages agreed with the truth, from payment until the page had ended and said what is true. False "
-        "progress: the page says submitted or recharging while no upstream is at work for the goods.",
-        "从付款到页面给出真实结局为止，页面与事实一致的时长。虚假进度：页面显示已提交或充值中，而没有任何上游在处理。",
-    ),
-    "latency": (
-        "Answer times as the driver saw them, by kind of request; grey: faults given by a time window.",
-        "压测端看到的响应时间，按请求种类；灰色区域为按时间窗设定的故障。",
-    ),
-}
-_TITLES = {
-    "gates": ("Gates", "门限"),
-    "survival": ("Time from payment to the end", "从付款到完结的时间"),
-    "open_orders": ("Open orders over time", "未完结订单随时间变化"),
-    "honesty": ("Status honesty", "状态是否属实"),
-    "latency": ("Answer times", "响应时间"),
-}
+CHAPTERS = (
+    ("verdict", "Verdict", "结论"),
+    ("often", "How often", "多常发生"),
+    ("long", "How long", "持续多久"),
+    ("why", "Why", "为什么"),
+    ("orders", "Which orders", "哪些订单"),
+    ("measured", "How it was measured", "如何测量"),
+)
+"""What the page answers, in this order; each is a file in chapters/."""
 
 
-def write(findings: Findings, plan: Plan, drawn: Drawn, path: Path) -> None:
-    """The page; the same bytes for the same findings."""
+def write(findings: Findings, plan: Plan, drawn: Drawn, cases: Cases, path: Path) -> None:
+    """The page; the same bytes for the same findings and cases."""
 
     def whole(sentence: str) -> str:
         """The sentence with gates that do not break over two lines."""
@@ -68,16 +50,18 @@ def write(findings: Findings, plan: Plan, drawn: Drawn, path: Path) -> None:
             sentence = sentence.replace(gate.text, gate.text.replace(" ", "\u00a0"))
         return sentence
 
-    figures = {name: {lang: Markup(svg) for lang, svg in both.items()} for name, both in drawn.items()}
+    style, script = _joined(STYLES), _joined(SCRIPTS)
     html = (
         _environment()
         .get_template(TEMPLATE)
         .render(
             f=findings,
             plan=plan,
-            figures=figures,
-            captions=_CAPTIONS,
-            titles=_TITLES,
+            cases=cases,
+            chapters=CHAPTERS,
+            figures={name: {lang: Markup(svg) for lang, svg in both.items()} for name, both in drawn.items()},
+            captions=CAPTIONS,
+            titles=TITLES,
             measures=MEASURES,
             invariants=INVARIANTS,
             hops=HOP_WORDS,
@@ -85,25 +69,56 @@ def write(findings: Findings, plan: Plan, drawn: Drawn, path: Path) -> None:
             faults={fault.id: fault for fault in plan.faults},
             parameters=_parameters,
             whole=whole,
+            empty_handed=_empty_handed(findings),
+            touched={fault for row in findings.struck.hops for fault, k in row.by.items() if k},
             stopped_code=EXIT_INTERRUPTED if findings.stopped == INTERRUPTED else EXIT_STOPPED,
             w=words,
+            tell=readouts,
             unit=Unit,
+            style=Markup(style),
+            script=Markup(script),
+            policy=_policy(script),
         )
     )
     write_atomically(path, html.encode())
 
 
+def _empty_handed(findings: Findings) -> int:
+    """Paid orders that have neither goods nor all of their money back when the run ends: lost, open, or told so."""
+    became = findings.outcomes
+    return became.paid - became.delivered - became.refunded + findings.invariants["refund_and_delivered"].k
+
+
+def _joined(names: tuple[str, ...]) -> str:
+    return "\n".join((HERE / name).read_text(encoding="utf-8") for name in names)
+
+
+def _policy(script: str) -> str:
+    """What the page may do: nothing on any network, and no script but ours, whatever a shop wrote into its answers."""
+    digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+    return (
+        f"default-src 'none'; script-src 'sha256-{digest}'; style-src 'unsafe-inline'; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
 @cache
 def _environment() -> Environment:
     environment = Environment(
-        loader=FileSystemLoader(Path(__file__).parent),
+        loader=FileSystemLoader(HERE),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.filters |= {"pct": words.percent, "num": words.number, "dur": words.seconds, "ms": words.ms}
+    environment.filters |= {
+        "pct": words.percent,
+        "num": words.number,
+        "dur": words.seconds,
+        "dur_zh": words.seconds_zh,
+        "ms": words.ms,
+    }
     return environment
 
 

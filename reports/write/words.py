@@ -3,13 +3,15 @@
 from math import isfinite
 
 from ledger.states import State
-from plan.causes import CAUSES_ZH, Cause
+from plan.causes import CAUSES_ZH, MULTIPLE, NOT_STUCK, UNKNOWN, Cause
 from plan.gates import Unit
 
 SHAPES = {"pass": "●", "fail": "■", "inconclusive": "◆"}
 VERDICT_ZH = {"pass": "通过", "fail": "未通过", "inconclusive": "结论不足"}
 VERDICT_EN = {"pass": "pass", "fail": "FAIL", "inconclusive": "inconclusive"}
 NOTHING = "–"
+GONE = "gone"
+"""The page answers 404."""
 HONESTY_WORDS = {
     "honest": ("honest", "属实"),
     "late": ("late: truth is ahead", "滞后：事实已在前"),
@@ -27,17 +29,38 @@ DIMENSION_WORDS = {
     "buyer": ("by buyer", "按买家"),
     "code": ("by error code, of stuck and lost orders", "按错误码（仅卡住或丢失的订单）"),
 }
+STEP_WORDS = {
+    "paid": ("paid: no upstream was asked for the goods yet", "已付款，尚未向上游要货"),
+    "refused": ("every upstream that was asked refused", "被要货的上游均已拒绝"),
+    "recharging": ("an upstream is at work", "上游处理中"),
+    "refunding": ("the shop has asked for the money back", "店铺已申请退款"),
+    "delivered": ("the buyer has the goods", "商品已到买家"),
+    "refunded": ("the buyer has the money back", "买家已拿回钱"),
+}
+"""Where an order truly is (reports/measure/named.Step)."""
 GROUP_ZH = {"none asked": "未向上游要货", "no code": "无错误码"}
 
 
+_NO_CAUSE = {
+    NOT_STUCK: ("nothing", "无"),
+    UNKNOWN: ("unknown", "未知"),
+    MULTIPLE: ("multiple causes", "多重原因"),
+}
+
+
+def cause_en(cause: str) -> str:
+    """The English words of a cause, or of what is none."""
+    return _NO_CAUSE.get(cause, (cause, cause))[0]
+
+
 def cause_zh(cause: str) -> str:
-    """The Chinese word of a cause; an unknown one stays as it is."""
-    return CAUSES_ZH[Cause(cause)] if cause in set(Cause) else cause
+    """The Chinese words of a cause, or of what is none; an unknown word stays as it is."""
+    return CAUSES_ZH[Cause(cause)] if cause in set(Cause) else _NO_CAUSE.get(cause, (cause, cause))[1]
 
 
 def state_zh(name: str) -> str:
-    """The Chinese word of a state; `gone` is a page that answers 404."""
-    if name == "gone":
+    """The Chinese word of a state, or of GONE."""
+    if name == GONE:
         return "页面消失"
     return State(name).zh if name in set(State) else name
 
@@ -70,6 +93,21 @@ def seconds(value: float | None) -> str:
         return f"{minutes} min {rest} s" if rest else f"{minutes} min"
     hours, rest = divmod(whole, 3600)
     return f"{hours} h {rest // 60} min" if rest >= 60 else f"{hours} h"
+
+
+def yuan(fen: int | None) -> str:
+    """Money as people read it: ¥1,234.50."""
+    if fen is None:
+        return NOTHING
+    return f"{'-' if fen < 0 else ''}¥{abs(fen) // 100:,}.{abs(fen) % 100:02d}"
+
+
+def seconds_zh(value: float | None) -> str:
+    """The same in Chinese: 45.2 秒, 3 分 20 秒, 2 小时 5 分."""
+    words = seconds(value)
+    for unit, zh in ((" min", " 分"), (" h", " 小时"), (" s", " 秒")):
+        words = words.replace(unit, zh)
+    return words
 
 
 def ms(value: float | None) -> str:

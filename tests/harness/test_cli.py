@@ -20,7 +20,7 @@ def orderjam(*words: str, cwd: Path = ROOT) -> subprocess.CompletedProcess[str]:
     "command",
     [
         "run", "report", "order", "list", "check", "verify", "doctor", "toxiproxy", "proxy",
-        "mocks up", "fault add", "fault list", "fault remove", "fault save",
+        "blame", "compare", "export", "mocks up", "fault add", "fault list", "fault remove", "fault save",
     ],
 )  # fmt: skip
 def test_every_command_has_help_with_examples(command: str) -> None:
@@ -39,6 +39,7 @@ def test_every_command_has_help_with_examples(command: str) -> None:
         (["run", "evening_peak", "--set", "load"], "legal: --set key.key=value"),
         (["run", "evening_peak", "--set", "target=cardshp", "--dry-run"], "did you mean 'cardshop'?"),
         (["run", "evening_peak", "--profile", "naive+setle_once", "--dry-run"], "did you mean 'settle_once'?"),
+        (["run", "evening_peak", "--without", "topp"], "no fault 'topp' in evening_peak; did you mean 'top'?"),
         (["report", "runs/nothing-here"], "no such run directory"),
         (["verify", "tests"], "holds no plan.yaml"),
         (["order", "runs/nothing-here", "b00000001"], "no such run directory"),

@@ -82,7 +82,7 @@ def test_a_run_is_closed_and_its_report_can_be_made_again_byte_for_byte(lossy: P
         (lambda data: data, Exit.PASSED, "closed"),
     ],
 )
-def test_a_damaged_journal_is_told_and_the_report_claims_less(
+def test_of_a_damaged_journal_nothing_is_reported_unless_somebody_insists_and_then_less_is_claimed(
     lossy: Played, tmp_path: Path, damage: Callable[[bytes], bytes], code: Exit, says: str
 ) -> None:
     copy = tmp_path / lossy.folder.path.name
@@ -92,8 +92,12 @@ def test_a_damaged_journal_is_told_and_the_report_claims_less(
     verified = subprocess.run([*ORDERJAM, "verify", str(copy)], capture_output=True, text=True, check=False)
     assert verified.returncode == code
     assert says in verified.stdout
-    reported = subprocess.run([*ORDERJAM, "report", str(copy), "--json"], capture_output=True, text=True, check=False)
-    assert "Traceback" not in reported.stderr
+    plain = subprocess.run([*ORDERJAM, "report", str(copy)], capture_output=True, text=True, check=False)
+    assert plain.returncode == code
+    assert ("--despite-broken-evidence" in plain.stderr) is (code == Exit.BROKEN)
+    insisting = [*ORDERJAM, "report", str(copy), "--json", "--despite-broken-evidence"]
+    reported = subprocess.run(insisting, capture_output=True, text=True, check=False)
+    assert (reported.returncode, "Traceback" in reported.stderr) == (0, False)
     assert json.loads(reported.stdout)["claims"]["ok"] is (code == Exit.PASSED)
 
 

@@ -121,6 +121,16 @@ def test_a_new_run_is_named_by_scenario_utc_time_and_seed(run: RunDir) -> None:
     assert run.logs.is_dir()
 
 
+@pytest.mark.parametrize(
+    ("without", "ends"),
+    [(["top"], "-s7-without-top"), (["a/b", "夜"], "-s7-without-a_b+_"), (["x" * 300], f"-s7-without-{'x' * 80}")],
+)
+def test_the_name_of_a_run_tells_which_faults_it_is_without(tmp_path: Path, without: list[str], ends: str) -> None:
+    path = RunDir.create(tmp_path, "calm_day", 7, without).path
+    assert path.parent == tmp_path
+    assert path.name.endswith(ends)
+
+
 def test_two_runs_in_the_same_second_get_two_folders(tmp_path: Path) -> None:
     assert len({RunDir.create(tmp_path, "x", 1).path for _ in range(3)}) == 3
 

@@ -10,7 +10,7 @@ from plan.document import DocumentError
 from plan.faults import FaultPlan, Label
 from plan.gates import parse_gate
 from plan.orders import Delay, Lognormal, Mix
-from plan.run import SCHEMA, Evidence, Made, Plan, TargetPlan, UpstreamPlan, load, save, stuck_after
+from plan.run import SCHEMA, Evidence, Made, Plan, TargetPlan, UpstreamPlan, leave_out, load, save, stuck_after
 from plan.units import BusinessTime, Rate, Share, ShareRange, Window, WireTime
 
 
@@ -139,3 +139,29 @@ def test_a_plan_that_was_edited_into_something_else_is_refused(
 def test_a_missing_plan_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DocumentError, match="no such file"):
         load(tmp_path / "plan.yaml")
+
+
+def test_a_plan_without_a_fault_lacks_that_one_and_says_so_and_reads_back(tmp_path: Path) -> None:
+    whole = plan(arrivals(Poisson(rate=Rate(12), orders=480)))
+    less = leave_out(whole, ["dusk"])
+    assert ([fault.id for fault in less.faults], less.without) == (["lost"], ("dusk",))
+    assert msgspec.structs.replace(less, faults=whole.faults, without=()) == whole
+    save(less, tmp_path / "plan.yaml")
+    assert load(tmp_path / "plan.yaml") == less
+    assert leave_out(less, ["lost"]).without == ("dusk", "lost")
+    assert leave_out(whole, []) == whole
+
+
+@pytest.mark.parametrize(
+    ("before", "ids", "says"),
+    [
+        ([], ["dsk"], "no fault 'dsk' in lost_notices; did you mean 'dusk'?"),
+        (["dusk"], ["dusk"], "fault 'dusk' is left out of lost_notices already"),
+        (["dusk", "lost"], ["noon"], "no fault 'noon' in lost_notices; it has none"),
+    ],
+)
+def test_a_fault_that_is_not_there_cannot_be_left_out(before: list[str], ids: list[str], says: str) -> None:
+    less = leave_out(plan(arrivals(Poisson(rate=Rate(12), orders=480))), before)
+    with pytest.raises(DocumentError) as error:
+        leave_out(less, ids)
+    assert str(error.value) == says

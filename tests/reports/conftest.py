@@ -17,10 +17,24 @@ from plan.arrivals import Arrivals
 from plan.faults import FaultPlan, Label
 from plan.run import Evidence, Made, Plan, TargetPlan, UpstreamPlan
 from plan.units import BusinessTime, Rate, Share, Window, WireTime
+from reports.findings import Findings
 
 L0_S = 10.0
 COMPRESS = 10.0
 PRICE_FEN = 1000
+
+
+GATES = (
+    "stuck.rate <= 1%",
+    "stuck.at_deadline <= 60%",
+    "stuck.rmst <= 400 s",
+    "delivered.rate >= 20%",
+    "invariants.lost_order == 0",
+    "invariants.double_refund == 0",
+    "lateness.p99 <= 50 ms",
+    "unsent == 0",
+    "latency.poll.p95 <= 1 s",
+)
 
 
 def ns(t_s: float) -> int:
@@ -273,3 +287,35 @@ def new_run(tmp_path: Path) -> NewRun:
         return RunMaker(tmp_path, make_plan(planned, **changes), end_s=end_s)
 
     return make
+
+
+def mixed(new_run: NewRun) -> RunMaker:
+    """Ten orders: happy ones, one asleep, one lost, one that recovers, one unsent; two faults."""
+    run = new_run(10, gate_texts=GATES, faults=(fault("lost"), fault("dusk", (0.0, 4.0))))
+    for n in range(6):
+        run.order(n).happy(11 + n / 10)
+    run.order(6).sleeping(12.0).struck("lost", 13.05)
+    run.order(7).placed(12.0).seen(State.PAYING, 12.2).captured(13.0).struck("lost", 13.05).struck("dusk", 13.06)
+    run.order(7).notice(13.1, outcome="unanswered").seen(State.EXPIRED, 40.0).booked(State.EXPIRED)
+    run.order(8).placed(12.0).seen(State.PAYING, 12.2).captured(13.0).notice(20.0)
+    run.order(8).seen(State.COMPLETED, 20.5, goods=("card-8",)).booked(State.COMPLETED, ("card-8",))
+    ninth = run.order(9)
+    run.put("driver-0", facts.Planned(t=ns(13), o=ninth.key, n=9, due_t=ns(13)))
+    run.put("driver-0", facts.Unsent(t=ns(13), o=ninth.key, why="<too many> & \x07 at once"))
+    for second in range(20):
+        run.put(
+            "driver-0",
+            facts.Requests(t=ns(11 + second), name="poll", count=10, errors=1, late=0, histogram={"5": 8, "20": 2}),
+        )
+        run.put("harness", facts.Health(t=ns(11 + second), child="shop", cpu=20.0, rss_mb=80.0, lag_ms=None))
+    return run
+
+
+@pytest.fixture(scope="session")
+def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunDir, Findings]:
+    """One run, built; to be looked at, not changed."""
+    from reports import report
+
+    folder = tmp_path_factory.mktemp("built")
+    run = mixed(lambda planned, **changes: RunMaker(folder, make_plan(planned, **changes))).write()
+    return run, report.build(run)

@@ -1,5 +1,4 @@
 import re
-from html.parser import HTMLParser
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -9,61 +8,20 @@ import pytest
 
 from ledger import events as facts
 from ledger.journal import STRUCK_PREFIX
-from ledger.rundir import RunDir
+from ledger.rundir import BrokenEvidence, RunDir
 from ledger.states import Phase, State
 from reports import report
 from reports.findings import Findings
-from tests.reports.conftest import NewRun, RunMaker, fault, make_plan, ns
+from tests.reports.conftest import GATES, NewRun, fault, mixed, ns
 
 pytestmark = pytest.mark.slow
 
-GATES = (
-    "stuck.rate <= 1%",
-    "stuck.at_deadline <= 60%",
-    "stuck.rmst <= 400 s",
-    "delivered.rate >= 20%",
-    "invariants.lost_order == 0",
-    "invariants.double_refund == 0",
-    "lateness.p99 <= 50 ms",
-    "unsent == 0",
-    "latency.poll.p95 <= 1 s",
-)
 MADE = ("findings.json", "orders.parquet", "report.html", "junit.xml", "summary.md")
-
-
-def mixed(new_run: NewRun) -> RunMaker:
-    """Ten orders: happy ones, one asleep, one lost, one that recovers, one unsent; two faults."""
-    run = new_run(10, gate_texts=GATES, faults=(fault("lost"), fault("dusk", (0.0, 4.0))))
-    for n in range(6):
-        run.order(n).happy(11 + n / 10)
-    run.order(6).sleeping(12.0).struck("lost", 13.05)
-    run.order(7).placed(12.0).seen(State.PAYING, 12.2).captured(13.0).struck("lost", 13.05).struck("dusk", 13.06)
-    run.order(7).notice(13.1, outcome="unanswered").seen(State.EXPIRED, 40.0).booked(State.EXPIRED)
-    run.order(8).placed(12.0).seen(State.PAYING, 12.2).captured(13.0).notice(20.0)
-    run.order(8).seen(State.COMPLETED, 20.5, goods=("card-8",)).booked(State.COMPLETED, ("card-8",))
-    ninth = run.order(9)
-    run.put("driver-0", facts.Planned(t=ns(13), o=ninth.key, n=9, due_t=ns(13)))
-    run.put("driver-0", facts.Unsent(t=ns(13), o=ninth.key, why="<too many> & \x07 at once"))
-    for second in range(20):
-        run.put(
-            "driver-0",
-            facts.Requests(t=ns(11 + second), name="poll", count=10, errors=1, late=0, histogram={"5": 8, "20": 2}),
-        )
-        run.put("harness", facts.Health(t=ns(11 + second), child="shop", cpu=20.0, rss_mb=80.0, lag_ms=None))
-    return run
 
 
 def files_of(run: RunDir) -> dict[str, bytes]:
     figures = sorted(run.figures.iterdir())
     return {p.name: p.read_bytes() for p in (*(run.path / name for name in MADE), *figures)}
-
-
-@pytest.fixture(scope="module")
-def built(tmp_path_factory: pytest.TempPathFactory) -> tuple[RunDir, Findings]:
-    """One run, built; to be looked at, not changed."""
-    folder = tmp_path_factory.mktemp("built")
-    run = mixed(lambda planned, **changes: RunMaker(folder, make_plan(planned, **changes))).write()
-    return run, report.build(run)
 
 
 def test_everything_is_byte_for_byte_the_same_when_made_again(built: tuple[RunDir, Findings]) -> None:
@@ -158,10 +116,11 @@ def test_a_settle_that_was_too_short_is_estimated_by_survival(new_run: NewRun) -
     run = new_run(40, end_s=30.0)
     for n in range(30):
         run.order(n).happy(11 + n / 10)
-    for n in range(30, 39):
+    for n in range(30, 36):
         run.order(n).sleeping(11.0)
-    early = run.order(39).placed(0.5).seen(State.PAYING, 0.6).captured(0.7).seen(State.PAYING, 35.0, final=True)
-    early.booked(State.PAYING)
+    for n in range(36, 40):
+        early = run.order(n).placed(0.5).seen(State.PAYING, 0.6).captured(0.7).seen(State.PAYING, 35.0, final=True)
+        early.booked(State.PAYING)
     findings = report.build(run.write())
     assert not findings.claims.ok
     found = findings.measures["stuck.at_deadline"]
@@ -170,11 +129,14 @@ def test_a_settle_that_was_too_short_is_estimated_by_survival(new_run: NewRun) -
     assert findings.measures["stuck.rate"].hi == 1.0
 
 
-def test_an_edited_journal_is_still_reported_and_told(new_run: NewRun) -> None:
+def test_nothing_is_made_of_an_edited_journal_unless_somebody_insists(new_run: NewRun) -> None:
     run = mixed(new_run).write()
     journal = run.events / "payment.ndjson"
     journal.write_bytes(journal.read_bytes().replace(b'"amount_fen":1000', b'"amount_fen":1', 1))
-    findings = report.build(run)
+    with pytest.raises(BrokenEvidence, match=r"payment\.ndjson: the block of events .* was changed.*--despite-broken"):
+        report.build(run)
+    assert {file.name for file in run.path.iterdir()} == {"events", "plan.yaml"}
+    findings = report.build(run, despite_broken=True)
     assert not findings.claims.ok
     assert any("broken" in reason for reason in findings.claims.reasons)
 
@@ -192,7 +154,7 @@ GARBAGE = (
 def test_a_journal_of_garbage_is_no_traceback_and_no_nan(new_run: NewRun) -> None:
     run = mixed(new_run).write()
     (run.events / "payment.ndjson").write_bytes(GARBAGE)
-    findings = report.build(run)
+    findings = report.build(run, despite_broken=True)
     assert not findings.claims.ok
     for name in ("findings.json", "report.html", "junit.xml", "summary.md"):
         assert not re.search(r"\b(nan|inf|NaN|Infinity)\b", (run.path / name).read_text()), name
@@ -252,52 +214,6 @@ def test_a_name_with_a_quote_in_the_path_does_no_harm(new_run: NewRun, tmp_path:
     assert report.build(RunDir(odd)).outcomes.planned == 10
 
 
-class Page(HTMLParser):
-    """Collects tags, and every attribute that could fetch something."""
-
-    def __init__(self, text: str) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.ids: list[str] = []
-        self.fetched: list[str] = []
-        self.languages: dict[str, int] = {"en": 0, "zh": 0}
-        self.feed(text)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        for name, value in attrs:
-            if name in ("src", "href", "xlink:href", "action", "srcset", "poster", "data"):
-                self.fetched.append(value or "")
-            if name == "id":
-                self.ids.append(value or "")
-            if name == "data-l" and value:
-                self.languages[value] += 1
-
-
-def test_the_page_fetches_nothing_runs_nothing_and_speaks_two_languages(built: tuple[RunDir, Findings]) -> None:
-    text = built[0].report.read_text()
-    page = Page(text)
-    assert "script" not in page.tags
-    assert not {"link", "img", "iframe", "object"} & set(page.tags)
-    assert all(target.startswith("#") for target in page.fetched)
-    assert "http" not in text
-    assert not re.search(r"@import|url\((?!#)", text)
-    assert page.languages["en"] == page.languages["zh"] > 50
-    assert page.tags.count("svg") == 10
-    assert len(page.ids) == len(set(page.ids))
-    assert {target[1:] for target in page.fetched} <= set(page.ids)
-    assert set(re.findall(r"url\(#([^)]+)\)", text)) <= set(page.ids)
-
-
-def test_the_page_shows_replay_labels_and_escapes_what_others_wrote(built: tuple[RunDir, Findings]) -> None:
-    text = built[0].report.read_text()
-    assert "orderjam run synthetic --seed 7" in text
-    assert "lost in English" in text
-    assert "lost的中文" in text
-    assert "<too many>" not in text
-    assert "&lt;too many&gt;" in text
-
-
 def test_figures_keep_text_as_text_and_name_no_font(built: tuple[RunDir, Findings]) -> None:
     for path in sorted(built[0].figures.glob("*.svg")):
         svg = path.read_text()
@@ -305,62 +221,3 @@ def test_figures_keep_text_as_text_and_name_no_font(built: tuple[RunDir, Finding
         assert "DejaVu" not in svg, path
         assert "#000000" not in svg, path
         ElementTree.fromstring(svg)
-
-
-def test_junit_parses_and_keeps_to_what_jenkins_takes(built: tuple[RunDir, Findings]) -> None:
-    run, findings = built
-    root = ElementTree.parse(run.junit).getroot()
-    (suite,) = root
-    cases = suite.findall("testcase")
-    assert [case.get("name") for case in cases] == list(GATES)
-    assert {case.get("classname") for case in cases} == {"orderjam.synthetic"}
-    failed = [case.find("failure") for case in cases if case.find("failure") is not None]
-    assert len(failed) == int(suite.get("failures", "")) == sum(g.verdict == "fail" for g in findings.gates)
-    for failure in failed:
-        assert failure is not None
-        assert failure.text == failure.get("message")
-    assert int(suite.get("skipped", "")) == sum(g.verdict == "inconclusive" for g in findings.gates)
-    assert root.get("skipped") is None
-    assert all(case.get("file") is None and case.find("properties") is None for case in cases)
-
-
-def test_junit_strips_what_xml_cannot_hold(built: tuple[RunDir, Findings], tmp_path: Path) -> None:
-    from reports.write import junit
-
-    odd = msgspec.structs.replace(built[1], scenario='a\x00b\x1b<&"', run="\ud800", replay="\x0c]]>")
-    junit.write(odd, tmp_path / "junit.xml")
-    assert ElementTree.parse(tmp_path / "junit.xml").getroot()[0].get("name") == 'orderjam.ab<&"'
-
-
-def test_the_summary_has_verdict_gates_and_the_worst_five(built: tuple[RunDir, Findings]) -> None:
-    run, findings = built
-    text = run.summary.read_text()
-    assert text.startswith(f"## ■ {findings.verdict.en}")
-    assert all(f"`{gate}`" in text for gate in GATES)
-    assert "b00000007 (lost)" in text
-    assert len(text.encode()) < 1_000_000
-
-
-def test_the_sheet_of_an_order_holds_what_a_complaint_needs(built: tuple[RunDir, Findings]) -> None:
-    story = report.order_story(built[0], "b00000007")
-    for part in (
-        "LOST", "NO7", "T7", "alipay", "¥10.00", "expired 已过期", "yes, ¥10.00", "4 min 30 s",
-        "money taken by the channel", "seconds on the wire since payment",
-    ):  # fmt: skip
-        assert part in story, part
-    times = [float(line.split()[0]) for line in story.splitlines() if re.match(r"\s*[+-]\d", line)]
-    assert times == sorted(times)
-    assert times[0] < 0 < times[-1]
-    assert len(times) == 12
-
-
-def test_the_sheet_of_an_unpaid_or_unsent_order_says_so(built: tuple[RunDir, Findings]) -> None:
-    story = report.order_story(built[0], "b00000009")
-    assert "not paid" in story
-    assert "seconds on the wire since the first event" in story
-
-
-@pytest.mark.parametrize("key", ["b00000099", "", "nonsense", "b0000000"])
-def test_an_order_nobody_knows_is_a_key_error(built: tuple[RunDir, Findings], key: str) -> None:
-    with pytest.raises(KeyError):
-        report.order_story(built[0], key)

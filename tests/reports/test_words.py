@@ -7,8 +7,9 @@ from plan.gates import HONESTY
 from reports.journals import COLUMNS, LEFT_OUT
 from reports.measure.honesty import CLASSES, JUDGED
 from reports.measure.lasthop import HOP_WORDS, HOPS
+from reports.measure.named import Step
 from reports.write.chart_honesty import COLOUR
-from reports.write.words import HONESTY_WORDS, cause_zh
+from reports.write.words import HONESTY_WORDS, STEP_WORDS, cause_zh
 
 
 def test_every_cause_has_a_chinese_word_and_no_other() -> None:
@@ -21,6 +22,7 @@ def test_every_class_of_honesty_has_words_a_colour_and_a_measure() -> None:
     assert list(HONESTY_WORDS) == list(CLASSES)
     assert list(HONESTY) == list(COLOUR) == list(JUDGED)
     assert set(HOP_WORDS) == set(HOPS)
+    assert set(STEP_WORDS) == set(Step)
 
 
 @pytest.mark.parametrize(
