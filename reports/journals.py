@@ -18,8 +18,7 @@ from ledger.journal import STRUCK_PREFIX
 from ledger.states import Code, State
 
 _INTEGERS = (
-    *("t", "due_t", "n", "late_ns", "last_old_t", "status", "count", "errors", "late", "amount_fen", "copy", "shop_t"),
-    *("attempt", "l0_t", "wall_ns"),
+    *("t", "due_t", "n", "late_ns", "last_old_t", "count", "errors", "late", "amount_fen", "shop_t", "l0_t", "wall_ns"),
 )
 _TEXTS = (
     *("o", "order_no", "channel", "name", "words", "operation", "upstream", "trade_no", "way", "keyed_by", "outcome"),
@@ -29,6 +28,7 @@ _JSON = ("histogram", "why", "goods")
 COLUMNS = (
     {"w": "writer", "k": "kind", "state": "state", "code": "code"}
     | dict.fromkeys(_INTEGERS, "BIGINT")
+    | dict.fromkeys(("status", "copy", "attempt"), "INTEGER")
     | dict.fromkeys(_TEXTS, "VARCHAR")
     | dict.fromkeys(_JSON, "VARCHAR")
     | dict.fromkeys(("cpu", "rss_mb", "lag_ms", "ms"), "DOUBLE")
@@ -41,12 +41,17 @@ LEFT_OUT = {"out_trade_no", "notice_id", "method", "path", "nearest", "matched",
 _OF_ALL = ("w", "k", "t", "o")
 _NOT_OF = {"placed": {"ms"}, "paid_at_cashier": {"ms"}, "planned": {"n"}}
 """Fields that are kept of other kinds alone: these stand in every order, and say nothing that is not said elsewhere."""
-_KIND = {kind.__struct_config__.tag: kind.__struct_fields__ for kind in EVENT_TYPES}
+_KIND = {str(kind.__struct_config__.tag): kind.__struct_fields__ for kind in EVENT_TYPES}
 FIELDS = {
     kind: [name for name in COLUMNS if name in names and name not in {*_OF_ALL, *_NOT_OF.get(kind, ())}]
     for kind, names in _KIND.items()
 }
 """Of each kind its own fields that are kept."""
+
+PACKED_KINDS = ("requests", "health", "phase")
+"""Kinds of no order, with many fields and few rows: what they say is one JSON text in a slot of their table, so that
+the facts of orders need not keep room for it."""
+_PACKED = "packed"
 
 EXTRA = 1 << 40
 """Keys of orders beside the plan are EXTRA + n * SUFFIXES + suffix, until they have an index."""
@@ -86,8 +91,7 @@ class Journals:
         """The closed sets, each in alphabetical order, so that their numbers compare as their texts do."""
         writers = {file.stem.removeprefix(STRUCK_PREFIX) for file in files}
         for name, values in (("writer", writers), ("kind", FIELDS), ("state", State), ("code", Code)):
-            texts = ", ".join(f"'{quoted(str(value))}'" for value in sorted(map(str, values)))
-            db.execute(f"CREATE TYPE {name} AS ENUM ({texts})")
+            db.execute(f"CREATE TYPE {name} AS ENUM ({_texts(sorted(map(str, values)))})")
 
     def strangers(self) -> list[int]:
         """The numbers of keys that are no planned order's, sorted."""
@@ -106,29 +110,28 @@ class Journals:
         for table, _ in self._tables:
             self._db.execute(f"UPDATE {table} SET i = now FROM renamed WHERE i = was")
 
-    def _read(self, files: list[Path], table: str) -> tuple[str, list[list[str]]]:
-        """The table, and the fields in each of its slots. A kind that the samples did not meet is read for anew."""
+    def _read(self, files: list[Path], table: str) -> tuple[str, "_Layout"]:
+        """The table, and how fields lie in it. A kind that the samples did not meet is read for anew."""
         kinds = _sampled(files)
         while True:
-            slots = _slots(kinds)
+            layout = _Layout(kinds)
             try:
-                self._fill(table, files, slots)
+                self._fill(table, files, layout)
             except duckdb.Error:  # bytes that are no text at all: keep the lines that are
                 with tempfile.TemporaryDirectory(prefix="orderjam-") as folder:
-                    self._fill(table, [_cleaned(file, Path(folder)) for file in files], slots)
+                    self._fill(table, [_cleaned(file, Path(folder)) for file in files], layout)
             met = {row[0] for row in self._db.execute(f"SELECT DISTINCT k::VARCHAR FROM {table}").fetchall()}
             if met <= kinds:
-                return table, slots
+                return table, layout
             kinds |= met
 
-    def _fill(self, table: str, files: list[Path], slots: list[list[str]]) -> None:
-        fields = [*_OF_ALL, *(name for slot in slots for name in slot)]
-        columns = ", ".join(f"{name}: '{_json_type(name)}'" for name in fields)
-        kept = "".join(f", {_slot_sql(slot)} AS s{n}" for n, slot in enumerate(slots))
+    def _fill(self, table: str, files: list[Path], layout: "_Layout") -> None:
+        columns = ", ".join(f"{name}: '{_json_type(name)}'" for name in (*_OF_ALL, *layout.fields))
         self._db.execute(
             f"""CREATE OR REPLACE TABLE {table} AS
             SELECT * FROM (
-              SELECT {_key_sql(self._planned)} AS i, t, try_cast(w AS writer) AS w, try_cast(k AS kind) AS k{kept}
+              SELECT {_key_sql(self._planned)} AS i, t, try_cast(w AS writer) AS w, try_cast(k AS kind) AS k
+                {layout.kept_sql}
               FROM read_json(?, format = 'newline_delimited', columns = {{{columns}}}, ignore_errors = true,
                 maximum_object_size = {LINE_BYTES_MAX}))
             WHERE t IS NOT NULL AND k IS NOT NULL""",
@@ -138,9 +141,8 @@ class Journals:
     def _lay_view(self) -> None:
         """The view: index, seq and every column but the key."""
         parts, before = [], 0
-        for table, slots in self._tables:
-            at = {name: (n, len(slot)) for n, slot in enumerate(slots) for name in slot}
-            columns = ", ".join(f"{_named(name, at)} AS {name}" for name in COLUMNS if name not in _OF_ALL)
+        for table, layout in self._tables:
+            columns = ", ".join(f"{layout.named(name)} AS {name}" for name in COLUMNS if name not in _OF_ALL)
             parts.append(f"SELECT i, rowid + {before} AS seq, t, w, k, {columns} FROM {table}")
             found = self._db.execute(f"SELECT count(*) FROM {table}").fetchone()
             before += found[0] if found else 0
@@ -161,36 +163,76 @@ def _sampled(files: list[Path]) -> set[str]:
     return kinds & FIELDS.keys()
 
 
-def _slots(kinds: set[str]) -> list[list[str]]:
-    """Fields that may share a slot: of one type, and no kind has two of them. The commonest come first."""
-    having = {name: {kind for kind in kinds if name in FIELDS[kind]} for name in COLUMNS}
-    slots: list[list[str]] = []
-    for name in sorted((name for name in COLUMNS if having[name]), key=lambda name: -len(having[name])):
-        for slot in slots:
-            if COLUMNS[slot[0]] == COLUMNS[name] and not any(having[name] & having[other] for other in slot):
-                slot.append(name)
-                break
-        else:
-            slots.append([name])
-    return slots
+class _Layout:
+    """How the fields of some kinds lie in a table: those that share a slot are of one type, and no kind has two of
+    them; what packed kinds say is one more field of theirs."""
+
+    def __init__(self, kinds: set[str]) -> None:
+        self._kinds = sorted(kinds)
+        self._packed = [name for name in COLUMNS if self._having(name, packed=True)]
+        self.slots = self._shared()
+        self._at = {name: n for n, slot in enumerate(self.slots) for name in slot}
+
+    @property
+    def fields(self) -> list[str]:
+        """What must be read of a line, beside what every kind has."""
+        return [name for name in COLUMNS if name in self._at or name in self._packed]
+
+    @property
+    def kept_sql(self) -> str:
+        """The slots, filled from the fields of a line."""
+        return "".join(f", {self._slot_sql(slot)} AS s{n}" for n, slot in enumerate(self.slots))
+
+    def named(self, name: str) -> str:
+        """The field of the view, of the kinds that have it."""
+        whens, slot = [], f"s{self._at.get(name)}"
+        if own := self._having(name):
+            if not self._having(name, packed=True) and len(self.slots[self._at[name]]) == 1:
+                return slot
+            whens.append(f"WHEN k IN ({_texts(own)}) THEN {slot}")
+        if packed := self._having(name, packed=True):
+            extract = "json_extract" if name in _JSON else "json_extract_string"
+            value = f"{extract}(s{self._at[_PACKED]}, '$.{name}')::{COLUMNS[name]}"
+            whens.append(f"WHEN k IN ({_texts(packed)}) THEN {value}")
+        return f"CASE {' '.join(whens)} END" if whens else f"NULL::{COLUMNS[name]}"
+
+    def _having(self, name: str, *, packed: bool = False) -> list[str]:
+        return [kind for kind in self._kinds if name in FIELDS[kind] and (kind in PACKED_KINDS) == packed]
+
+    def _shared(self) -> list[list[str]]:
+        """The commonest fields come first."""
+        having = {name: set(self._having(name)) for name in COLUMNS}
+        having[_PACKED] = set(PACKED_KINDS) & set(self._kinds)
+        slots: list[list[str]] = []
+        for name in sorted((name for name in having if having[name]), key=lambda name: -len(having[name])):
+            for slot in slots:
+                if _type(slot[0]) == _type(name) and not any(having[name] & having[other] for other in slot):
+                    slot.append(name)
+                    break
+            else:
+                slots.append([name])
+        return slots
+
+    def _slot_sql(self, slot: list[str]) -> str:
+        parts = [self._packed_sql() if name == _PACKED else _text_of(name) for name in slot]
+        value = parts[0] if len(parts) == 1 else f"coalesce({', '.join(parts)})"
+        return f"try_cast({value} AS {slot[0]})" if slot[0] in ("state", "code") else value
+
+    def _packed_sql(self) -> str:
+        said = ", ".join(f"'{name}', {name}" for name in self._packed)
+        return f"CASE WHEN k IN ({_texts(PACKED_KINDS)}) THEN json_object({said})::VARCHAR END"
 
 
-def _slot_sql(slot: list[str]) -> str:
-    kind = COLUMNS[slot[0]]
-    texts = [f"{name}::VARCHAR" if name in _JSON else name for name in slot]
-    value = texts[0] if len(texts) == 1 else f"coalesce({', '.join(texts)})"
-    return f"try_cast({value} AS {kind})" if kind in ("state", "code") else value
+def _type(name: str) -> str:
+    return "VARCHAR" if name == _PACKED else COLUMNS[name]
 
 
-def _named(name: str, at: dict[str, tuple[int, int]]) -> str:
-    """The field of the view: from its slot, where only kinds that have it fill it with it."""
-    if name not in at:
-        return f"NULL::{COLUMNS[name]}"
-    slot, shared_by = at[name]
-    if shared_by == 1:
-        return f"s{slot}"
-    kinds = ", ".join(f"'{kind}'" for kind, fields in FIELDS.items() if name in fields)
-    return f"CASE WHEN k IN ({kinds}) THEN s{slot} END"
+def _text_of(name: str) -> str:
+    return f"{name}::VARCHAR" if name in _JSON else name
+
+
+def _texts(values: Iterable[str]) -> str:
+    return ", ".join(f"'{quoted(value)}'" for value in values)
 
 
 def _json_type(name: str) -> str:

@@ -14,7 +14,7 @@ from ledger.journal import Journal
 from ledger.states import Code, State
 from plan.orders import wish
 from reports import journals, report
-from reports.journals import COLUMNS, EXTRA, FIELDS, Journals
+from reports.journals import EXTRA, FIELDS, PACKED_KINDS, Journals
 from reports.measure.sorting import by_order, by_order_and_time
 from reports.stories import Stories
 from reports.wishes import PARTS, wishes
@@ -39,11 +39,24 @@ def read_in(files: list[Path], planned: int = 10) -> tuple[duckdb.DuckDBPyConnec
 
 @pytest.mark.parametrize("kinds", [set(FIELDS), {"seen", "placed", "planned"}, {"requests", "health"}, set()])
 def test_no_kind_has_two_fields_in_one_slot_and_every_field_has_one(kinds: set[str]) -> None:
-    slots = journals._slots(kinds)
-    for kind in kinds:
-        assert all(len(set(slot) & set(FIELDS[kind])) <= 1 for slot in slots)
-        assert set(FIELDS[kind]) <= {name for slot in slots for name in slot}
-    assert all(len({COLUMNS[name] for name in slot}) == 1 for slot in slots)
+    layout = journals._Layout(kinds)
+    for kind in kinds - set(PACKED_KINDS):
+        assert all(len(set(slot) & set(FIELDS[kind])) <= 1 for slot in layout.slots)
+        assert set(FIELDS[kind]) <= {name for slot in layout.slots for name in slot}
+    assert {name for kind in kinds for name in FIELDS[kind]} == set(layout.fields)
+
+
+def test_what_packed_kinds_say_keeps_its_types(tmp_path: Path) -> None:
+    seconds = facts.Requests(t=9, name="poll", count=3, errors=1, late=0, histogram={"4": 3}, why={"http 500": 1})
+    sample = facts.Health(t=10, child="driver-0", cpu=12.5, rss_mb=81.2, lag_ms=None)
+    unsent = facts.Unsent(t=11, o="b00000001", why="too late")
+    db, _ = read_in([a_journal(tmp_path, [seconds, sample, unsent])])
+    found = db.execute("SELECT name, count, errors, late, histogram, why FROM facts WHERE k = 'requests'").fetchall()
+    assert found == [("poll", 3, 1, 0, '{"4":3}', '{"http 500":1}')]
+    assert db.execute("SELECT cpu, rss_mb, lag_ms, count FROM facts WHERE k = 'health'").fetchall() == [
+        (12.5, 81.2, None, None)
+    ]
+    assert db.execute("SELECT why, child FROM facts WHERE k = 'unsent'").fetchall() == [('"too late"', None)]
 
 
 def test_what_was_written_is_what_can_be_asked_for(tmp_path: Path) -> None:
