@@ -22,7 +22,7 @@ from ledger import journal
 from ledger.events import Struck
 from ledger.rundir import RunDir
 from plan import run as plans
-from plan.causes import JUDGED_AS, STRANDS_NOBODY, Cause
+from plan.causes import STRANDS_NOBODY, Cause, judged_as
 from reports.analysis import analyse
 from reports.measure import scores
 from reports.stories import Stories
@@ -275,10 +275,6 @@ def struck(run: RunDir) -> dict[str, set[str]]:
             if isinstance(event, Struck) and event.o:
                 found.setdefault(event.o, set()).add(cause_of[event.fault])
     return found
-
-
-def judged_as(cause: str) -> str:
-    return str(JUDGED_AS.get(Cause(cause), cause))
 
 
 def cases(played: Played) -> list[scores.Case]:

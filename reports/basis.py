@@ -185,11 +185,12 @@ def read_pages(stories: Stories, orders: Orders, times: Times) -> Pages:
     """What came of the pages, by the dwells that they showed."""
     plan, n = stories.plan, len(orders)
     poll = float(plan.poll_every) * SECOND_NS
-    # Where the driver was killed, the last good poll is not written down: it was half a poll ago, more or less.
-    unsaid = np.fmin(orders.written_t, times.end_t) - poll / 2
-    good_end = np.where(np.isfinite(orders.final_t), orders.final_t, unsaid)
+    seen, over = stories.seen(), np.zeros(n, dtype=bool)
+    over[seen.i] = stuck.IS_TERMINAL[seen.state]  # the last one of each order stays
+    # Where the driver was killed, the last good poll is not written down: it was half a poll before, more or less.
+    unsaid = np.fmax(orders.written_t - np.where(over, 0.0, poll / 2), orders.last_seen_t)
+    good_end = np.where(np.isfinite(orders.final_t), orders.final_t, np.fmin(unsaid, times.end_t))
     watched_end = np.fmax(good_end, orders.last_failed_t)
-    seen = stories.seen()
     found = stuck.dwells(
         stuck.since_placed(seen, orders.placed_t), good_end=good_end, watched_end=watched_end, poll=poll
     )

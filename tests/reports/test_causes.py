@@ -8,13 +8,14 @@ import pytest
 from ledger.rundir import RunDir
 from ledger.states import Code, State
 from plan import run as plans
-from plan.causes import JUDGED_AS, MULTIPLE, STRANDS_NOBODY, UNKNOWN, Cause
+from plan.causes import JUDGED_AS, MULTIPLE, NOT_STUCK, STRANDS_NOBODY, UNKNOWN, Cause
 from plan.run import UpstreamPlan
 from plan.units import BusinessTime
 from reports.analysis import Analysis, analyse
 from reports.causes.around import Buyers, Queue, Times, streaks
 from reports.causes.evidence import Evidence, Notices
 from reports.causes.judge import NONE, RULES, first_rule
+from reports.findings import Confused
 from reports.measure.lasthop import HOPS
 from reports.measure.load import Requests
 from reports.stories import Stories
@@ -334,6 +335,7 @@ def test_an_order_that_stood_still_twice_for_different_reasons_has_both(new_run:
     assert found.attributed[0].also == (Cause.LOST_NOTICE, Cause.LOST_ANSWER)
     assert "; later: cheap sold at 10.1 s" in found.attributed[0].why.en
     assert "；后来：" in found.attributed[0].why.zh
+    assert found.attributed.cause.tolist() == [found.attributed[i].cause for i in found.attributed] == [MULTIPLE]
     assert found.findings.causes.rows[0].cause == MULTIPLE
     assert [(f.state, f.cause, f.outcome) for f in found.findings.causes.flows] == [("paying", MULTIPLE, "open")]
 
@@ -370,6 +372,9 @@ def test_what_was_broken_on_purpose_changes_no_byte_of_the_causes(new_run: NewRu
     after = analysed(run)
     assert [row.stuck for row in before.findings.struck.faults] == [2, 2]
     assert not after.findings.struck.faults
+    found = {Cause.LOST_NOTICE: 2, UNKNOWN: 1, Cause.LOST_ANSWER: 1}
+    assert before.findings.struck.confused == [Confused("payment callback lost", found)]
+    assert after.findings.struck.confused == [Confused(NOT_STUCK, found)]
     assert msgspec.json.encode(after.findings.causes) == msgspec.json.encode(before.findings.causes)
     assert dict(after.attributed) == dict(before.attributed)
 
