@@ -22,7 +22,7 @@ from ledger import journal
 from ledger.events import Struck
 from ledger.rundir import RunDir
 from plan import run as plans
-from plan.causes import JUDGED_AS, STRANDS_NOBODY, Cause
+from plan.causes import STRANDS_NOBODY, Cause, judged_as
 from reports.analysis import analyse
 from reports.measure import scores
 from reports.stories import Stories
@@ -262,8 +262,8 @@ def play(wanted: Played) -> None:
         words = [str(file), *words]
     asked = [sys.executable, "-P", "-m", "harness.cli", "run", *words]
     ended = subprocess.run(asked, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
-    if ended.returncode in (2, 5):
-        sys.exit(ended.stderr)
+    if ended.returncode in (2, 5) or not wanted.is_there:
+        sys.exit(f"{wanted.folder}: no report was made\n{ended.stderr}")
 
 
 def struck(run: RunDir) -> dict[str, set[str]]:
@@ -275,10 +275,6 @@ def struck(run: RunDir) -> dict[str, set[str]]:
             if isinstance(event, Struck) and event.o:
                 found.setdefault(event.o, set()).add(cause_of[event.fault])
     return found
-
-
-def judged_as(cause: str) -> str:
-    return str(JUDGED_AS.get(Cause(cause), cause))
 
 
 def cases(played: Played) -> list[scores.Case]:

@@ -249,15 +249,15 @@ def _beside(writers: dict[str, _Writer], seconds: int, end_t: int) -> None:
     phase = '"k":"phase","t":%d,"o":null,"phase":"%s","l0_t":%s,"note":"","wall_ns":1795529655030426306'
     for name, t in (("prepare", 1), ("load", l0_t - 1), ("heal", heal_t), ("settle", heal_t + 1), ("collect", end_t)):
         harness.add(np.array([t]), phase, [name], ["null" if name == "prepare" else l0_t])
-    t = np.arange(1, int(end_t / SECOND_NS)) * SECOND_NS
+    every = np.arange(1, int(end_t / SECOND_NS)) * SECOND_NS
     for child in CHILDREN:
-        harness.add(t, f'"k":"health","t":%d,"o":null,"child":"{child}","cpu":12.5,"rss_mb":81.2,"lag_ms":0.92')
-    t = (np.arange(seconds) + round(L0_S) + 1) * SECOND_NS
+        harness.add(every, f'"k":"health","t":%d,"o":null,"child":"{child}","cpu":12.5,"rss_mb":81.2,"lag_ms":0.92')
+    loaded = (np.arange(seconds) + round(L0_S) + 1) * SECOND_NS
     count = round(RATE / DRIVERS)
     for i in range(DRIVERS):
         for name in ("place", "pay", "poll"):
             counts = f'"count":{count},"errors":0,"late":0,"histogram":{{"4":{count - 20},"8":15,"16":5}},"why":{{}}'
-            writers[f"driver-{i}"].add(t, f'"k":"requests","t":%d,"o":null,"name":"{name}",{counts}')
+            writers[f"driver-{i}"].add(loaded, f'"k":"requests","t":%d,"o":null,"name":"{name}",{counts}')
 
 
 def write(folder: Path, n: int, seed: int = 1) -> RunDir:

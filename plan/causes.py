@@ -79,3 +79,8 @@ STRANDS_NOBODY = {
     Cause.EARLY_NOTICE: "the order is known already when the notice comes, and the answer after it changes nothing",
 }
 """Causes for which nobody waits at a naive shop, and why: left out where the finding of causes is scored."""
+
+
+def judged_as(cause: str) -> str:
+    """What an operator calls a cause; a word of another version stays as it is."""
+    return str(JUDGED_AS.get(Cause(cause), cause)) if cause in set(Cause) else cause

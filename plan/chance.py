@@ -3,6 +3,7 @@
 Visit a thousand orders in another sequence and a generator gives other orders the fault; keyed, the very same ones.
 """
 
+from collections.abc import Iterable
 from hashlib import blake2b
 
 _SEPARATOR = "\x1f"
@@ -17,6 +18,17 @@ def draw(seed: int, *parts: str | int) -> float:
     """
     text = _SEPARATOR.join((str(seed), *map(str, parts)))
     return unit(blake2b(text.encode(), digest_size=8).digest())
+
+
+def digests(seed: int, *parts: str | int, last: Iterable[bytes]) -> bytes:
+    """What `draw(seed, *parts, x)` takes the `unit` of, 8 bytes each, for many last parts x: twice as fast."""
+    same = blake2b(_SEPARATOR.join((str(seed), *map(str, parts), "")).encode(), digest_size=8)
+    copy, made = same.copy, bytearray()
+    for text in last:
+        own = copy()
+        own.update(text)
+        made += own.digest()
+    return bytes(made)
 
 
 def unit(digest: bytes) -> float:

@@ -6,6 +6,7 @@ import numpy.typing as npt
 
 from ledger.clock import SECOND_NS
 from ledger.states import State
+from plan.causes import judged_as
 from plan.gates import MEASURES, Unit
 from reports import beside
 from reports import gate as gates
@@ -14,6 +15,7 @@ from reports.causes.judge import Attribution, attribute
 from reports.claims import claims, limited
 from reports.findings import (
     SCHEMA,
+    Confused,
     Finding,
     Findings,
     Invariant,
@@ -34,6 +36,7 @@ from reports.measure import (
     named,
     outcomes,
     rates,
+    scores,
     series,
     settled,
     signed,
@@ -69,9 +72,20 @@ def analyse(stories: Stories) -> Analysis:
     bad = lasthop.Bad(b.stuck_s > 0, b.is_lost, lasthop.last_hop(b.orders, stopped_t), stopped_t)
     told = stories.strikes()
     strikes = lasthop.Strikes(told["i"].astype(np.int64), told["fault"], told["t"])
-    attributed = attribute(stories, b)
-    findings = msgspec.structs.replace(_findings(stories, b, bad, strikes), causes=causes.causes(attributed, b))
+    attributed, findings = attribute(stories, b), _findings(stories, b, bad, strikes)
+    struck = msgspec.structs.replace(findings.struck, confused=_confused(b, bad, strikes, attributed))
+    findings = msgspec.structs.replace(findings, causes=causes.causes(attributed, b), struck=struck)
     return Analysis(findings, b, bad.hop, attributed)
+
+
+def _confused(b: Basis, bad: lasthop.Bad, strikes: lasthop.Strikes, found: Attribution) -> list[Confused]:
+    """What the orders were put down to, against what had truly struck them before they stopped."""
+    cause_of = {fault.id: judged_as(fault.cause) for fault in b.plan.faults}
+    before = lasthop.struck_before(strikes, bad.at_t)
+    return scores.confused(
+        (scores.label(cause_of[fault] for fault in before.get(i, ()) if fault in cause_of), cause)
+        for i, cause in zip(found.i.tolist(), found.cause.tolist(), strict=True)
+    )
 
 
 def _findings(stories: Stories, b: Basis, bad: lasthop.Bad, strikes: lasthop.Strikes) -> Findings:

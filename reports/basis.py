@@ -157,7 +157,7 @@ def basis(stories: Stories) -> Basis:
         orders=orders,
         times=times,
         pages=pages,
-        verified=stories.run.verify(),
+        verified=stories.verified,
         followed=follow(plan, orders, pages, times),
         work=work,
         told=told,
@@ -202,21 +202,14 @@ def read_pages(stories: Stories, orders: Orders, times: Times) -> Pages:
         stuck.last_state(found, n),
         invariants.gone(orders),
         ended_t,
-        _shown_t(stories, State.COMPLETED, n),
-        _shown_t(stories, State.REFUNDED, n),
+        stories.shown(State.COMPLETED),
+        stories.shown(State.REFUNDED),
         times.end_t,
     )
     never_read = (orders.polls_seen == 0) & times.is_complete  # nobody saw it end, until the end
     followed_t = np.where(never_read, times.end_t, watched_end)
     episodes = stuck.episodes(found, orders.captured_t, threshold)
     return Pages(seen, found, episodes, ended_t, ended_state, good_end, followed_t, ends)
-
-
-def _shown_t(stories: Stories, state: State, n: int) -> Floats:
-    rows, t = stories.shown(state)
-    full = np.full(n, np.nan)
-    full[rows] = t
-    return full
 
 
 def follow(plan: Plan, orders: Orders, pages: Pages, times: Times) -> rates.Followed:

@@ -1,10 +1,8 @@
-"""The orders of a run as columns: one entry per order, and the SQL that reads them from the journals."""
+"""The orders of a run as columns: one entry per order."""
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
-
-from ledger.states import BEFORE_PAID, Code, State
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -13,14 +11,10 @@ Texts = npt.NDArray[np.object_]
 
 BARE_KEY = 9
 """Letters of a key before the number of the order within its wish."""
-PAID_STATES = (
-    State.PAID, State.SUBMITTED, State.RECHARGING, State.COMPLETED, State.REFUNDING, State.REFUNDED, State.DELAYED
-)  # fmt: skip
-UNPAID_BOOKS = (*sorted(BEFORE_PAID), State.EXPIRED, State.CANCELLED, State.UNKNOWN)
 
 
 class Orders(msgspec.Struct, frozen=True):
-    """One entry per planned order, and per order of ours that money was asked for beside the plan.
+    """One entry per planned order, in their order, then per order of ours beside the plan, by key.
 
     `is_vouched`: whether an upstream can vouch for its goods. `sold` is S of docs/measures.md, `goods` is G. Of the
     goods that the buyer has, `goods_t` is when the page first showed one, `held_t` when the first was there at the
@@ -92,58 +86,12 @@ class Orders(msgspec.Struct, frozen=True):
     @property
     def wishes(self) -> Ints:
         """For each order the position of the first order of the same wish: b00000042 and b00000042.2 are one."""
-        first: dict[str, int] = {}
-        of = (first.setdefault(key[:BARE_KEY], i) for i, key in enumerate(self.keys))
-        return np.fromiter(of, dtype=np.int64, count=len(self.keys))
-
-
-_PAGE_PAID = ", ".join(f"'{s}'" for s in (*PAID_STATES, State.FAILED, State.HELD, State.MANUAL))
-_BOOKED_PAID = ", ".join(f"'{s}'" for s in PAID_STATES)
-_NOT_BOOKED_PAID = ", ".join(f"'{s}'" for s in UNPAID_BOOKS)
-HOLDS_SQL = f"state NOT IN ({_NOT_BOOKED_PAID}) AND coalesce(code, '') <> '{Code.PAY_AMOUNT_MISMATCH}'"
-"""Whether a row of the books holds its order for paid."""
-ORDERS_SQL = f"""
-WITH per_writer AS (SELECT w, max(t) AS end_t FROM raw GROUP BY w)
-SELECT i,
-  min(json_extract_string(why, '$')) FILTER (k = 'unsent') AS unsent_why,
-  coalesce(min(order_no) FILTER (k = 'placed'), min(order_no) FILTER (k = 'booked')) AS order_no,
-  min(trade_no) FILTER (k = 'trade_created') AS trade_no,
-  min(way) FILTER (k = 'trade_created') AS way,
-  min(due_t) FILTER (k = 'planned') AS due_t,
-  min(t) FILTER (k = 'sent') AS sent_t,
-  min(late_ns) FILTER (k = 'sent') AS late_ns,
-  min(t) FILTER (k = 'placed') AS placed_t,
-  min(t) FILTER (k = 'paid_at_cashier') AS cashier_t,
-  min(t) FILTER (k = 'trade_created') AS trade_t,
-  min(t) FILTER (k = 'captured') AS captured_t,
-  min(t) FILTER (k = 'notice_answered' AND outcome = 'accepted' AND coalesce(about, 'done') = 'done') AS accepted_t,
-  min(t) FILTER (k = 'refunded') AS refunded_t,
-  max(t) FILTER (k = 'refunded') AS returned_t,
-  min(t) FILTER (k = 'goods_requested') AS requested_t,
-  min(t) FILTER (k = 'goods_accepted') AS taken_t,
-  min(t) FILTER (k IN ('goods_sold', 'credited')) AS sold_t,
-  arg_min(upstream, (t, seq)) FILTER (k = 'goods_requested') AS supplier,
-  coalesce(arg_max(code, (t, seq)) FILTER (k = 'booked' AND code <> ''),
-    arg_max(code, (t, seq)) FILTER (k = 'seen' AND code <> '')) AS code,
-  count(*) FILTER (k = 'poll_failed' AND operation = 'pay') AS pay_failures,
-  count(*) FILTER (k = 'cancel_asked') AS cancel_asked,
-  coalesce(bool_or(done) FILTER (k = 'cancel_asked'), false)::INTEGER AS cancel_done,
-  min(t) FILTER (k = 'seen' AND state IN ({_PAGE_PAID})) AS page_paid_t,
-  max(t) FILTER (k = 'seen') AS last_seen_t,
-  max(t) FILTER (k = 'seen' AND final) AS final_t,
-  max(t) FILTER (k = 'poll_failed' AND operation = 'poll') AS last_failed_t,
-  max(t) FILTER (k = 'poll_failed' AND operation = 'poll' AND status = 404) AS gone_t,
-  max(end_t) FILTER (k IN ('seen', 'placed')) AS written_t,
-  count(*) FILTER (k = 'seen') AS polls_seen,
-  min(amount_fen) FILTER (k = 'trade_created') AS price_fen,
-  min(amount_fen) FILTER (k = 'booked' AND amount_fen > 0) AS booked_fen,
-  sum(amount_fen) FILTER (k = 'captured')::BIGINT AS captured_fen,
-  sum(amount_fen) FILTER (k = 'refunded')::BIGINT AS refunded_fen,
-  max(n) FILTER (k = 'notice_sent' AND coalesce(about, 'done') = 'done') AS notices,
-  count(*) FILTER (k = 'booked') AS books,
-  coalesce(bool_or(state IN ({_BOOKED_PAID})) FILTER (k = 'booked'), false)::INTEGER AS booked_paid,
-  coalesce(bool_or({HOLDS_SQL}) FILTER (k = 'booked'), false)::INTEGER AS booked_holds,
-  arg_max(state, (state IN ({_BOOKED_PAID}), state)) FILTER (k = 'booked') AS booked_state
-FROM told LEFT JOIN per_writer ON told.w = per_writer.w
-GROUP BY i ORDER BY i
-"""
+        of = np.arange(len(self.keys))
+        beside = np.flatnonzero(~self.is_planned).tolist()
+        first = {self.keys[i]: i for i in beside if len(self.keys[i]) == BARE_KEY}
+        planned = len(self.keys) - len(beside)
+        for i in beside:
+            bare = self.keys[i][:BARE_KEY]
+            n = int(bare[1:])
+            of[i] = n if n < planned else first.setdefault(bare, i)
+        return of

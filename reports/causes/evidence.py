@@ -31,8 +31,9 @@ NO_REASON = (Code.ORDER_EXPIRED, Code.ORDER_CANCELLED)
 class Notices(msgspec.Struct, frozen=True):
     """What was told to the shop until the moment: attempts that left and how they ended, whenever that was; of those
     not accepted when the first and the last left, and what the last was answered. `others`: notices of the same
-    role, about other orders, that the shop accepted while these failed, and how long the nearest of them waited for
-    that (median)."""
+    role, about other orders, that the shop accepted while these failed, and how long those nearest in time waited for
+    that (median); `during`: how many of them while the first that failed was under way, `broken`: how many that
+    got no connection then, `down_s`: seconds of that time in which the shop was away."""
 
     first_s: Floats
     sent: Ints
@@ -46,6 +47,9 @@ class Notices(msgspec.Struct, frozen=True):
     failed_to_s: Floats
     others: Ints
     others_wait_s: Floats
+    during: Ints
+    broken: Ints
+    down_s: Ints
 
     @property
     def failed(self) -> Ints:
@@ -140,7 +144,8 @@ SELECT j, list_contains(?, upstream) AS pays, min(sent_t) AS first, count(*) AS 
   arg_max(status, answered_t) FILTER (outcome <> 'accepted') AS status,
   arg_max(words, answered_t) FILTER (outcome <> 'accepted') AS words,
   min(answered_t) FILTER (outcome = 'accepted') AS accepted,
-  min(sent_t) FILTER (outcome <> 'accepted') AS failed_from, max(sent_t) FILTER (outcome <> 'accepted') AS failed_to
+  min(sent_t) FILTER (outcome <> 'accepted') AS failed_from, max(sent_t) FILTER (outcome <> 'accepted') AS failed_to,
+  min(answered_t) FILTER (outcome <> 'accepted') AS failed_end
 FROM bad JOIN told_of USING (i) WHERE sent_t <= until GROUP BY j, pays ORDER BY j"""
 
 _ENDS = ", ".join(f"'{state}'" for state in sorted(TERMINAL))
@@ -170,8 +175,8 @@ FROM bad JOIN told USING (i)
 WHERE k IN ('goods_requested', 'goods_accepted', 'goods_sold', 'credited', 'goods_refused') GROUP BY j ORDER BY j"""
 
 _COUNTS = ("sent", "unanswered", "refused", "errors", "status")
-_ACCEPTED_SQL = """SELECT list_contains(?, upstream) AS pays, t, ms FROM told WHERE k = 'notice_answered'
-  AND outcome = 'accepted' ORDER BY t, seq"""
+_HEARD_SQL = """SELECT list_contains(?, upstream) AS pays, outcome = 'accepted' AS accepted, t, ms FROM told
+  WHERE k = 'notice_answered' AND outcome IN ('accepted', 'error') ORDER BY t, seq"""
 
 
 def gather(stories: Stories, b: Basis, at: Moments) -> Evidence:
@@ -184,6 +189,8 @@ class _Gathering:
 
     def __init__(self, stories: Stories, b: Basis, at: Moments) -> None:
         self._stories, self._b, self._m = stories, b, at
+        self._topups = _is_topup(b)
+        self._buyers = Buyers.of(b.requests, b.times.l0_t, b.times.end_t)
         self._payers = [name for name, up in b.plan.upstreams.items() if up.role not in goods.SOURCES]
 
     def evidence(self) -> Evidence:
@@ -204,7 +211,7 @@ class _Gathering:
             at_s=_s(at, b),
             yuan=np.array([f"¥{fen / 100:.2f}" for fen in orders.captured_fen[i].tolist()], dtype=object),
             product=orders.product[i],
-            is_topup=_is_topup(b)[i],
+            is_topup=self._topups[i],
             is_vouched=orders.is_vouched[i],
             captured_s=_s(captured, b),
             known_s=_s(known, b),
@@ -248,24 +255,34 @@ class _Gathering:
         """Of the payment, and of the goods."""
         m = self._m
         found = self._stories.query(_NOTICES_SQL, [list(range(len(m))), m.i.tolist(), m.at_t.tolist(), self._payers])
-        heard = self._stories.query(_ACCEPTED_SQL, [self._payers])
+        heard = self._stories.query(_HEARD_SQL, [self._payers])
         return self._one(found, heard, pays=True), self._one(found, heard, pays=False)
 
     def _one(self, found: dict[str, Any], heard: dict[str, Any], *, pays: bool) -> Notices:
         mine, n, near = found["pays"].astype(bool) == pays, len(self._m), NEAR_S * SECOND_NS
         rows = found["j"][mine].astype(np.int64)
         got = {name: _spread(column[mine], rows, n) for name, column in found.items() if name not in ("j", "pays")}
-        heard = {name: column[heard["pays"].astype(bool) == pays] for name, column in heard.items()}
+        is_mine, took = heard["pays"].astype(bool) == pays, heard["accepted"].astype(bool)
+        broken = Times(heard["t"][is_mine & ~took])
+        heard = {name: column[is_mine & took] for name, column in heard.items()}
         columns: dict[str, Any] = {name: _count(got[name]) for name in _COUNTS}
         columns |= {f"{name}_s": _s(got[name], self._b) for name in ("first", "accepted", "failed_from", "failed_to")}
-        passed = Times(heard["t"]).within(got["failed_from"] - near, got["failed_to"] + near)
-        wait = _nearest_median(heard["t"], heard["ms"] / 1e3, got["failed_to"])
-        return Notices(**columns, words=_text(got["words"]), others=passed, others_wait_s=wait)
+        began, ended, accepted = got["failed_from"], got["failed_end"], Times(heard["t"])
+        around = np.where(np.isnan(got["failed_to"]), got["first"], got["failed_to"])
+        wait = _nearest_median(heard["t"], heard["ms"] / 1e3, around)
+        return Notices(
+            **columns,
+            words=_text(got["words"]),
+            others=accepted.within(began - near, got["failed_to"] + near),
+            others_wait_s=wait,
+            during=accepted.within(began, ended),
+            broken=np.fmax(broken.within(began, ended) - (columns["errors"] > 0), 0),
+            down_s=self._buyers.count(self._buyers.down, began, ended),
+        )
 
     def _shop(self, since: Floats, at: Floats) -> dict[str, Any]:
         """How the shop answered buyers until the moment."""
-        b = self._b
-        buyers = Buyers.of(b.requests, b.times.l0_t, b.times.end_t)
+        buyers = self._buyers
         placed, read = (buyers.count(what, since, at) for what in (buyers.placed, buyers.read))
         with np.errstate(divide="ignore", invalid="ignore"):
             return {
@@ -277,7 +294,7 @@ class _Gathering:
     def _crowd(self, tried: Floats, arrived: Bools) -> dict[str, Any]:
         """How other requests to upstreams of the same kind fared, when these orders' own were tried."""
         b, near = self._b, NEAR_S * SECOND_NS
-        orders, topups, mine = b.orders, _is_topup(b), _is_topup(b)[self._m.i]
+        orders, topups, mine = b.orders, self._topups, self._topups[self._m.i]
         passed, streak = np.zeros(len(tried), dtype=np.int64), np.zeros(len(tried), dtype=np.int64)
         wait = np.full(len(tried), np.nan)
         for kind in (False, True):
@@ -305,8 +322,10 @@ class _Gathering:
 
 
 def _is_topup(b: Basis) -> Bools:
-    needs = b.plan.target.needs
-    return np.array([needs.get(product, goods.SUPPLIER) != goods.SUPPLIER for product in b.orders.product], dtype=bool)
+    """By order, whether its product is credited by a game server."""
+    topups = {product for product, role in b.plan.target.needs.items() if role != goods.SUPPLIER}
+    found = (product in topups for product in b.orders.product.tolist())
+    return np.fromiter(found, dtype=bool, count=len(b.orders))
 
 
 def _code(page: dict[str, Any]) -> tuple[Texts, Floats]:

@@ -29,6 +29,9 @@ BROKEN = 0.1
 orders that wait for a retry more than 0.14 (docs/measures.md)."""
 FLAT = 0.25
 """How much of a rise of the load the flat part may follow."""
+COLLAPSED = 0.7
+"""Where the fuller half of the full steps surely ended less than this share of what the other half did, there is no
+rate that the shop keeps up: more orders waiting made it slower."""
 FULL = 1.1
 """A step is full where so many times the capacity could have ended; one that was so for a part of its time is none."""
 UNDER_WAY = np.linspace(0.05, 0.95, 19)
@@ -117,8 +120,10 @@ def _limit(
     full = line.could > FULL * line.height
     came, ended = flow.came[free], flow.ended[free]
     above = full & (came > line.height)
+    if fewer := _collapse(line.could[full], ended[full]):
+        return _none(f"the more orders waited the fewer ended ({fewer}): overloaded, the shop broke down")
     if line.left > BROKEN or int(above.sum()) < ABOVE_MIN:
-        return _none(f"the backlog drained at every load up to {most}")
+        return _none(f"the backlog did not clearly grow at any load up to {most}")
     if _slope(came[full], ended[full]) > FLAT:
         return _none("orders ended faster where more came: they waited, but not for their turn")
     n, rate = int(full.sum()), float(ended[full].mean())
@@ -159,6 +164,19 @@ def _fit(could: Floats, ended: Floats) -> tuple[float, float, float, Floats]:
 def _slope(x: Floats, y: Floats) -> float:
     spread = float(((x - x.mean()) ** 2).sum())
     return float(((x - x.mean()) * (y - y.mean())).sum()) / spread if spread > 0 else 0.0
+
+
+def _collapse(could: Floats, ended: Floats) -> str:
+    """Orders ended a second in the less and in the more crowded half of the full steps, where these were surely fewer;
+    else empty."""
+    half = len(could) // 2
+    by = np.argsort(could, kind="stable")
+    less, more = ended[by[:half]], ended[by[half:]]
+    if half < STEPS_MIN // 2:
+        return ""
+    se = sqrt(float(less.var(ddof=1)) / len(less) + float(more.var(ddof=1)) / len(more))
+    surely = float(more.mean()) + 2 * se < COLLAPSED * float(less.mean())
+    return f"{less.mean():.3g}, then {more.mean():.3g} a second" if surely else ""
 
 
 def _drain(captured_t: Floats, ended_t: Floats) -> float | None:

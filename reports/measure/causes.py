@@ -98,9 +98,9 @@ def _flows(found: Columns, b: Basis) -> list[Flow]:
 
 
 def _became(b: Basis) -> Texts:
-    """By order: delivered, refunded, held (with risk control or a person), open, or lost: ended with neither goods nor
-    money."""
+    """By order: delivered, refunded, held (with risk control or a person), open, lost, or empty: its page says done
+    (completed or refunded) and the buyer has neither goods nor money."""
     orders, state = b.orders, b.pages.ended_state
     held = (state != -1) & IS_COMPETING[state]
-    ways = [orders.goods > 0, orders.is_refunded, held, b.is_open]
-    return np.select(ways, ["delivered", "refunded", "held", "open"], "lost")
+    ways = [orders.goods > 0, orders.is_refunded, held, b.is_open, b.is_lost]
+    return np.select(ways, ["delivered", "refunded", "held", "open", "lost"], "empty")

@@ -15,6 +15,7 @@ from plan.gates import Unit
 from reports.findings import Finding, Honesty, HonestyClass, HonestyState
 from reports.goods import Work
 from reports.measure.intervals import Z95, Z95_ONE, around, skewness, wilson
+from reports.measure.sorting import by_order_and_time, distinct
 from reports.measure.stuck import INDEX, IS_TERMINAL, STATES, UNKNOWN, Seen, entries
 from reports.orders import Orders
 
@@ -88,8 +89,10 @@ def went_on(orders: Orders, seen: Seen) -> Bools:
     later, when nobody read it any more."""
     last = np.full(len(orders), UNKNOWN)
     last[seen.i] = seen.state
-    booked = np.array([INDEX.get(name, UNKNOWN) for name in orders.booked_state.tolist()], dtype=np.int64)
-    return np.asarray(_IS_UNSERVED[last] & (booked != UNKNOWN) & (booked != last))
+    changed, rows = np.zeros(len(orders), dtype=bool), np.flatnonzero(_IS_UNSERVED[last])
+    booked = np.array([INDEX.get(name, UNKNOWN) for name in orders.booked_state[rows].tolist()], dtype=np.int64)
+    changed[rows] = (booked != UNKNOWN) & (booked != last[rows])
+    return changed
 
 
 def _points(orders: Orders, seen: Seen, work: Work, until_t: Floats, end_t: float) -> _Points:
@@ -119,7 +122,7 @@ def _points(orders: Orders, seen: Seen, work: Work, until_t: Floats, end_t: floa
         keep = np.isfinite(orders.captured_t[i]) & (told_t <= ends[i]) & (ends[i] > orders.captured_t[i])
     i, told_t, kind, value = i[keep], told_t[keep], kind[keep], value[keep]
     t = np.maximum(told_t, orders.captured_t[i])
-    by = np.lexsort((told_t, t, i))
+    by = by_order_and_time(i, told_t)  # so they are sorted by t, too, and at the capture by what came first
     i = i[by]
     starts = np.ones(len(i), dtype=bool)
     starts[1:] = i[1:] != i[:-1]
@@ -226,17 +229,17 @@ def findings(told: Told, orders: Orders, contradicted: Bools, to_business: float
             name,
             s=round(float(seconds[label]), 3),
             share=float(seconds[label]) / judged if judged > 0 and label != UNREAD else None,
-            orders=len(np.unique(told.i[told.label == label])),
+            orders=distinct(told.i[told.label == label]),
         )
         for label, name in enumerate(CLASSES)
     ]
     states = []
-    for index in np.unique(told.state):
+    for index in np.flatnonzero(np.bincount(told.state)).tolist():
         mine = told.state == index
         spent = np.bincount(told.label[mine], length[mine], len(CLASSES))
-        false = np.unique(told.i[mine & (told.label == FALSE_PROGRESS)])
+        false = distinct(told.i[mine & (told.label == FALSE_PROGRESS)])
         by = {name: round(float(s), 3) for name, s in zip(CLASSES, spent, strict=True)}
-        states.append(HonestyState(str(STATES[index]), round(float(spent.sum()), 3), by, len(false)))
+        states.append(HonestyState(str(STATES[index]), round(float(spent.sum()), 3), by, false))
     return Honesty(
         order_s=round(judged, 3),
         eps_wire_s=eps_s,

@@ -32,15 +32,15 @@ class Step(StrEnum):
 STEPS = tuple(Step)
 _PAID, _REFUSED, _RECHARGING, _REFUNDING, _DELIVERED, _REFUNDED = range(len(STEPS))
 NAMED_BY: dict[Step, tuple[State, ...]] = {
-    Step.PAID: (State.PAID,),
+    Step.PAID: (State.PAID, State.DELAYED),
     Step.REFUSED: (State.PAID, State.DELAYED),
-    Step.RECHARGING: (State.SUBMITTED, State.RECHARGING),
+    Step.RECHARGING: (State.SUBMITTED, State.RECHARGING, State.DELAYED),
     Step.REFUNDING: (State.REFUNDING,),
     Step.DELIVERED: (State.COMPLETED,),
     Step.REFUNDED: (State.REFUNDED,),
 }
 """Nobody has been asked for the goods; all who were have refused; somebody is at work; the shop has asked for the
-money back; the buyer has the goods; the buyer has the money."""
+money back; the buyer has the goods; the buyer has the money. That something is wrong is true of whoever waits."""
 _IS_NAMED = np.array([[state in NAMED_BY[step] for state in STATES] for step in STEPS])
 
 

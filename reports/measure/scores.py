@@ -4,7 +4,7 @@ The attribution is blind; only here is it held against the injectors' voice.
 """
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from math import nan
 
 import msgspec
@@ -59,7 +59,7 @@ class Scores(msgspec.Struct, frozen=True):
     confused: list[Confused]
 
 
-def label(causes: Collection[str]) -> str:
+def label(causes: Iterable[str]) -> str:
     """What stands for the causes of everything that struck one order."""
     different = set(causes)
     if not different:

@@ -6,6 +6,7 @@ import numpy.typing as npt
 
 from plan.gates import Unit
 from reports.findings import Finding, Unchanged
+from reports.measure.sorting import by_order_and_time
 from reports.measure.stuck import IS_TERMINAL, Seen, entries
 from reports.measure.survival import kaplan_meier, quantile, quantile_finding
 
@@ -39,7 +40,7 @@ def longest(seen: Seen, captured_t: Floats, followed_t: Floats, to_business: flo
     every = np.flatnonzero(np.isfinite(captured_t))
     i = np.concatenate([every, seen.i[moved], every])
     t = np.concatenate([captured_t[every], entry[moved], stop[every]])
-    by = np.lexsort((t, i))
+    by = by_order_and_time(i, t)
     i, t = i[by], t[by]
     gaps = np.where(i[1:] == i[:-1], t[1:] - t[:-1], 0.0)
     found = np.where(np.isfinite(captured_t), 0.0, np.nan)

@@ -39,6 +39,7 @@ OUTCOME_WORDS = {
     "refunded": Words("refunded", "已退款"),
     "failed": Words("failed", "失败"),
     "lost": Words("lost", "丢失"),
+    "empty": Words("ended with nothing", "一无所获"),
     "open": Words("still open", "仍未完结"),
     "held": Words("held or with a person", "审核或人工"),
     "gone": Words("page gone", "页面消失"),
@@ -49,6 +50,7 @@ OUTCOME_COLOUR = {
     "refunded": "#CC79A7",
     "failed": BAD,
     "lost": BAD,
+    "empty": BAD,
     "open": UNSURE,
 }
 OTHER = "other causes"

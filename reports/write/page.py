@@ -27,7 +27,7 @@ from reports.write.figures import CAPTIONS, TITLES, Drawn
 
 HERE = Path(__file__).parent
 TEMPLATE = "report.html.jinja"
-STYLES, SCRIPTS = ("report.css", "cases.css"), ("cases.js", "report.js")
+STYLES, SCRIPTS = ("cases.css", "report.css"), ("cases.js", "report.js")
 INTERRUPTED, EXIT_STOPPED, EXIT_INTERRUPTED = "interrupted", 4, 130
 """What the harness notes when a person stopped a run, and what it then ends with, whatever the gates say."""
 CHAPTERS = (

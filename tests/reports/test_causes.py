@@ -8,13 +8,14 @@ import pytest
 from ledger.rundir import RunDir
 from ledger.states import Code, State
 from plan import run as plans
-from plan.causes import JUDGED_AS, MULTIPLE, STRANDS_NOBODY, UNKNOWN, Cause
+from plan.causes import JUDGED_AS, MULTIPLE, NOT_STUCK, STRANDS_NOBODY, UNKNOWN, Cause
 from plan.run import UpstreamPlan
 from plan.units import BusinessTime
 from reports.analysis import Analysis, analyse
 from reports.causes.around import Buyers, Queue, Times, streaks
 from reports.causes.evidence import Evidence, Notices
 from reports.causes.judge import NONE, RULES, first_rule
+from reports.findings import Confused
 from reports.measure.lasthop import HOPS
 from reports.measure.load import Requests
 from reports.stories import Stories
@@ -79,8 +80,10 @@ REFUSED = {"asked_s": 1.2, "asked": 1, "refused_s": 1.2}
         ({"pay": told(refused=1, status=200), "tells": False}, ""),
         ({"pay": told(refused=1, status=500), "sealed": True}, ""),
         ({"pay": told(refused=1, status=200, others=0)}, ""),
-        ({"pay": told(unanswered=1), "down_s": 2}, "shop away when told"),
-        ({"pay": told(errors=1), "down_s": 2}, "shop away when told"),
+        ({"pay": told(unanswered=1, down_s=2)}, "shop away when told"),
+        ({"pay": told(unanswered=1, down_s=2, during=3)}, "notice lost"),
+        ({"pay": told(unanswered=1, down_s=2, broken=1)}, "notice lost"),
+        ({"pay": told(errors=1, down_s=1)}, "shop away when told"),
         ({"pay": told(refused=1, status=503), "place_failed": 0.5, "read_failed": 0.4},
          "shop failed when told: database link"),
         ({"pay": told(refused=1, status=503), "place_failed": 0.5}, "shop failed when told: database"),
@@ -90,9 +93,12 @@ REFUSED = {"asked_s": 1.2, "asked": 1, "refused_s": 1.2}
         ({"pay": told(unanswered=1, others_wait_s=0.8)}, "shop slow when told"),
         ({"pay": {}}, "notice not sent"),
         ({"pay": told(accepted_s=6.0), "known_s": 6.0}, "notice under way"),
+        ({"pay": told(accepted_s=6.0), "known_s": 6.0, "down_s": 3}, "shop away while it was told"),
         ({"code": Code.IDENTIFIERS_MISSING}, "goods not named"),
         ({"code": Code.UPSTREAM_OVERLOADED, "wait_s": 0.2}, "request not let in"),
         ({"code": Code.UPSTREAM_OVERLOADED, "wait_s": 0.0}, "refused in front"),
+        ({"code": Code.UPSTREAM_OVERLOADED, "wait_s": 0.2, "pay": told(others_wait_s=0.1), "known_s": 1.1},
+         "refused in front"),
         ({"code": NO, "streak": 3}, "refused in front"),
         ({"code": NO, "streak": 9}, "nothing arrived for a while"),
         ({"code": Code.UPSTREAM_VERSION}, "answered by something else"),
@@ -129,7 +135,8 @@ REFUSED = {"asked_s": 1.2, "asked": 1, "refused_s": 1.2}
         ({**REFUSED, "refusal": NO, "taken_s": 1.2, "refused_s": 2.0, "asked": 2}, "taken on for ever"),
         ({**SOLD, "is_done": True}, "delivered nothing"),
         ({**TAKEN, "told": told(refused=1, status=401)}, "told of goods: signature"),
-        ({**TAKEN, "told": told(errors=1), "down_s": 1}, "shop away when told of goods"),
+        ({**TAKEN, "told": told(errors=1, down_s=1)}, "shop away when told of goods"),
+        ({**TAKEN, "told": told(errors=1, down_s=1, during=1), "down_s": 1}, "notice of goods lost"),
         ({**TAKEN, "told": told(unanswered=2)}, "notice of goods lost"),
         ({**TAKEN, "told": told(refused=1, status=422)}, "notice of goods not understood"),
         ({**SOLD, "code": Code.UPSTREAM_VERSION}, "answer not readable"),
@@ -328,6 +335,7 @@ def test_an_order_that_stood_still_twice_for_different_reasons_has_both(new_run:
     assert found.attributed[0].also == (Cause.LOST_NOTICE, Cause.LOST_ANSWER)
     assert "; later: cheap sold at 10.1 s" in found.attributed[0].why.en
     assert "；后来：" in found.attributed[0].why.zh
+    assert found.attributed.cause.tolist() == [found.attributed[i].cause for i in found.attributed] == [MULTIPLE]
     assert found.findings.causes.rows[0].cause == MULTIPLE
     assert [(f.state, f.cause, f.outcome) for f in found.findings.causes.flows] == [("paying", MULTIPLE, "open")]
 
@@ -364,6 +372,9 @@ def test_what_was_broken_on_purpose_changes_no_byte_of_the_causes(new_run: NewRu
     after = analysed(run)
     assert [row.stuck for row in before.findings.struck.faults] == [2, 2]
     assert not after.findings.struck.faults
+    found = {Cause.LOST_NOTICE: 2, UNKNOWN: 1, Cause.LOST_ANSWER: 1}
+    assert before.findings.struck.confused == [Confused("payment callback lost", found)]
+    assert after.findings.struck.confused == [Confused(NOT_STUCK, found)]
     assert msgspec.json.encode(after.findings.causes) == msgspec.json.encode(before.findings.causes)
     assert dict(after.attributed) == dict(before.attributed)
 

@@ -51,6 +51,13 @@ STORIES: list[tuple[str, Story, dict[str, list[float]]]] = [
         {"recharging": [30, 30], "refused": [150, 100]},
     ),
     (
+        "delayed is true of whoever waits",
+        lambda o: (
+            o.seen(State.DELAYED, 12).requested(20).seen(State.DELAYED, 30).credited(30, "d").seen(State.COMPLETED, 35)
+        ),
+        {"paid": [80, 80], "recharging": [100, 100], "delivered": [50, 0]},
+    ),
+    (
         "asked again it is recharging again",
         lambda o: (
             o.requested(12).seen(State.RECHARGING, 12).refused(15).requested(20, no="R2")
