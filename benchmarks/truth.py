@@ -36,6 +36,8 @@ SETTLED_S = 500.0
 DEADLINES = (30.0, 120.0, 300.0)
 CONSTANT, LATE = Fault(0.0, 1e9, 0.06, 0.06), Fault(400.0, 600.0, 0.2, 0.01)
 BIAS_MAX, COVERS_MIN = 0.01, 0.93
+MEDIAN_BIAS_MAX = 0.04
+"""Episodes of states with a long threshold begin later, so that a cut leaves fewer of them, and theirs are shorter."""
 MARK = "truth"
 
 
@@ -223,8 +225,9 @@ def row(name: str, exact: Floats, numbers: list[Told]) -> Row:
 
 
 def misses(scenario: Scenario, found: Row) -> bool:
-    """Whether it is farther from the truth than wanted: bias over 1 %, beyond chance, or coverage under 93 %."""
-    is_biased = not found.is_bound and abs(found.bias) - 2 * found.bias_se > BIAS_MAX
+    """Whether it is farther from the truth than wanted: bias over the limit, beyond chance, or coverage under 93 %."""
+    most = MEDIAN_BIAS_MAX if found.name == "median excess" else BIAS_MAX
+    is_biased = not found.is_bound and abs(found.bias) - 2 * found.bias_se > most
     return scenario.is_wanted and (is_biased or found.covers < COVERS_MIN)
 
 
