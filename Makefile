@@ -5,7 +5,7 @@ SCENARIO ?= evening_peak
 export PYTHONUTF8 = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test system lint fuzz bench truth effects schema clean
+.PHONY: help run test system lint fuzz bench truth effects attribution schema clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -70,6 +70,9 @@ truth: .venv/.made ## how true the numbers are: simulated histories of which all
 
 effects: .venv/.made ## play every scenario and write docs/effects.md (half an hour)
 	@$(BIN)/python benchmarks/effects.py --fresh
+
+attribution: .venv/.made ## play each cause alone, in pairs and on the hardened shop, and score what was found (an hour)
+	@$(BIN)/python -m benchmarks.attribution
 
 schema: .venv/.made ## write the JSON Schemas of scenarios and findings, and the table in docs/faults.md again
 	@$(BIN)/orderjam schema > scenarios/scenario.schema.json && $(BIN)/python -m reports.schema > reports/findings.schema.json && $(BIN)/python -m faults.table
