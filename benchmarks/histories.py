@@ -274,6 +274,8 @@ class Simulated(Stories):
     def seen(self) -> Seen:
         return self.watched.seen
 
-    def shown(self, state: State) -> tuple[Ints, Floats]:
-        mine = self.watched.seen.state == INDEX[state]
-        return self.watched.seen.i[mine], self.watched.seen.t[mine]
+    def shown(self, state: State) -> Floats:
+        first = np.full(len(self.watched.orders), np.nan)
+        rows = np.flatnonzero(self.watched.seen.state == INDEX[state])[::-1]  # the first one of each order stays
+        first[self.watched.seen.i[rows]] = self.watched.seen.t[rows]
+        return first
