@@ -92,10 +92,9 @@ class _Scatter:
     def text(self, i: Ints, values: npt.NDArray[Any]) -> Texts:
         """The least text of each order; empty where there is none."""
         full = np.full(self.n, "", dtype=object)
-        known = np.array([value is not None for value in values], dtype=bool)
-        i, values = i[known], values[known]
         full[i] = values
-        for row in np.flatnonzero((np.bincount(i, minlength=self.n) > 1)[i]).tolist() if len(i) else ():
+        told = np.bincount(i, minlength=self.n)
+        for row in np.flatnonzero(told[i] > 1).tolist() if told.max(initial=0) > 1 else ():
             full[i[row]] = min(full[i[row]], values[row])
         return full
 
@@ -120,7 +119,7 @@ class _Scatter:
 
     def booked_no(self) -> Texts:
         """The order number that stands in the books."""
-        rows = self.facts("order_no", "k = 'booked'")
+        rows = self.facts("order_no", "k = 'booked' AND order_no IS NOT NULL")
         return self.text(rows["i"], rows["order_no"])
 
     def _by(self, at: Callable[..., None], start: float, i: Ints, values: Floats) -> Floats:
@@ -138,8 +137,8 @@ def _driven(by: _Scatter, ends: dict[str, float]) -> dict[str, Any]:
     """What the driver did, and until when it wrote."""
     written = by.facts(f"CASE w {_cases(ends)} END AS t", "k IN ('placed', 'seen')") if ends else None
     planned, sent = by.facts("due_t", "k = 'planned'"), by.facts("t, late_ns", "k = 'sent'")
-    placed = by.facts("t, order_no", "k = 'placed'")
-    unsent = by.facts("json_extract_string(why, '$') AS why", "k = 'unsent'")
+    placed = by.facts("t, coalesce(order_no, '') AS order_no", "k = 'placed'")
+    unsent = by.facts("json_extract_string(why, '$') AS why", "k = 'unsent' AND why IS NOT NULL")
     cashier, cancelled = by.facts("t", "k = 'paid_at_cashier'"), by.facts("done", "k = 'cancel_asked'")
     return {
         "due_t": by.first(planned["i"], planned["due_t"]),
@@ -157,7 +156,7 @@ def _driven(by: _Scatter, ends: dict[str, float]) -> dict[str, Any]:
 
 def _paid(by: _Scatter) -> dict[str, Any]:
     """What happened at the channels."""
-    trades = by.facts("t, trade_no, amount_fen", "k = 'trade_created'")
+    trades = by.facts("t, coalesce(trade_no, '') AS trade_no, amount_fen", "k = 'trade_created'")
     captured, refunded = by.facts("t, amount_fen", "k = 'captured'"), by.facts("t, amount_fen", "k = 'refunded'")
     accepted = by.facts("t", f"k = 'notice_answered' AND outcome = 'accepted' AND {_DONE}")
     sent = by.facts("n", f"k = 'notice_sent' AND {_DONE}")

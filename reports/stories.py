@@ -123,20 +123,22 @@ class Stories:
     def seen(self) -> Seen:
         """What pages showed, sorted by order and time; the closing row of an open order is in Orders.final_t."""
         seen, final = self._shown
-        return Seen(*(getattr(seen, name)[~final] for name in Seen.__struct_fields__))
+        rows = ~final
+        return Seen(*(getattr(seen, name)[rows] for name in Seen.__struct_fields__))
 
     @cached_property
     def _shown(self) -> tuple[Seen, Bools]:
         """Everything that pages showed, and which of it are closing rows."""
         found = self.query(
-            """SELECT i, t, last_old_t, enum_code(state) AS state, hash(coalesce(words, ''), code)::DOUBLE AS says,
-              coalesce(final, false) AS final FROM told WHERE k = 'seen'"""
+            f"""SELECT i, t, last_old_t, coalesce(enum_code(state), {len(STATES)}) AS state,
+              hash(coalesce(words, ''), code)::DOUBLE AS says, coalesce(final, false) AS final
+            FROM told WHERE k = 'seen'"""
         )
         by = by_order_and_time(found["i"].astype(np.int64), found["t"])
         at = np.array([INDEX[state] for state in sorted(STATES)] + [UNKNOWN])
-        state = np.where(np.isfinite(found["state"]), found["state"], len(STATES)).astype(np.int64)
-        i, t, last_old_t, says = found["i"].astype(np.int64), found["t"], found["last_old_t"], found["says"]
-        return Seen(i[by], t[by], last_old_t[by], at[state[by]], says[by]), found["final"][by] > 0
+        columns = {name: found.pop(name)[by] for name in list(found)}  # one by one: each is large
+        i, state = columns["i"].astype(np.int64), at[columns["state"].astype(np.int64)]
+        return Seen(i, columns["t"], columns["last_old_t"], state, columns["says"]), columns["final"] > 0
 
     def shown(self, state: State) -> Floats:
         """By order, when its page was first read to show a state."""

@@ -4,6 +4,8 @@ Each paid order is looked at from its capture until its page has ended and says 
 observation. What happened to an order, and what its page showed, cut that time into intervals; each gets one class.
 """
 
+import os
+from concurrent.futures import ThreadPoolExecutor
 from math import sqrt
 
 import msgspec
@@ -27,6 +29,8 @@ CLASSES = ("honest", "late", "optimistic", "pessimistic", "regressive", "false_p
 HONEST, LATE, OPTIMISTIC, PESSIMISTIC, REGRESSIVE, FALSE_PROGRESS, UNREAD = range(7)
 JUDGED = CLASSES[:UNREAD]
 _PAGE, _BUSY, _HELD, _EARLY, _REFUND, _RETURNED, _EDGE = range(7)
+SPAN = 1 << 17
+"""Orders that are judged at once: what that needs stays near the processor."""
 _PROGRESS = (State.SUBMITTED, State.RECHARGING)
 
 
@@ -70,18 +74,67 @@ class _Points(msgspec.Struct, frozen=True):
         return np.where(last >= self.first, self.value[np.maximum(last, 0)], default)
 
 
+class _Truth(msgspec.Struct, frozen=True):
+    """What is true of some orders: when (ns, NaN for never), whether an upstream vouches for them, and whether the
+    books contradict their page's end. `ends`: until when each is looked at."""
+
+    captured_t: Floats
+    ends: Floats
+    held_t: Floats
+    early_t: Floats
+    refunded_t: Floats
+    returned_t: Floats
+    is_vouched: Bools
+    contradicted: Bools
+
+    def part(self, start: int, stop: int) -> "_Truth":
+        return _Truth(*(getattr(self, name)[start:stop] for name in self.__struct_fields__))
+
+
 def judge(orders: Orders, seen: Seen, work: Work, *, until_t: Floats, end_t: float, eps: float) -> Told:
     """The order-time of all paid orders. `until_t`: until when each open page was followed; `eps` in ns: what lasts no
     longer counts as honest."""
-    contradicted = went_on(orders, seen)
-    points = _points(orders, seen, work, until_t, end_t)
+    truth = _truth(orders, seen, until_t, end_t)
+    starts = range(0, max(len(orders), 1), SPAN)
+
+    def judged(start: int) -> Told:
+        stop = start + SPAN
+        page, busy = (slice(*np.searchsorted(i, (start, stop)).tolist()) for i in (seen.i, work.i))
+        shown = Seen(*(getattr(seen, name)[page] for name in Seen.__struct_fields__))
+        worked = Work(work.i[busy] - start, work.t[busy], work.busy[busy])
+        found = _judge(truth.part(start, stop), msgspec.structs.replace(shown, i=shown.i - start), worked, eps)
+        return msgspec.structs.replace(found, i=found.i + start)
+
+    if len(starts) == 1:
+        return judged(0)
+    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        parts = list(pool.map(judged, starts))
+    return Told(*(np.concatenate([getattr(part, name) for part in parts]) for name in Told.__struct_fields__))
+
+
+def _judge(truth: _Truth, seen: Seen, work: Work, eps: float) -> Told:
+    points = _points(truth, seen, work)
     state = points.filled(_PAGE, UNKNOWN)
-    whole = Told(
-        points.i, points.t, np.append(points.t[1:], np.nan), state, _labels(orders, points, state, contradicted)
-    )
+    whole = Told(points.i, points.t, np.append(points.t[1:], np.nan), state, _labels(truth, points, state))
     real = np.zeros(len(points.i), dtype=bool)
     real[:-1] = (points.i[1:] == points.i[:-1]) & (points.t[1:] > points.t[:-1])
-    return _tolerant(_cut(_where(whole, real), contradicted), eps)
+    return _tolerant(_cut(_where(whole, real), len(truth.ends)), eps)
+
+
+def _truth(orders: Orders, seen: Seen, until_t: Floats, end_t: float) -> _Truth:
+    ended = np.zeros(len(orders), dtype=bool)
+    ended[seen.i] = IS_TERMINAL[seen.state]  # the last one of each order stays
+    early = np.fmin(orders.goods_t, orders.credited_t)
+    return _Truth(
+        captured_t=orders.captured_t,
+        ends=np.where(ended, end_t, np.fmin(until_t, end_t)),
+        held_t=np.where(orders.goods > 0, orders.held_t, np.nan),
+        early_t=np.where((orders.goods > 0) & ~np.isfinite(early), -np.inf, early),  # in the books alone: in time
+        refunded_t=orders.refunded_t,
+        returned_t=np.where(orders.is_refunded, orders.returned_t, np.nan),
+        is_vouched=orders.is_vouched,
+        contradicted=went_on(orders, seen),
+    )
 
 
 def went_on(orders: Orders, seen: Seen) -> Bools:
@@ -95,47 +148,47 @@ def went_on(orders: Orders, seen: Seen) -> Bools:
     return changed
 
 
-def _points(orders: Orders, seen: Seen, work: Work, until_t: Floats, end_t: float) -> _Points:
+def _points(truth: _Truth, seen: Seen, work: Work) -> _Points:
     """Everything of paid orders between capture and end; what was before it stands at the capture."""
-    ended = np.zeros(len(orders), dtype=bool)
-    ended[seen.i] = IS_TERMINAL[seen.state]  # the last one of each order stays
-    ends = np.where(ended, end_t, np.fmin(until_t, end_t))
-    every, nothing = np.arange(len(orders)), np.zeros(len(orders), dtype=np.int64)
-    early = np.fmin(orders.goods_t, orders.credited_t)
-    early = np.where((orders.goods > 0) & ~np.isfinite(early), -np.inf, early)  # in the books alone: in time
-    returned_t = np.where(orders.is_refunded, orders.returned_t, np.nan)
-    parts = [
-        (seen.i, entries(seen), _PAGE, seen.state),
-        (work.i, work.t, _BUSY, work.busy.astype(np.int64)),
-        (every, np.where(orders.goods > 0, orders.held_t, np.nan), _HELD, nothing + 1),
-        (every, early, _EARLY, nothing + 1),
-        (every, orders.refunded_t, _REFUND, nothing + 1),
-        (every, returned_t, _RETURNED, nothing + 1),
-        (every, orders.captured_t, _EDGE, nothing),
-        (every, ends, _EDGE, nothing),
-    ]
-    i = np.concatenate([part[0] for part in parts])
-    told_t = np.concatenate([part[1] for part in parts])
-    kind = np.concatenate([np.full(len(part[0]), part[2]) for part in parts])
-    value = np.concatenate([part[3] for part in parts])
     with np.errstate(invalid="ignore"):
-        keep = np.isfinite(orders.captured_t[i]) & (told_t <= ends[i]) & (ends[i] > orders.captured_t[i])
-    i, told_t, kind, value = i[keep], told_t[keep], kind[keep], value[keep]
-    t = np.maximum(told_t, orders.captured_t[i])
+        looked_at = truth.ends > truth.captured_t
+    by_kind = [
+        (_HELD, truth.held_t, 1),
+        (_EARLY, truth.early_t, 1),
+        (_REFUND, truth.refunded_t, 1),
+        (_RETURNED, truth.returned_t, 1),
+        (_EDGE, truth.captured_t, 0),
+        (_EDGE, truth.ends, 0),
+    ]
+    parts = [_kept(looked_at, truth, seen.i, entries(seen), _PAGE, seen.state)]
+    parts.append(_kept(looked_at, truth, work.i, work.t, _BUSY, work.busy.astype(np.int64)))
+    for kind, t, value in by_kind:
+        rows = np.flatnonzero(~np.isnan(t))
+        parts.append(_kept(looked_at, truth, rows, t[rows], kind, np.full(len(rows), value)))
+    i, told_t, kinds, values = (np.concatenate(columns) for columns in zip(*parts, strict=True))
     by = by_order_and_time(i, told_t)  # so they are sorted by t, too, and at the capture by what came first
     i = i[by]
     starts = np.ones(len(i), dtype=bool)
     starts[1:] = i[1:] != i[:-1]
     first = np.maximum.accumulate(np.where(starts, np.arange(len(i)), 0)) if len(i) else i
-    return _Points(i, t[by], kind[by], value[by], first)
+    return _Points(i, np.maximum(told_t[by], truth.captured_t[i]), kinds[by], values[by], first)
 
 
-def _labels(orders: Orders, points: _Points, state: Ints, contradicted: Bools) -> Ints:
+def _kept(
+    looked_at: Bools, truth: _Truth, i: Ints, t: Floats, kind: int, value: Ints
+) -> tuple[Ints, Floats, Ints, Ints]:
+    """Moments of one kind, of orders that are looked at and until their end: order, time, kind and value."""
+    with np.errstate(invalid="ignore"):
+        keep = looked_at[i] & (t <= truth.ends[i])
+    return i[keep], t[keep], np.full(int(keep.sum()), kind), value[keep]
+
+
+def _labels(truth: _Truth, points: _Points, state: Ints) -> Ints:
     """The class of the interval that begins at each point; where several apply, the lowest line has it."""
     held, early = points.filled(_HELD, 0) > 0, points.filled(_EARLY, 0) > 0
     refund, returned = points.filled(_REFUND, 0) > 0, points.filled(_RETURNED, 0) > 0
     busy, ended = points.filled(_BUSY, 0) > 0, IS_TERMINAL[state]
-    idle = ~busy & orders.is_vouched[points.i]
+    idle = ~busy & truth.is_vouched[points.i]
     label = np.full(len(state), HONEST)
     label[_IS_PROGRESS[state] & idle] = FALSE_PROGRESS
     label[~ended & (held | returned | _IS_UNPAID[state])] = LATE
@@ -144,7 +197,7 @@ def _labels(orders: Orders, points: _Points, state: Ints, contradicted: Bools) -
     label[(state == INDEX[State.COMPLETED]) & ~early] = OPTIMISTIC
     label[(state == INDEX[State.REFUNDED]) & ~refund] = OPTIMISTIC
     label[~ended & _had_ended(points, ended)] = REGRESSIVE
-    label[_IS_UNSERVED[state] & contradicted[points.i]] = UNREAD
+    label[_IS_UNSERVED[state] & truth.contradicted[points.i]] = UNREAD
     label[state == UNKNOWN] = UNREAD
     return label
 
@@ -158,10 +211,10 @@ def _had_ended(points: _Points, ended: Bools) -> Bools:
     return np.asarray(before - before[first] + lasting[first] > 0)
 
 
-def _cut(told: Told, contradicted: Bools) -> Told:
+def _cut(told: Told, n: int) -> Told:
     """Without what comes after a page has ended and says what is true, or is no longer known."""
     over = IS_TERMINAL[told.state] & ((told.label == HONEST) | (told.label == UNREAD))
-    last = np.full(len(contradicted), -1)
+    last = np.full(n, -1)
     rows = np.flatnonzero(~over)
     last[told.i[rows]] = rows
     return _where(told, np.arange(len(told.i)) <= last[told.i])

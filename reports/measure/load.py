@@ -1,6 +1,7 @@
 """Whether the generator kept its promise, and how the shop answered: lateness, latency, throughput, errors."""
 
 from collections import Counter
+from functools import lru_cache
 from math import ceil, isfinite
 from typing import Any
 
@@ -78,28 +79,33 @@ class Requests(msgspec.Struct, frozen=True):
 
 def parse(columns: Columns) -> Requests:
     """Requests as the journals hold them; counts that are no counts are left out."""
-    buckets = [_counts(text) for text in columns["histogram"]]
+    counted = [_counts(text) for text in columns["histogram"].tolist()]
+    buckets = [{edge: n for k, n in found.items() if (edge := _edge(k)) > 0} for found in counted]
     numbers = {
         name: np.maximum(np.nan_to_num(columns[name]), 0).astype(np.int64) for name in ("count", "errors", "late")
     }
     return Requests(
         name=columns["name"].tolist(),
         t=columns["t"],
-        buckets=[{_edge(k): n for k, n in found.items() if _edge(k) > 0} for found in buckets],
-        why=[_counts(text) for text in columns["why"]],
-        edges=sorted({_edge(k) for found in buckets for k in found if _edge(k) > 0}),
+        buckets=buckets,
+        why=[_counts(text) if text != "{}" else {} for text in columns["why"].tolist()],
+        edges=sorted(set().union(*buckets)),
         **numbers,
     )
 
 
+_decode = msgspec.json.Decoder(dict[str, int | None]).decode
+
+
 def _counts(text: Any) -> dict[str, int]:
     try:
-        found = msgspec.json.decode(text or "{}", type=dict[str, int | None])
+        found = _decode(text or "{}")
     except (msgspec.DecodeError, TypeError):
         return {}
     return {key: n for key, n in found.items() if n is not None and n > 0}
 
 
+@lru_cache(maxsize=4096)
 def _edge(text: str) -> float:
     try:
         edge = float(text)
