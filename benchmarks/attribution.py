@@ -334,7 +334,7 @@ def table(group: str, found: list[Judged]) -> list[str]:
     f1 = "–" if told.macro_f1 is None else f"{told.macro_f1:.3f}"
     lines = [
         "",
-        f"**{group}**: {len(found)} orders; macro-F1 {f1}, Cohen's kappa {told.kappa:.3f}, {told.abstained.k} unknown of"
+        f"**{group}**: {len(found)} orders; macro-F1 {f1}, kappa {told.kappa:.3f}, {told.abstained.k} unknown of"
         f" {told.abstained.n}. Put down to what had struck them: {_hits(found)} struck themselves.",
         "",
         "| cause | runs | orders | recall | precision | found instead |",
