@@ -130,7 +130,7 @@ class Comparison(msgspec.Struct, frozen=True):
 def compare(runs: Sequence[Recorded], *, all_orders: bool = False) -> Comparison:
     """Two to six runs of one compress; ComparisonError otherwise. `all_orders` lists every order that changed."""
     if not 2 <= len(runs) <= RUNS_MAX:
-        raise ComparisonError(f"{len(runs)} runs; legal: 2 to {RUNS_MAX}")
+        raise ComparisonError(f"{len(runs)} given; legal: 2 to {RUNS_MAX} runs")
     if len(compressed := {run.plan.compress for run in runs}) > 1:
         words = ", ".join(f"{run.name} {run.plan.compress:g}" for run in runs)
         raise ComparisonError(f"compress differs ({words}): their durations are not of one kind; never compared")
