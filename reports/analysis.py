@@ -1,5 +1,7 @@
 """From the stories of a run to its findings: every number of the report, in one place."""
 
+from concurrent.futures import ThreadPoolExecutor
+
 import msgspec
 import numpy as np
 import numpy.typing as npt
@@ -72,7 +74,10 @@ def analyse(stories: Stories) -> Analysis:
     bad = lasthop.Bad(b.stuck_s > 0, b.is_lost, lasthop.last_hop(b.orders, stopped_t), stopped_t)
     told = stories.strikes()
     strikes = lasthop.Strikes(told["i"].astype(np.int64), told["fault"], told["t"])
-    attributed, findings = attribute(stories, b), _findings(stories, b, bad, strikes)
+    with ThreadPoolExecutor() as beside_it:
+        attributing = beside_it.submit(attribute, stories, b)
+        findings = _findings(stories, b, bad, strikes)
+        attributed = attributing.result()
     struck = msgspec.structs.replace(findings.struck, confused=_confused(b, bad, strikes, attributed))
     findings = msgspec.structs.replace(findings, causes=causes.causes(attributed, b), struck=struck)
     return Analysis(findings, b, bad.hop, attributed)

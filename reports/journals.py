@@ -19,7 +19,7 @@ from ledger.states import Code, State
 
 _INTEGERS = (
     *("t", "due_t", "n", "late_ns", "last_old_t", "status", "count", "errors", "late", "amount_fen", "copy", "shop_t"),
-    *("attempt", "l0_t", "wall_ns", "quantity"),
+    *("attempt", "l0_t", "wall_ns"),
 )
 _TEXTS = (
     *("o", "order_no", "channel", "name", "words", "operation", "upstream", "trade_no", "way", "keyed_by", "outcome"),
@@ -35,12 +35,17 @@ COLUMNS = (
     | dict.fromkeys(("final", "done", "forced"), "BOOLEAN")
 )
 """What can be asked for of a fact, and its type: `why`, `goods` and `histogram` are JSON texts."""
-LEFT_OUT = {"out_trade_no", "notice_id", "method", "path", "nearest", "matched"}
+LEFT_OUT = {"out_trade_no", "notice_id", "method", "path", "nearest", "matched", "quantity"}
 """What no measure asks for: it would be a quarter of all that is kept."""
 
 _OF_ALL = ("w", "k", "t", "o")
+_NOT_OF = {"placed": {"ms"}, "paid_at_cashier": {"ms"}, "planned": {"n"}}
+"""Fields that are kept of other kinds alone: these stand in every order, and say nothing that is not said elsewhere."""
 _KIND = {kind.__struct_config__.tag: kind.__struct_fields__ for kind in EVENT_TYPES}
-FIELDS = {kind: [name for name in COLUMNS if name in names and name not in _OF_ALL] for kind, names in _KIND.items()}
+FIELDS = {
+    kind: [name for name in COLUMNS if name in names and name not in {*_OF_ALL, *_NOT_OF.get(kind, ())}]
+    for kind, names in _KIND.items()
+}
 """Of each kind its own fields that are kept."""
 
 EXTRA = 1 << 40

@@ -5,6 +5,7 @@ Times are ns on the run's axis as float64 (exact below 104 days), NaN where the 
 
 import tempfile
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ from reports.measure.stuck import INDEX, STATES, UNKNOWN, Seen
 from reports.orders import Bools, Floats, Orders
 from reports.wishes import wishes
 
-MEMORY = "700MB"
+MEMORY = "1GB"
 """What the database may hold at once; beyond that it writes to a temporary folder."""
 
 
@@ -56,8 +57,9 @@ class Stories:
         self._folder.cleanup()
 
     def query(self, sql: str, values: Sequence[object] = ()) -> dict[str, npt.NDArray[Any]]:
-        """Columns of a query; NULL becomes NaN in numbers and None in texts."""
-        columns = self._db.execute(sql, list(values)).fetchnumpy()
+        """Columns of a query; NULL becomes NaN in numbers and None in texts. May be asked by several threads."""
+        with self._db.cursor() as cursor:
+            columns = cursor.execute(sql, list(values)).fetchnumpy()
         return {name: _plain(column) for name, column in columns.items()}
 
     @cached_property
@@ -103,10 +105,12 @@ class Stories:
 
     def orders(self) -> Orders:
         """One row per order."""
-        seen, final = self._shown
-        made = gather.columns(self.query, seen, final, self._ends, len(self.keys))
         numbers = (*range(self.n_planned), *(number_of(key) or 0 for key in self.keys[self.n_planned :]))
-        wished, roles = wishes(self.plan.seed, numbers, self.plan.mix), {u.role for u in self.plan.upstreams.values()}
+        with ThreadPoolExecutor() as beside:  # while one waits for the database, the other computes
+            wishing = beside.submit(wishes, self.plan.seed, numbers, self.plan.mix)
+            seen, final = self._shown
+            made = gather.columns(self.query, seen, final, self._ends, len(self.keys))
+            wished, roles = wishing.result(), {upstream.role for upstream in self.plan.upstreams.values()}
         vouched = goods.vouched(self.query, wished["product"], self.plan.target.needs, roles)
         is_planned = np.arange(len(self.keys)) < self.n_planned
         return Orders(keys=self.keys, is_planned=is_planned, **wished, **goods.columns(self.query, vouched), **made)
