@@ -5,7 +5,7 @@ SCENARIO ?= evening_peak
 export PYTHONUTF8 = 1
 
 .DEFAULT_GOAL := help
-.PHONY: help run test system lint fuzz bench effects schema clean
+.PHONY: help run test system lint fuzz bench truth effects attribution schema clean
 
 help: ## this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
@@ -65,8 +65,14 @@ bench: .venv/.made ## measure; figures as ratios within one run
 	@for b in strikes_and_journal dialects_vs_wiremock rsa_dialects ladder_lateness trades_in_memory driver_lateness driver_throughput whole_run wire_speed wire_fidelity; do \
 	  echo "== $$b"; $(BIN)/python -m benchmarks.$$b || exit 1; done
 
+truth: .venv/.made ## how true the numbers are: simulated histories of which all is known (10 minutes); writes docs/measures.md
+	@$(BIN)/python -m benchmarks.truth --write
+
 effects: .venv/.made ## play every scenario and write docs/effects.md (half an hour)
 	@$(BIN)/python benchmarks/effects.py --fresh
+
+attribution: .venv/.made ## play each cause alone, in pairs and on the hardened shop, and score what was found (an hour)
+	@$(BIN)/python -m benchmarks.attribution
 
 schema: .venv/.made ## write the JSON Schemas of scenarios and findings, and the table in docs/faults.md again
 	@$(BIN)/orderjam schema > scenarios/scenario.schema.json && $(BIN)/python -m reports.schema > reports/findings.schema.json && $(BIN)/python -m faults.table

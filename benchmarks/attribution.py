@@ -22,7 +22,7 @@ from ledger import journal
 from ledger.events import Struck
 from ledger.rundir import RunDir
 from plan import run as plans
-from plan.causes import STRANDS_NOBODY, Cause, judged_as
+from plan.causes import MULTIPLE, STRANDS_NOBODY, Cause, judged_as
 from reports.analysis import analyse
 from reports.measure import scores
 from reports.stories import Stories
@@ -277,7 +277,19 @@ def struck(run: RunDir) -> dict[str, set[str]]:
     return found
 
 
-def cases(played: Played) -> list[scores.Case]:
+class Judged(NamedTuple):
+    """An order that needed a cause: the case that it is for the scores, and the causes of all that truly struck it."""
+
+    case: scores.Case
+    struck: frozenset[str]
+
+    @property
+    def is_of_it(self) -> bool:
+        """Whether it was put down to something that struck it, or to all of it at once."""
+        return self.case.found in self.struck or (self.case.found == MULTIPLE and len(self.struck) > 1)
+
+
+def judged(played: Played) -> list[Judged]:
     """Every order of a run that needed a cause. Where one cause alone was at work it had it, struck itself or waiting
     behind one that was: without faults nobody waits. Elsewhere it is what struck it."""
     plan, by = plans.load(played.run.plan), struck(played.run)
@@ -288,11 +300,11 @@ def cases(played: Played) -> list[scores.Case]:
         stories.close()
     keys, found = done.basis.orders.keys, done.attributed
     alone = {judged_as(cause) for cause in played.case.causes} if played.case else set[str]()
-    of = f"{played.name}-s{played.seed}"
-    return [
-        scores.Case(of, scores.label(alone if len(alone) == 1 else by.get(keys[i], ())), str(cause))
-        for i, cause in zip(found.i.tolist(), found.cause.tolist(), strict=True)
-    ]
+    of, made = f"{played.name}-s{played.seed}", []
+    for i, cause in zip(found.i.tolist(), found.cause.tolist(), strict=True):
+        own = frozenset(by.get(keys[i], ()))
+        made.append(Judged(scores.Case(of, scores.label(alone if len(alone) == 1 else own), str(cause)), own))
+    return made
 
 
 def main() -> None:
@@ -304,32 +316,44 @@ def main() -> None:
     if unknown := [n for n in asked.names if n not in {*GROUPS, *ALONE, *PAIRS, *CALM}]:
         words.error(f"no run {unknown[0]!r}; legal: {', '.join((*GROUPS, *ALONE, *PAIRS))}")
     seeds = [int(seed) for seed in asked.seeds.split(",")]
-    by_group: dict[str, list[scores.Case]] = {}
+    by_group: dict[str, list[Judged]] = {}
     for wanted in chosen(asked.names or list(GROUPS), seeds):
         if asked.fresh or not wanted.is_there:
             play(wanted)
-        judged = cases(wanted)
-        print(
-            wanted.group, f"{wanted.name}-s{wanted.seed}", json.dumps(_counted(judged), ensure_ascii=False), flush=True
-        )
-        by_group.setdefault(wanted.group, []).extend(judged)
-    for group, judged in by_group.items():
-        _tell(group, scores.score(judged))
+        found = judged(wanted)
+        counts = Counter(f"{one.case.injected} → {one.case.found}" for one in found)
+        print(wanted.group, f"{wanted.name}-s{wanted.seed}", json.dumps(dict(counts.most_common())), file=sys.stderr)
+        by_group.setdefault(wanted.group, []).extend(found)
+    for group, found in by_group.items():
+        print("\n".join(table(group, found)))
 
 
-def _counted(judged: list[scores.Case]) -> dict[str, int]:
-    counts = Counter(f"{one.injected} → {one.found}" for one in judged)
-    return dict(counts.most_common())
+def table(group: str, found: list[Judged]) -> list[str]:
+    """The scores of a group, as Markdown."""
+    told = scores.score([one.case for one in found])
+    f1 = "–" if told.macro_f1 is None else f"{told.macro_f1:.3f}"
+    lines = [
+        "",
+        f"**{group}**: {len(found)} orders; macro-F1 {f1}, kappa {told.kappa:.3f}, {told.abstained.k} unknown of"
+        f" {told.abstained.n}. Put down to what had struck them: {_hits(found)} struck themselves.",
+        "",
+        "| cause | runs | orders | recall | precision | found instead |",
+        "|---|---|---|---|---|---|",
+    ]
+    for one in told.causes:
+        instead = ", ".join(f"{name} {n}" for name, n in one.instead.items()) or "–"
+        row = (one.cause, one.runs, one.recall.n, _rate(one.recall), _rate(one.precision), instead)
+        lines.append(f"| {' | '.join(map(str, row))} |")
+    return lines
 
 
-def _tell(group: str, found: scores.Scores) -> None:
-    f1, unknown = found.macro_f1, found.abstained
-    print(f"\n{group}: macro-F1 {f1}, kappa {found.kappa:.3f}, {unknown.k} of {unknown.n} unknown")
-    for one in found.causes:
-        recall, precision = one.recall, one.precision
-        print(
-            f"  {one.cause:36} recall {recall.k}/{recall.n}  precision {precision.k}/{precision.n}  {one.instead or ''}"
-        )
+def _hits(found: list[Judged]) -> str:
+    own = [one for one in found if one.struck]
+    return f"{sum(one.is_of_it for one in own)} of the {len(own)} that were"
+
+
+def _rate(rate: scores.Rate) -> str:
+    return "–" if rate.value is None else f"{rate.k}/{rate.n} ({rate.lo:.3f}–{rate.hi:.3f})"
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ import numpy as np
 from plan.causes import UNKNOWN
 from reports.fates import OUTCOMES, Fates, Matched, fates, first_keys, matched, unmatched
 from reports.findings import Finding, Invariant, Words
+from reports.measure.survival import LogRank, logrank
 from reports.recorded import Recorded
 
 SCHEMA = 1
@@ -110,7 +111,8 @@ class Pair(msgspec.Struct, frozen=True):
 
 
 class Comparison(msgspec.Struct, frozen=True):
-    """What `orderjam compare` tells. `pairs`: the first run against each other one."""
+    """What `orderjam compare` tells. `pairs`: the first run against each other one. `pace`: the log-rank test of
+    payment to the end over all runs, within each channel; null where nobody ended."""
 
     schema: int
     compress: float
@@ -122,12 +124,13 @@ class Comparison(msgspec.Struct, frozen=True):
     deadlines: list[DeadlineRow]
     causes: list[CauseRow]
     pairs: list[Pair]
+    pace: LogRank | None = None
 
 
 def compare(runs: Sequence[Recorded], *, all_orders: bool = False) -> Comparison:
     """Two to six runs of one compress; ComparisonError otherwise. `all_orders` lists every order that changed."""
     if not 2 <= len(runs) <= RUNS_MAX:
-        raise ComparisonError(f"{len(runs)} runs; legal: 2 to {RUNS_MAX}")
+        raise ComparisonError(f"{len(runs)} given; legal: 2 to {RUNS_MAX} runs")
     if len(compressed := {run.plan.compress for run in runs}) > 1:
         words = ", ".join(f"{run.name} {run.plan.compress:g}" for run in runs)
         raise ComparisonError(f"compress differs ({words}): their durations are not of one kind; never compared")
@@ -158,7 +161,16 @@ def compare(runs: Sequence[Recorded], *, all_orders: bool = False) -> Comparison
         deadlines=_deadlines(runs),
         causes=_causes(runs),
         pairs=pairs,
+        pace=_pace(told),
     )
+
+
+def _pace(told: Sequence[Fates]) -> LogRank | None:
+    of = np.repeat(np.arange(len(told)), [int(one.paid.sum()) for one in told])
+    waited_s = np.concatenate([one.waited_s[one.paid] for one in told])
+    ended = np.concatenate([np.isfinite(one.ended_s[one.paid]) for one in told])
+    channel = np.unique(np.concatenate([one.channel[one.paid] for one in told]).astype(str), return_inverse=True)[1]
+    return logrank(waited_s, ended, of, channel)
 
 
 def _names(runs: Sequence[Recorded], of: Callable[[Recorded], Mapping[str, object]]) -> list[str]:

@@ -29,7 +29,8 @@ FIRST_KEYS = 5
 
 class Fates(msgspec.Struct, frozen=True):
     """The planned orders, one entry each. `outcome` is an index into OUTCOMES; `bad`: paid, and stuck, lost, open at
-    the end, or ended with nothing. Excess in business seconds; times in wire seconds on the run's axis."""
+    the end, or ended with nothing. Excess, and `waited_s` from payment to the end or as far as it was followed, in
+    business seconds; other times in wire seconds on the run's axis."""
 
     keys: Texts
     outcome: npt.NDArray[np.int64]
@@ -43,6 +44,8 @@ class Fates(msgspec.Struct, frozen=True):
     due_s: Floats
     captured_s: Floats
     ended_s: Floats
+    channel: Texts
+    waited_s: Floats
 
 
 class Matched(msgspec.Struct, frozen=True):
@@ -71,7 +74,8 @@ def fates(run: Recorded) -> Fates:
     is_open, ended_empty = paid & ~ended, outcome == len(cases)
     bad = stuck | (paid & (lost | is_open | ended_empty))
     excess_s, times = np.nan_to_num(o["excess_business_s"]), (o["due_s"], o["captured_s"], o["ended_s"])
-    return Fates(o["key"], outcome, paid, stuck, paid & lost, is_open, paid & got, bad, excess_s, *times)
+    beside = (o["channel"], np.nan_to_num(o["waited_business_s"]))
+    return Fates(o["key"], outcome, paid, stuck, paid & lost, is_open, paid & got, bad, excess_s, *times, *beside)
 
 
 def unmatched(a: Plan, b: Plan) -> str:

@@ -27,7 +27,7 @@ Columns = dict[str, npt.NDArray[Any]]
 
 NEEDED = (
     *("key", "planned", "due_s", "sent_s", "captured_s", "captured_fen", "refunded_fen", "goods", "last_state"),
-    *("ended_s", "stuck_business_s", "excess_business_s", "lost"),
+    *("ended_s", "stuck_business_s", "excess_business_s", "lost", "channel", "waited_business_s"),
 )
 """What every table of orders must have to be used."""
 

@@ -73,7 +73,7 @@ RULES = (
         "amount refused",
         Cause.AMOUNT,
         lambda e: unheard(e) & one_of(e.code, Code.PAY_AMOUNT_MISMATCH),
-        "the channel took {yuan} at {captured_s} s; {pay_refused} notices were refused, and the shop notes that the "
+        "the channel took {yuan} at {captured_s} s; the shop refused {pay_refused:# notice} and notes that the "
         "amount is not the price",
         "渠道在 {captured_s} 秒收取 {yuan}；{pay_refused} 次通知被拒，店铺记录金额与价格不符",
     ),
@@ -81,8 +81,8 @@ RULES = (
         "notice refused: signature",
         Cause.SIGNATURE,
         _unsigned,
-        "the channel took {yuan} at {captured_s} s; {pay_refused} notices were refused (HTTP {pay_status}, "
-        "“{pay_words}”) for their signature, while {pay_others} about other orders were taken",
+        "the channel took {yuan} at {captured_s} s; the shop refused {pay_refused:# notice} (HTTP {pay_status}, "
+        "“{pay_words}”) for the signature, and took {pay_others} about other orders",
         "渠道在 {captured_s} 秒收取 {yuan}；{pay_refused} 次通知因验签失败被拒（HTTP {pay_status}，“{pay_words}”），"
         "同时其他订单的 {pay_others} 次通知被接受",
     ),
@@ -90,9 +90,8 @@ RULES = (
         "shop away when told",
         Cause.CRASH,
         lambda e: unheard(e) & away(e.pay),
-        "the channel took {yuan} at {captured_s} s; {pay_failed} notices found no shop, nobody else's was taken "
-        "meanwhile, "
-        "and buyers could not reach it either for {pay_down_s} s",
+        "the channel took {yuan} at {captured_s} s; {pay_failed:# notice} found no shop, nobody else's was taken "
+        "meanwhile, and buyers could not reach it either for {pay_down_s} s",
         "渠道在 {captured_s} 秒收取 {yuan}；{pay_failed} 次通知找不到店铺，同时其他通知无一被接受，买家也有 "
         "{pay_down_s} 秒无法访问",
     ),
@@ -100,8 +99,8 @@ RULES = (
         "shop away while it was told",
         Cause.CRASH,
         lambda e: _slow(e) & (e.down_s > 0),
-        "the channel took {yuan} at {captured_s} s and told the shop at {pay_first_s} s; buyers could not reach it for "
-        "{down_s} s, and it took the notice at {pay_accepted_s} s only",
+        "the channel took {yuan} at {captured_s} s and told the shop at {pay_first_s} s; buyers could not reach it "
+        "for {down_s} s, and it took the notice at {pay_accepted_s} s only",
         "渠道在 {captured_s} 秒收取 {yuan}，{pay_first_s} 秒通知店铺；买家有 {down_s} 秒无法访问店铺，直到 "
         "{pay_accepted_s} 秒通知才被接受",
     ),
@@ -109,7 +108,7 @@ RULES = (
         "shop failed when told: database link",
         Cause.DATABASE_LINK,
         lambda e: _own_error(e) & cannot_read(e),
-        "{pay_refused} notices were answered HTTP {pay_status}; meanwhile {read_failed:.0%} of pages and "
+        "the shop answered {pay_refused:# notice} with HTTP {pay_status}; meanwhile {read_failed:.0%} of pages and "
         "{place_failed:.0%} of new orders ended in an error of the shop itself",
         "{pay_refused} 次通知得到 HTTP {pay_status}；同时 {read_failed:.0%} 的页面读取和 {place_failed:.0%} "
         "的下单因店铺自身错误失败",
@@ -118,26 +117,25 @@ RULES = (
         "shop failed when told: database",
         Cause.DATABASE,
         _own_error,
-        "{pay_refused} notices were answered HTTP {pay_status}; meanwhile pages could be read, and {place_failed:.0%} "
-        "of new orders ended in an error of the shop itself",
+        "the shop answered {pay_refused:# notice} with HTTP {pay_status}; meanwhile pages could be read, and "
+        "{place_failed:.0%} of new orders ended in an error of the shop itself",
         "{pay_refused} 次通知得到 HTTP {pay_status}；同时页面可读，而 {place_failed:.0%} 的下单因店铺自身错误失败",
     ),
     Rule(
         "notice not understood",
         Cause.VERSION,
         lambda e: _refused(e) & ~e.sealed & (e.pay.status < 500) & e.tells & (e.pay.others > 0),
-        "the channel took {yuan} at {captured_s} s; {pay_refused} notices were refused (HTTP {pay_status}, "
-        "“{pay_words}”), {pay_others} about other orders were taken, and the shop names no bad signature and no wrong "
-        "amount: it did not read them as a payment",
+        "the channel took {yuan} at {captured_s} s; the shop refused {pay_refused:# notice} (HTTP {pay_status}, "
+        "“{pay_words}”), took {pay_others} about other orders, and names no bad signature and no wrong amount: it "
+        "did not read of a payment",
         "渠道在 {captured_s} 秒收取 {yuan}；{pay_refused} 次通知被拒（HTTP {pay_status}，“{pay_words}”），"
-        "同时其他订单的 "
-        "{pay_others} 次被接受；店铺未记录验签失败或金额不符：它没有读懂这是付款",
+        "同时其他订单的 {pay_others} 次被接受；店铺未记录验签失败或金额不符：它没有读懂这是付款",
     ),
     Rule(
         "no connection to tell",
         Cause.LINK,
         lambda e: unheard(e) & (e.pay.errors > 0) & (e.pay.others == 0),
-        "the channel took {yuan} at {captured_s} s; {pay_errors} notices got no connection (“{pay_words}”), nobody "
+        "the channel took {yuan} at {captured_s} s; {pay_errors:# notice} got no connection (“{pay_words}”), nobody "
         "else's got through either, and buyers reached the shop all the time",
         "渠道在 {captured_s} 秒收取 {yuan}；{pay_errors} 次通知无法连接（“{pay_words}”），其他订单的通知也无法送达，"
         "而买家一直能访问店铺",
@@ -146,9 +144,8 @@ RULES = (
         "shop slow when told",
         Cause.TIMEOUT,
         lambda e: unheard(e) & (e.pay.unanswered > 0) & (e.pay.others_wait_s >= SLOW_S),
-        "the channel took {yuan} at {captured_s} s; {pay_unanswered} of {pay_sent} notices were not answered in "
-        "time, and "
-        "those about other orders waited {pay_others_wait_s:.2f} s",
+        "the channel took {yuan} at {captured_s} s; the shop left {pay_unanswered} of {pay_sent:# notice} without "
+        "an answer in time, and those about other orders waited {pay_others_wait_s:.2f} s",
         "渠道在 {captured_s} 秒收取 {yuan}；{pay_sent} 次通知中 {pay_unanswered} 次未及时应答，其他订单的通知等待了 "
         "{pay_others_wait_s:.2f} 秒",
     ),
@@ -156,8 +153,8 @@ RULES = (
         "notice lost",
         Cause.LOST_NOTICE,
         lambda e: unheard(e) & (e.pay.unanswered + e.pay.errors > 0),
-        "the channel took {yuan} at {captured_s} s; {pay_failed} of {pay_sent} notices were never answered, none was "
-        "accepted before {at_s} s; {pay_others} about other orders were taken meanwhile",
+        "the channel took {yuan} at {captured_s} s; {pay_failed} of {pay_sent:# notice} got no answer, and none was "
+        "accepted before {at_s} s; meanwhile the shop took {pay_others} about other orders",
         "渠道在 {captured_s} 秒收取 {yuan}；{pay_sent} 次通知中 {pay_failed} 次没有应答，{at_s} 秒前无一被接受；"
         "同时其他订单的 {pay_others} 次通知被接受",
     ),

@@ -126,17 +126,15 @@ RULES = (
         Cause.EMPTY_GOODS,
         lambda e: (_completed(e) & (e.asked > 0)) | (_asked(e) & one_of(e.code, Code.GOODS_EMPTY)),
         "{upstream} was asked for {product} at {asked_s} s and did not refuse; the order ended as if delivered, "
-        "with no "
-        "goods that were sold for it",
+        "with no goods that were sold for it",
         "{asked_s} 秒向 {upstream} 要 {product}，上游没有拒绝；订单显示已交付，但没有为它售出的商品",
     ),
     Rule(
         "told of goods: signature",
         Cause.SIGNATURE,
         lambda e: _by_notice(e) & (e.told.refused > 0) & ((e.told.status == 401) | says(e.told.words, "sign", "签名")),
-        "{upstream} had delivered at {sold_s} s; {told_refused} of its notices were refused (HTTP {told_status}) "
-        "for their "
-        "signature, while {told_others} about other orders were taken",
+        "{upstream} had delivered at {sold_s} s; the shop refused {told_refused:# notice} of that (HTTP "
+        "{told_status}) for the signature, and took {told_others} about other orders",
         "{upstream} 在 {sold_s} 秒已交付；它的 {told_refused} 次通知因验签失败被拒（HTTP {told_status}），"
         "同时其他订单的 {told_others} 次被接受",
     ),
@@ -144,9 +142,8 @@ RULES = (
         "shop away when told of goods",
         Cause.CRASH,
         lambda e: _by_notice(e) & away(e.told),
-        "{upstream} had delivered at {sold_s} s; {told_failed} of its notices found no shop, nobody else's was "
-        "taken meanwhile, "
-        "and buyers could not reach it either for {told_down_s} s",
+        "{upstream} had delivered at {sold_s} s; {told_failed:# notice} of that found no shop, nobody else's was "
+        "taken meanwhile, and buyers could not reach it either for {told_down_s} s",
         "{upstream} 在 {sold_s} 秒已交付；它的 {told_failed} 次通知找不到店铺，同时其他通知无一被接受，买家也有 "
         "{told_down_s} 秒无法访问",
     ),
@@ -154,8 +151,7 @@ RULES = (
         "notice of goods lost",
         Cause.LOST_NOTICE,
         lambda e: _by_notice(e) & (e.told.unanswered + e.told.errors > 0),
-        "{upstream} had delivered at {sold_s} s; {told_failed} of {told_sent} notices were never answered, and the "
-        "shop "
+        "{upstream} had delivered at {sold_s} s; {told_failed} of {told_sent:# notice} got no answer, and the shop "
         "did not ask",
         "{upstream} 在 {sold_s} 秒已交付；{told_sent} 次通知中 {told_failed} 次没有应答，店铺也没有查询",
     ),
@@ -163,8 +159,8 @@ RULES = (
         "notice of goods not understood",
         Cause.VERSION,
         lambda e: _by_notice(e) & (e.told.refused > 0),
-        "{upstream} had delivered at {sold_s} s; {told_refused} of its notices were refused (HTTP {told_status}, "
-        "“{told_words}”) and {told_others} about other orders taken: the shop did not read what they say",
+        "{upstream} had delivered at {sold_s} s; the shop refused {told_refused:# notice} of that (HTTP "
+        "{told_status}, “{told_words}”) and took {told_others} about other orders: it did not read what they say",
         "{upstream} 在 {sold_s} 秒已交付；它的 {told_refused} 次通知被拒（HTTP {told_status}，“{told_words}”），"
         "其他订单的 {told_others} 次被接受：店铺没有读懂",
     ),
@@ -173,8 +169,7 @@ RULES = (
         Cause.VERSION,
         lambda e: _asked(e) & one_of(e.code, Code.UPSTREAM_VERSION),
         "{upstream} was asked at {asked_s} s and answered at once (sold at {sold_s} s); the shop could not read the "
-        "answer "
-        "({code}, since {code_s} s)",
+        "answer ({code}, since {code_s} s)",
         "{asked_s} 秒向 {upstream} 要货，上游立即应答（{sold_s} 秒售出）；店铺读不懂应答（{code}，自 {code_s} 秒起）",
     ),
     Rule(
@@ -198,8 +193,7 @@ RULES = (
         Cause.CRASH,
         _away,
         "{upstream} was asked at {asked_s} s, and the shop was away for {down_s} of the seconds until {at_s} s; it "
-        "never "
-        "wrote down what came of it",
+        "never wrote down what came of it",
         "{asked_s} 秒向 {upstream} 要货，到 {at_s} 秒为止店铺有 {down_s} 秒无法访问；没有记录结果",
     ),
     Rule(
@@ -207,8 +201,7 @@ RULES = (
         Cause.DATABASE_LINK,
         lambda e: _failing(e) & cannot_read(e),
         "{upstream} was asked at {asked_s} s; until {at_s} s {read_failed:.0%} of pages and {place_failed:.0%} of "
-        "new orders "
-        "ended in an error of the shop itself",
+        "new orders ended in an error of the shop itself",
         "{asked_s} 秒向 {upstream} 要货；到 {at_s} 秒为止 {read_failed:.0%} 的页面读取和 {place_failed:.0%} "
         "的下单因店铺自身错误失败",
     ),
@@ -217,8 +210,7 @@ RULES = (
         Cause.DATABASE,
         _failing,
         "{upstream} was asked at {asked_s} s; until {at_s} s {place_failed:.0%} of new orders ended in an error of "
-        "the shop "
-        "itself",
+        "the shop itself",
         "{asked_s} 秒向 {upstream} 要货；到 {at_s} 秒为止 {place_failed:.0%} 的下单因店铺自身错误失败",
     ),
     Rule(
@@ -226,8 +218,7 @@ RULES = (
         Cause.TIMEOUT,
         lambda e: _asked(e) & ~waiting(e) & np.isnan(e.taken_s) & e.tells & _silent(e),
         "{upstream} was asked at {asked_s} s (sold at {sold_s} s); at {at_s} s the shop was still waiting for the "
-        "answer, "
-        "and gives no other reason",
+        "answer, and gives no other reason",
         "{asked_s} 秒向 {upstream} 要货（{sold_s} 秒售出）；到 {at_s} 秒店铺仍在等待应答，没有其他原因",
     ),
     Rule(

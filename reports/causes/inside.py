@@ -99,8 +99,7 @@ RULES = (
         Cause.REFUSED,
         lambda e: never_arrived(e) & one_of(e.code, Code.UPSTREAM_REFUSED, Code.UPSTREAM_OVERLOADED),
         "the shop was refused ({code}) by what stands in front of the upstream, which saw no request; {passed} of "
-        "others "
-        "passed within a second",
+        "others passed within a second",
         "上游前端拒绝了请求（{code}），上游没有见到它；同一秒内其他订单有 {passed} 次请求通过",
     ),
     Rule(
@@ -130,8 +129,7 @@ RULES = (
         Cause.TIMEOUT,
         lambda e: never_arrived(e) & (e.code_s - e.known_s >= SILENT_S) & (e.pause_s >= SILENT_S),
         "the shop knew of the payment at {known_s} s and gave up at {code_s} s ({code}); the upstream saw no "
-        "request, and "
-        "for {pause_s} s nothing of {product} was asked for",
+        "request, and for {pause_s} s nothing of {product} was asked for",
         "店铺在 {known_s} 秒已知付款，{code_s} 秒才放弃（{code}）；上游没有见到请求，{product} 有 {pause_s} "
         "秒完全没有请求",
     ),
@@ -140,8 +138,7 @@ RULES = (
         Cause.LOST_REQUEST,
         lambda e: never_arrived(e) & one_of(e.code, Code.UPSTREAM_UNKNOWN_RESULT),
         "the shop asked and its connection ended without an answer ({code}); the upstream saw no request, and "
-        "{passed} of "
-        "others arrived within a second",
+        "{passed} of others arrived within a second",
         "店铺已发出请求，连接在应答前中断（{code}）；上游没有见到该请求，同一秒内其他订单有 {passed} 次到达",
     ),
     Rule(
@@ -149,8 +146,7 @@ RULES = (
         Cause.CRASH,
         lambda e: ~unheard(e) & (e.down_s > 0) & one_of(e.code, "", Code.SHOP_CRASHED) & (e.asked == 0),
         "the shop knew of the payment at {known_s} s and was away for {down_s} of the seconds until {at_s} s; "
-        "nobody was "
-        "asked for the goods",
+        "nobody was asked for the goods",
         "店铺在 {known_s} 秒已知付款，到 {at_s} 秒为止有 {down_s} 秒无法访问；没有向任何上游要货",
     ),
     Rule(
@@ -158,19 +154,16 @@ RULES = (
         Cause.DATABASE_LINK,
         lambda e: _failing(e) & cannot_read(e),
         "known to the shop at {known_s} s; until {at_s} s {read_failed:.0%} of pages and {place_failed:.0%} of new "
-        "orders "
-        "ended in an error of the shop itself, and the page said “{shown}”",
+        "orders ended in an error of the shop itself, and the page said “{shown}”",
         "店铺在 {known_s} 秒已知付款；到 {at_s} 秒为止 {read_failed:.0%} 的页面读取和 {place_failed:.0%} "
-        "的下单因店铺自身错误失败，"
-        "页面显示“{shown}”",
+        "的下单因店铺自身错误失败，页面显示“{shown}”",
     ),
     Rule(
         "database failed",
         Cause.DATABASE,
         _failing,
         "known to the shop at {known_s} s; until {at_s} s pages could be read, but {place_failed:.0%} of new orders "
-        "ended "
-        "in an error of the shop itself, and the page said “{shown}”",
+        "ended in an error of the shop itself, and the page said “{shown}”",
         "店铺在 {known_s} 秒已知付款；到 {at_s} 秒为止页面可读，但 {place_failed:.0%} 的下单因店铺自身错误失败，"
         "页面显示“{shown}”",
     ),
@@ -179,8 +172,7 @@ RULES = (
         Cause.TIMEOUT,
         lambda e: _in_line(e) & _slow(e),
         "known to the shop at {known_s} s, and not asked for by {at_s} s: for {pause_s} s nothing of {product} was "
-        "asked "
-        "for at all, {ahead} orders came before",
+        "asked for at all, {ahead:# order} came before",
         "店铺在 {known_s} 秒已知付款，到 {at_s} 秒仍未要货：{product} 有 {pause_s} 秒完全没有请求，前面有 {ahead} "
         "个订单",
     ),
@@ -188,8 +180,8 @@ RULES = (
         "in a queue",
         Cause.OVERLOAD,
         lambda e: _in_line(e) & (e.ahead >= 2),
-        "known to the shop at {known_s} s, and not asked for by {at_s} s: {ahead} orders of {product} came before, one "
-        "after the other, none of them slow",
+        "known to the shop at {known_s} s, and not asked for by {at_s} s: {ahead:# order} of {product} came before, "
+        "one after the other, none of them slow",
         "店铺在 {known_s} 秒已知付款，到 {at_s} 秒仍未要货：{product} 前面有 {ahead} 个订单依次处理，没有一个特别慢",
     ),
     Rule(
@@ -197,8 +189,7 @@ RULES = (
         Cause.CRASH,
         lambda e: waiting(e) & ~_unwritten(e) & e.is_vouched & e.tells & np.isnan(e.asked_s) & (e.overtaken >= PASSED),
         "known to the shop at {known_s} s and never asked for, without a reason, while {overtaken} later orders of "
-        "{product} "
-        "were: its job is lost",
+        "{product} were: its job is lost",
         "店铺在 {known_s} 秒已知付款却从未要货，也没有原因，而之后的 {overtaken} 个 {product} 订单都已要货："
         "它的任务丢失了",
     ),

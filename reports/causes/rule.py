@@ -32,9 +32,11 @@ class Rule(msgspec.Struct, frozen=True):
 
 
 class _Printer(Formatter):
-    """Seconds with one digit, and a dash for what never happened."""
+    """Seconds with one digit, a dash for what never happened; `{n:# notice}` is 1 notice, 2 notices."""
 
     def format_field(self, value: Any, format_spec: str) -> Any:
+        if format_spec.startswith("# "):
+            return f"{value} {format_spec[2:]}{'' if value == 1 else 's'}"
         if isinstance(value, float | np.floating):
             return f"{value:{format_spec or '.1f'}}" if isfinite(value) else NEVER
         return super().format_field(value, format_spec)

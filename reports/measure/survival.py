@@ -168,12 +168,13 @@ class Phases(msgspec.Struct, frozen=True):
     """Orders by phase of payment, each with a curve of its own; what is told of all weighs the phases by their orders.
     A fault that comes late cuts the follow-up of its own victims short: one curve for all would forget them.
 
-    Errors hold the spread within phases and between them, so that they are those of a plain mean where all was seen.
+    Errors of means hold the spread within phases and between them, as those of a plain mean where all was seen.
     `reaches`: how far each phase was followed; beyond that nothing is told of it.
     """
 
     durations: Floats
     causes: Ints
+    could: Floats
     rows: list[Bools]
     curves: list[Curve]
     reaches: list[float]
@@ -186,7 +187,7 @@ class Phases(msgspec.Struct, frozen=True):
         rows = [np.asarray(phase == number) for number in np.unique(phase)]
         curves = [kaplan_meier(durations[mine], causes[mine] > 0) for mine in rows]
         reaches = [_reach(durations[mine], causes[mine] > 0, could[mine]) for mine in rows]
-        return cls(durations, causes, rows, curves, reaches)
+        return cls(durations, causes, could, rows, curves, reaches)
 
     @property
     def n(self) -> int:
@@ -222,8 +223,7 @@ class Phases(msgspec.Struct, frozen=True):
         """Shares that had ended so long after payment, by cause; t within `reach`."""
         at = np.array([t])
         parts = [aalen_johansen(self.durations[r], self.causes[r], n_causes, at) for r in self.rows]
-        shares, se = self._weighed([(part.shares[0], part.se[0]) for part in parts])
-        return [_share(float(v), float(e), self._seen_to(t)) for v, e in zip(shares, se, strict=True)]
+        return [self._shared([(float(p.shares[0, k]), float(p.se[0, k])) for p in parts], t) for k in range(n_causes)]
 
     def drawn(self, points: int) -> tuple[Floats, Floats, Floats, Floats]:
         """The curve as far as it reaches, thinned to so many times: times, shares still open, log-log interval."""
@@ -235,11 +235,22 @@ class Phases(msgspec.Struct, frozen=True):
         value, se = self._weighed([c.at_all(times) for c in self.curves])
         return times, value, *loglog(value, se)
 
-    def _seen_to(self, t: float) -> int:
-        return int(np.sum((self.durations >= t) | (self.causes > 0)))
-
     def _shared(self, parts: Sequence[tuple[float, float]], t: float) -> Share:
-        return _share(*self._averaged(parts), self._seen_to(t))
+        """The share of all and its interval, from those of each phase (MOVER: Zou and Donner 2008): one in which all or
+        nobody had ended keeps an uncertainty of its own, by the orders that could be followed so far."""
+        shares = []
+        for (value, se), rows, reach in zip(parts, self.rows, self.reaches, strict=True):
+            could = self.could[rows] >= min(t, reach) if reach < inf else rows[rows]
+            shares.append(_share(value, se, int(np.sum(could))))
+        weights = [curve.n / self.n for curve in self.curves]
+        whole = sum(weight * share.value for weight, share in zip(weights, shares, strict=True))
+
+        def away(end: str) -> float:
+            off = [(w * (getattr(s, end) - s.value)) ** 2 for w, s in zip(weights, shares, strict=True)]
+            return sqrt(sum(off))
+
+        lo, bound_lo = max(whole - away("lo"), 0.0), max(whole - away("bound_lo"), 0.0)
+        return Share(whole, lo, min(whole + away("hi"), 1.0), bound_lo, min(whole + away("bound_hi"), 1.0))
 
     def _averaged(self, parts: Sequence[tuple[float, float]]) -> tuple[float, float]:
         value, se = self._weighed(parts)

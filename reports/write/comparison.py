@@ -3,6 +3,7 @@
 from reports.compare import Comparison, Head, Pair
 from reports.fates import OUTCOMES, Matched
 from reports.findings import Finding, Invariant, Words
+from reports.measure.survival import LogRank
 from reports.write.tables import Section, markdown
 from reports.write.words import NOTHING, VERDICT_ZH, found, interval, seconds
 
@@ -30,6 +31,7 @@ def sections(told: Comparison) -> list[Section]:
         Section(
             Words("Open after payment", "付款后未完结"),
             [_row(told, seconds(row.s), row.found) for row in told.deadlines],
+            [_pace(told.pace)] if told.pace else [],
         ),
         Section(
             Words("Invariants", "不变式"),
@@ -46,6 +48,16 @@ def sections(told: Comparison) -> list[Section]:
     ]
     shown += [section for pair in told.pairs if not pair.why_not for section in _pair(pair)]
     return [section for section in shown if section.rows or section.notes]
+
+
+def _pace(test: LogRank) -> Words:
+    p = f"{test.p:.2g}" if test.p >= 1e-4 else "< 0.0001"
+    said = f"χ² = {test.chi2:.2f}, df = {test.df}, p {p if p.startswith('<') else '= ' + p}"
+    return Words(
+        f"Log-rank test of payment to the end, within channels: {said}. It takes the orders of a run for independent, "
+        "which they are not: a description.",
+        f"付款到完结的 log-rank 检验（按渠道分层）：{said}。它把同一次运行的订单当作独立样本，实际并非如此：仅作描述。",
+    )
 
 
 def page(told: Comparison) -> str:

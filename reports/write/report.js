@@ -123,10 +123,8 @@
   );
   document.querySelectorAll(".chapter").forEach((chapter) => watch.observe(chapter));
 
+  box.addEventListener("change", speak);
+  box.addEventListener("input", () => remembered(box.checked ? "zh" : "en"));
   box.checked = (remembered() ?? (navigator.language.startsWith("zh") ? "zh" : "en")) === "zh";
-  box.addEventListener("change", () => {
-    remembered(box.checked ? "zh" : "en");
-    speak();
-  });
-  speak();
+  box.dispatchEvent(new Event("change")); // the list of orders listens too
 })();

@@ -87,7 +87,7 @@ def test_blame_stops_with_130_keeps_whole_pairs_and_goes_on(base: RunDir, monkey
         (["blame", "{run}", "--fault", "dsk"], "did you mean 'dusk'?"),
         (["blame", "{run}", "--pairs", "0"], ""),
         (["compare", "{run}", "{run}"], "one run is given twice"),
-        (["compare", "{run}"], "1 runs; legal: 2 to 6"),
+        (["compare", "{run}"], "1 given; legal: 2 to 6 runs"),
         (["export", "{run}", "--to", "{run}/plan.yaml"], "is not a folder"),
     ],
 )

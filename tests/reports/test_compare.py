@@ -101,6 +101,17 @@ def test_measures_stand_side_by_side_as_each_report_has_them(runs: list[Recorded
     assert [row.s for row in found.deadlines] == sorted({d.s for run in runs for d in run.findings.deadlines})
 
 
+def test_the_pace_of_both_runs_is_tested_within_channels_and_of_a_run_with_itself_it_is_the_same(
+    runs: list[Recorded],
+) -> None:
+    told, alike = compare(runs[1:]).pace, compare([runs[0], runs[0]]).pace
+    assert told is not None
+    assert alike is not None
+    assert (told.df, alike.df) == (1, 1)
+    assert alike.chi2 == pytest.approx(0)
+    assert told.p < 0.9 < alike.p
+
+
 def test_causes_are_laid_side_by_side_where_the_reports_have_them(runs: list[Recorded]) -> None:
     def with_causes(run: Recorded, **orders: int) -> Recorded:
         rows = [CauseRow(c, c, c, n, n, 0, 0, 0.0, None, None, None, {}, []) for c, n in orders.items()]

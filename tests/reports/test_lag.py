@@ -84,7 +84,8 @@ STORIES: list[tuple[str, Story, list[tuple[float, bool]]]] = [
 
 
 def test_a_page_is_behind_from_a_change_until_it_shows_it(new_run: NewRun) -> None:
-    """Every order is placed at 11, seen paying at 11.2 and paid at 12; the driver writes for the last time at 50."""
+    """Every order is placed at 11, seen paying at 11.2 and paid at 12; the driver writes for the last time
+    at 50."""
     run = new_run(len(STORIES), upstreams=SUPPLIED)
     for n, (_, story, _) in enumerate(STORIES):
         story(run.order(n).placed(11.0).seen(State.PAYING, 11.2).captured(12.0))

@@ -206,3 +206,34 @@ def test_open_orders_over_time_are_those_between_payment_and_end(new_run: NewRun
     assert max(total.values()) == 2
     assert total[series.t_s[-1]] == 1
     assert series.stuck[-1] == 1
+
+
+def test_excess_is_split_by_state_by_cause_and_by_group_without_a_rest(new_run: NewRun) -> None:
+    run = new_run(4)
+    run.order(0).happy(11.0)
+    run.order(1).sleeping(11.0)
+    run.order(2).placed(11.0).seen(State.PAYING, 11.2).captured(12.0).seen(State.PAID, 16.0).seen(State.COMPLETED, 20.0)
+    run.order(3).placed(11.0).seen(State.PAYING, 11.2).captured(12.0).seen(State.PAID, 13.0).seen(State.FAILED, 19.0)
+    found = analysed(run.write()).findings
+    total = found.stuck.excess_s
+    assert total > 300
+    assert sum(row.excess_s for row in found.causes.rows) == pytest.approx(total)
+    assert sum(part.excess_s for part in found.stuck.by["state"]) == pytest.approx(total)
+    assert all(sum(g.excess_s for g in groups) == pytest.approx(total) for groups in found.breakdown.values())
+    assert found.measures["stuck.excess_per_1000"].value == pytest.approx(total * 1000 / 4)
+
+
+def test_the_median_excess_of_those_not_seen_to_end_is_open(order: OrderMaker) -> None:
+    found = analysed(order.captured(12.0).seen(State.PAYING, 59.9, final=True).run.write()).findings.stuck
+    assert (found.excess_median_s, found.excess_median_hi_s) == (None, None)
+
+
+def test_the_median_excess_has_an_interval(new_run: NewRun) -> None:
+    run = new_run(12)
+    for n in range(12):
+        run.order(n).placed(11.0).seen(State.PAYING, 11.2).captured(12.0).seen(State.COMPLETED, 16.0 + n)
+    found = analysed(run.write()).findings.stuck
+    assert found.excess_median_s == pytest.approx(60.0)
+    assert found.excess_median_lo_s is not None
+    assert found.excess_median_hi_s is not None
+    assert 10 <= found.excess_median_lo_s < 60 < found.excess_median_hi_s <= 120

@@ -8,6 +8,7 @@ from lifelines import AalenJohansenFitter, KaplanMeierFitter
 from statsmodels.duration.survfunc import CumIncidenceRight, survdiff
 
 from plan.chance import draw
+from reports.measure.intervals import wilson
 from reports.measure.survival import Phases, aalen_johansen, kaplan_meier, loglog, logrank, rmst
 
 MERCAPTOPURINE = "6 6 6 6+ 7 9+ 10 10+ 11+ 13 16 17+ 19+ 20+ 22 23 25+ 32+ 32+ 34+ 35+"
@@ -154,9 +155,10 @@ def test_where_all_was_seen_the_errors_of_all_statistics_are_those_of_plain_mean
     by_phase = Phases.of(durations, causes, strata, durations)
     assert len(by_phase.curves) == 4
     late = float(np.mean(durations > 40))
-    still = by_phase.open_at(40.0)
-    lo, hi = loglog(np.array([late]), np.array([(late * (1 - late) / 400) ** 0.5]))
-    assert (still.value, still.lo, still.hi) == pytest.approx((late, lo[0], hi[0]))
+    times, open_, lo, hi = by_phase.drawn(1000)
+    row = np.searchsorted(times, 40.0, side="right") - 1
+    expected = loglog(np.array([late]), np.array([(late * (1 - late) / 400) ** 0.5]))
+    assert (open_[row], lo[row], hi[row]) == pytest.approx((late, expected[0][0], expected[1][0]))
     cut = np.minimum(durations, 40)
     assert by_phase.mean_to(40.0) == pytest.approx((cut.mean(), cut.std() / 20))
     found = aalen_johansen(durations, causes, 3, np.array([40.0]))
@@ -222,6 +224,13 @@ def test_a_curve_that_hangs_on_the_last_few_orders_says_nothing() -> None:
     assert kaplan_meier(found.durations, found.causes > 0).at(6.0)[0] == 0.0
     assert found.reach == 2.0
     assert found.open_between(6.0)[1].value == 1.0
+
+
+def test_a_phase_in_which_all_had_ended_stays_uncertain() -> None:
+    """Of 40 orders nobody was open at 5; that leaves up to 8.8 % of them, which are half of all."""
+    found = phases([(0, 40, 1.0, 1), (1, 20, 1.0, 1), (1, 20, 9.0, 0)]).open_at(5.0)
+    alone = phases([(0, 20, 1.0, 1), (0, 20, 9.0, 0)]).open_at(5.0)
+    assert found.hi - found.value == pytest.approx(((alone.hi - 0.5) ** 2 + wilson(0, 40)[1] ** 2) ** 0.5 / 2)
 
 
 def test_a_phase_of_which_all_ended_needs_no_more_following() -> None:
