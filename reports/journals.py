@@ -200,13 +200,15 @@ class _Layout:
         return [kind for kind in self._kinds if name in FIELDS[kind] and (kind in PACKED_KINDS) == packed]
 
     def _shared(self) -> list[list[str]]:
-        """The commonest fields come first."""
-        having = {name: set(self._having(name)) for name in COLUMNS}
-        having[_PACKED] = set(PACKED_KINDS) & set(self._kinds)
+        """The commonest fields come first. Lines carry fields, too, that are not kept of their kind: these would fill a
+        slot as well."""
+        kept = {name: len(self._having(name)) for name in COLUMNS}
+        kept[_PACKED] = len(set(PACKED_KINDS) & set(self._kinds))
         slots: list[list[str]] = []
-        for name in sorted((name for name in having if having[name]), key=lambda name: -len(having[name])):
+        for name in sorted((name for name in kept if kept[name]), key=lambda name: -kept[name]):
             for slot in slots:
-                if _type(slot[0]) == _type(name) and not any(having[name] & having[other] for other in slot):
+                met = {*slot, name}
+                if _type(slot[0]) == _type(name) and all(len(met & _carried(kind)) <= 1 for kind in self._kinds):
                     slot.append(name)
                     break
             else:
@@ -221,6 +223,11 @@ class _Layout:
     def _packed_sql(self) -> str:
         said = ", ".join(f"'{name}', {name}" for name in self._packed)
         return f"CASE WHEN k IN ({_texts(PACKED_KINDS)}) THEN json_object({said})::VARCHAR END"
+
+
+def _carried(kind: str) -> set[str]:
+    """What a line of a kind may say."""
+    return {*_KIND[kind], _PACKED} if kind in PACKED_KINDS else set(_KIND[kind])
 
 
 def _type(name: str) -> str:

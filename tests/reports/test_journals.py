@@ -2,14 +2,16 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import duckdb
+import msgspec
 import numpy as np
 import pytest
 
 from ledger import events as facts
 from ledger.clock import SECOND_NS
-from ledger.events import Event
+from ledger.events import EVENT_TYPES, Event
 from ledger.journal import Journal
 from ledger.states import Code, State
 from plan.orders import wish
@@ -50,13 +52,49 @@ def test_what_packed_kinds_say_keeps_its_types(tmp_path: Path) -> None:
     seconds = facts.Requests(t=9, name="poll", count=3, errors=1, late=0, histogram={"4": 3}, why={"http 500": 1})
     sample = facts.Health(t=10, child="driver-0", cpu=12.5, rss_mb=81.2, lag_ms=None)
     unsent = facts.Unsent(t=11, o="b00000001", why="too late")
-    db, _ = read_in([a_journal(tmp_path, [seconds, sample, unsent])])
+    placed = facts.Placed(t=12, o="b00000001", order_no="N1", ms=1.0)
+    planned = facts.Planned(t=8, o="b00000001", n=1, due_t=7)
+    db, _ = read_in([a_journal(tmp_path, [planned, seconds, sample, unsent, placed])])
     found = db.execute("SELECT name, count, errors, late, histogram, why FROM facts WHERE k = 'requests'").fetchall()
     assert found == [("poll", 3, 1, 0, '{"4":3}', '{"http 500":1}')]
     assert db.execute("SELECT cpu, rss_mb, lag_ms, count FROM facts WHERE k = 'health'").fetchall() == [
         (12.5, 81.2, None, None)
     ]
+    assert db.execute("SELECT due_t FROM facts WHERE k = 'planned'").fetchall() == [(7,)]
     assert db.execute("SELECT why, child FROM facts WHERE k = 'unsent'").fetchall() == [('"too late"', None)]
+
+
+def test_every_field_that_is_kept_of_any_kind_comes_back_from_a_journal_of_all(tmp_path: Path) -> None:
+    """Each field holds its own number or text, so that a mix-up shows."""
+    made = {str(kind.__struct_config__.tag): _filled(kind) for kind in EVENT_TYPES}
+    db, _ = read_in([a_journal(tmp_path, [msgspec.convert(one, Event) for one in made.values()])])
+    for kind, one in made.items():
+        for name in FIELDS[kind]:
+            (found,) = db.execute(f"SELECT {name} FROM facts WHERE k = ?", [kind]).fetchone() or (None,)
+            wanted = msgspec.json.encode(one[name]).decode() if name in ("histogram", "why", "goods") else one[name]
+            assert found == wanted, (kind, name)
+
+
+def _filled(kind: type[msgspec.Struct]) -> dict[str, Any]:
+    """An event of the kind with all of its fields said."""
+    known = {"state": "paid", "code": "goods.sold_out", "operation": "poll", "phase": "load", "hop": "shop>payment"}
+    made: dict[str, Any] = {"k": kind.__struct_config__.tag, "o": "b00000001"}
+    for n, field in enumerate(msgspec.structs.fields(kind), 1):
+        if field.name in ("o", "w"):
+            continue
+        text = str(field.type)
+        if field.name in known:
+            made[field.name] = known[field.name]
+        elif "dict" in text:
+            made[field.name] = {f"{field.name}{n}": n}
+        elif "tuple" in text:
+            made[field.name] = [f"{field.name}{n}"]
+        else:
+            made[field.name] = (
+                True if field.type is bool else n if "int" in text else n + 0.5 if "float" in text else None
+            )
+            made[field.name] = f"{field.name}{n}" if made[field.name] is None else made[field.name]
+    return made
 
 
 def test_what_was_written_is_what_can_be_asked_for(tmp_path: Path) -> None:
