@@ -62,7 +62,7 @@ fuzz: .venv/.made ## 200,000 damaged requests at every dialect and at /_admin, 1
 	@$(BIN)/python -m tests.mocks.fuzzing && $(BIN)/python -m tests.faults.transport.fuzzing
 
 bench: .venv/.made ## measure; figures as ratios within one run
-	@for b in strikes_and_journal dialects_vs_wiremock rsa_dialects ladder_lateness trades_in_memory driver_lateness driver_throughput whole_run wire_speed wire_fidelity; do \
+	@for b in strikes_and_journal dialects_vs_wiremock rsa_dialects ladder_lateness trades_in_memory driver_lateness driver_throughput whole_run analysis wire_speed wire_fidelity; do \
 	  echo "== $$b"; $(BIN)/python -m benchmarks.$$b || exit 1; done
 
 truth: .venv/.made ## how true the numbers are: simulated histories of which all is known (10 minutes); writes docs/measures.md
