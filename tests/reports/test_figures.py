@@ -243,5 +243,5 @@ def test_where_there_is_no_moment_none_is_the_nearest() -> None:
 
 
 def test_a_run_that_ended_before_its_first_second_was_told_has_its_figures() -> None:
-    short = replace(made_up.nothing(), duration_s=0.4)
+    short = replace(made_up.everything(), duration_s=0.4)
     assert chart_latency.draw(short) is not None
