@@ -175,7 +175,9 @@ def spread(first: float, last: float, n: int, also: Iterable[float] = ()) -> lis
 
 
 def strips(at: Sequence[float], first: float, last: float, *, log: bool) -> list[tuple[float, float]]:
-    """From where to where each of some moments is the nearest one."""
+    """From where to where each of some moments is the nearest one; none where there is no moment."""
+    if not at:
+        return []
     between = [(a * b) ** 0.5 if log else (a + b) / 2 for a, b in itertools.pairwise(at)]
     edges = [first, *between, last]
     return list(itertools.pairwise(edges))

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 
 from ledger.states import State
 from reports.findings import Capacity, Causes, Findings, Flow, Heat, Lag, Recovery, Series, Survival
-from reports.write import chart_alluvial, chart_heat, chart_survival, figures
+from reports.write import chart_alluvial, chart_heat, chart_latency, chart_survival, figures
 from reports.write.chart import SAME, Chart, cut, spread, strips, turns
 from reports.write.figures import CHARTS
 from tests.reports import made_up
@@ -235,3 +235,13 @@ def test_strips_touch_and_reach_from_end_to_end() -> None:
     assert edges[0][0] == 1.0
     assert edges[-1][1] == 100.0
     assert all(a[1] == b[0] for a, b in pairwise(edges))
+
+
+def test_where_there_is_no_moment_none_is_the_nearest() -> None:
+    assert strips([], 0, 5, log=False) == []
+    assert strips([1, 3], 0, 5, log=False) == [(0, 2), (2, 5)]
+
+
+def test_a_run_that_ended_before_its_first_second_was_told_has_its_figures() -> None:
+    short = replace(made_up.everything(), duration_s=0.4)
+    assert chart_latency.draw(short) is not None
