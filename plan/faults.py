@@ -1,5 +1,8 @@
 """Which fault, at which hop, for whom, when, until when."""
 
+from collections import Counter
+from collections.abc import Sequence
+
 import msgspec
 
 from ledger.states import Hop
@@ -77,3 +80,14 @@ class FaultPlan(msgspec.Struct, frozen=True):
 
     def is_in_window(self, load_s: float) -> bool:
         return self.window is None or load_s in self.window
+
+
+def labels(faults: Sequence[FaultPlan]) -> dict[str, Label]:
+    """What to call each fault, by id: its label, with the id where several share one."""
+    counts = Counter(fault.label.en for fault in faults)
+    return {
+        fault.id: Label(f"{fault.label.en} ({fault.id})", f"{fault.label.zh} ({fault.id})")
+        if counts[fault.label.en] > 1
+        else fault.label
+        for fault in faults
+    }

@@ -4,6 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from ledger.clock import SECOND_NS
+from plan.faults import labels
 from reports.basis import Basis
 from reports.findings import Capacity, Group, Heat, Invariant, Lag, Money, Recovery, Words
 from reports.measure import bottleneck, breakdown, capacity, heat, honesty, lag, money, recovery, steps
@@ -20,14 +21,12 @@ def _load_t(b: Basis) -> float:
 def _spans(b: Basis) -> list[recovery.Span]:
     """The faults with a window that began while there was load, as long as they were in force."""
     load_t, l0_t = _load_t(b), b.times.l0_t
-    words = [fault.label.en for fault in b.plan.faults]
-    found = []
+    called, found = labels(b.plan.faults), []
     for fault in b.plan.faults:
         if fault.window is None or (from_t := l0_t + float(fault.window.low) * SECOND_NS) >= load_t:
             continue
-        suffix = f" ({fault.id})" if words.count(fault.label.en) > 1 else ""
         to_t = min(l0_t + float(fault.window.high) * SECOND_NS, load_t)
-        found.append(recovery.Span(fault.id, fault.label.en + suffix, fault.label.zh + suffix, from_t, to_t))
+        found.append(recovery.Span(fault.id, called[fault.id].en, called[fault.id].zh, from_t, to_t))
     return found
 
 

@@ -3,13 +3,11 @@
 The only module that is given the injectors' voice.
 """
 
-from collections import Counter
-
 import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from plan.faults import FaultPlan
+from plan.faults import FaultPlan, Label, labels
 from reports.findings import FaultRow, HopRow, SignedRow, Struck
 from reports.measure.stuck import Episodes
 from reports.orders import Orders, Texts
@@ -94,23 +92,21 @@ def tables(
     before = struck_before(strikes, bad.at_t)
     known = {fault.id for fault in faults}
     strangers = sorted({str(f) for f in strikes.fault} - known)
-    shared = {label for label, n in Counter(fault.label.en for fault in faults).items() if n > 1}
-    rows = [_fault_row(f, strikes, bad, load_s, named=f.label.en in shared) for f in faults]
+    called = labels(faults)
+    rows = [_fault_row(f, called[f.id], strikes, bad, load_s) for f in faults]
     rows += [_counted(FaultRow(s, s, s, s, "", False, 0.0, None, 0, 0, 0, 0), strikes, bad) for s in strangers]
     return Struck(rows, _hop_rows([row.id for row in rows], before, bad), signed)
 
 
-def _fault_row(fault: FaultPlan, strikes: Strikes, bad: Bad, load_s: float | None, *, named: bool) -> FaultRow:
-    """`named` adds the id to a label that several faults share."""
-    suffix = f" ({fault.id})" if named else ""
+def _fault_row(fault: FaultPlan, called: Label, strikes: Strikes, bad: Bad, load_s: float | None) -> FaultRow:
     start, end = (float(fault.window.low), float(fault.window.high)) if fault.window else (0.0, load_s)
     if end is not None and load_s is not None:
         end = min(end, load_s)
     row = FaultRow(
         fault.id,
         fault.fault,
-        fault.label.en + suffix,
-        fault.label.zh + suffix,
+        called.en,
+        called.zh,
         fault.cause,
         fault.is_exposure,
         start,
