@@ -23,9 +23,8 @@ from ledger.events import Struck
 from ledger.rundir import RunDir
 from plan import run as plans
 from plan.causes import MULTIPLE, STRANDS_NOBODY, Cause, judged_as
-from reports.analysis import analyse
+from reports.analysis import analysed
 from reports.measure import scores
-from reports.stories import Stories
 
 RUNS = Path("runs/attribution")
 HEAD = """about: Orders that one cause strands, and no other.
@@ -293,11 +292,7 @@ def judged(played: Played) -> list[Judged]:
     """Every order of a run that needed a cause. Where one cause alone was at work it had it, struck itself or waiting
     behind one that was: without faults nobody waits. Elsewhere it is what struck it."""
     plan, by = plans.load(played.run.plan), struck(played.run)
-    stories = Stories(played.run, plan)
-    try:
-        done = analyse(stories)
-    finally:
-        stories.close()
+    done = analysed(played.run, plan)
     keys, found = done.basis.orders.keys, done.attributed
     alone = {judged_as(cause) for cause in played.case.causes} if played.case else set[str]()
     of, made = f"{played.name}-s{played.seed}", []

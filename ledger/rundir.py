@@ -40,6 +40,14 @@ class Verdict(msgspec.Struct, frozen=True):
     reasons: list[str]
     files: list[FileCheck]
 
+    def insist(self, run: "RunDir", way_out: str) -> None:
+        """BrokenEvidence, with a way out of it, where journals are not what was written."""
+        if self.wholeness is not Wholeness.BROKEN:
+            return
+        others = len(self.reasons) - 1
+        more = f" (and {others} more: `orderjam verify` lists them)" if others else ""
+        raise BrokenEvidence(f"{run.path}: broken evidence: {self.reasons[0]}{more}; {way_out}")
+
 
 class RunDir:
     """The paths of one run."""

@@ -7,9 +7,11 @@ import numpy as np
 import numpy.typing as npt
 
 from ledger.clock import SECOND_NS
+from ledger.rundir import RunDir
 from ledger.states import State
 from plan.causes import judged_as
 from plan.gates import MEASURES, Unit
+from plan.run import Plan
 from reports import beside
 from reports import gate as gates
 from reports.basis import Basis, basis
@@ -48,6 +50,7 @@ from reports.measure import (
 )
 from reports.measure.intervals import at_least, share
 from reports.stories import Stories
+from reports.write.words import GONE
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -55,7 +58,6 @@ Ints = npt.NDArray[np.int64]
 WORST_MAX = 10
 MARKS_S = (1.0, 5.0, 15.0, 60.0)
 """Where, beside the deadlines, the numbers at risk are given."""
-GONE = "gone"
 
 
 class Analysis(msgspec.Struct, frozen=True):
@@ -81,6 +83,15 @@ def analyse(stories: Stories) -> Analysis:
     struck = msgspec.structs.replace(findings.struck, confused=_confused(b, bad, strikes, attributed))
     findings = msgspec.structs.replace(findings, causes=causes.causes(attributed, b), struck=struck)
     return Analysis(findings, b, bad.hop, attributed)
+
+
+def analysed(run: RunDir, plan: Plan) -> Analysis:
+    """Every number of a run, from its journals; nothing is written."""
+    stories = Stories(run, plan)
+    try:
+        return analyse(stories)
+    finally:
+        stories.close()
 
 
 def _confused(b: Basis, bad: lasthop.Bad, strikes: lasthop.Strikes, found: Attribution) -> list[Confused]:

@@ -12,14 +12,12 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from ledger.journal import Wholeness
-from ledger.rundir import BrokenEvidence, RunDir, Verdict
+from ledger.rundir import RunDir
 from plan import run as plans
 from plan.run import Plan
-from reports.analysis import analyse
+from reports.analysis import analysed
 from reports.findings import SCHEMA, Findings, Words
 from reports.gate import generator_flaw
-from reports.stories import Stories
 from reports.write.orders import columns
 
 Columns = dict[str, npt.NDArray[Any]]
@@ -55,20 +53,10 @@ def recorded(run: RunDir, *, whole_table: bool = False) -> Recorded:
     plan = plans.load(run.plan)
     findings, orders = _findings(run), _orders(run, "*" if whole_table else ", ".join(NEEDED))
     if findings is None or orders is None:
-        stories = Stories(run, plan)
-        try:
-            analysis = analyse(stories)
-        finally:
-            stories.close()
-        _insist(run, analysis.basis.verified)
+        analysis = analysed(run, plan)
+        analysis.basis.verified.insist(run, "only a report that was made despite it can be used")
         return Recorded(run.path.name, plan, analysis.findings, columns(analysis))
     return Recorded(run.path.name, plan, findings, orders, run.orders)
-
-
-def _insist(run: RunDir, verified: Verdict) -> None:
-    if verified.wholeness is Wholeness.BROKEN:
-        way_out = "only a report that was made despite it can be used"
-        raise BrokenEvidence(f"{run.path}: broken evidence: {verified.reasons[0]}; {way_out}")
 
 
 def _findings(run: RunDir) -> Findings | None:

@@ -1,8 +1,6 @@
 """Builds everything a run directory holds below its events, from plan.yaml and events/ alone."""
 
-from ledger.journal import Wholeness
-from ledger.rundir import BrokenEvidence, RunDir
-from ledger.rundir import Verdict as Verified
+from ledger.rundir import RunDir
 from plan import run as plans
 from reports.analysis import analyse
 from reports.cases import cases
@@ -24,7 +22,7 @@ def build(run: RunDir, *, despite_broken: bool = False) -> Findings:
     try:
         analysis = analyse(stories)
         if not despite_broken:
-            insist_on_evidence(run, analysis.basis.verified)
+            analysis.basis.verified.insist(run, f"{DESPITE} goes on all the same")
         stories.write_parquet(run.orders, columns(analysis))
     finally:
         stories.close()
@@ -35,11 +33,3 @@ def build(run: RunDir, *, despite_broken: bool = False) -> Findings:
     junit.write(findings, run.junit)
     summary.write(findings, run.summary)
     return findings
-
-
-def insist_on_evidence(run: RunDir, verified: Verified) -> None:
-    """BrokenEvidence where journals are not what was written."""
-    if verified.wholeness is not Wholeness.BROKEN:
-        return
-    more = f" (and {len(verified.reasons) - 1} more: `orderjam verify` lists them)" if len(verified.reasons) > 1 else ""
-    raise BrokenEvidence(f"{run.path}: broken evidence: {verified.reasons[0]}{more}; {DESPITE} goes on all the same")

@@ -10,9 +10,8 @@ import numpy.typing as npt
 
 from ledger.rundir import RunDir
 from plan.run import Plan
-from reports.analysis import Analysis, analyse
+from reports.analysis import Analysis, analysed
 from reports.orders import BARE_KEY
-from reports.stories import Stories
 from reports.write.orders import columns
 
 
@@ -110,11 +109,7 @@ class Table:
         """Of a run; DocumentError or RunDirError where it cannot be read."""
         if _is_current(run) and (kept := cls._kept(run)):
             return kept
-        stories = Stories(run, plan)
-        try:
-            return cls.of(analyse(stories))
-        finally:
-            stories.close()
+        return cls.of(analysed(run, plan))
 
     @classmethod
     def _kept(cls, run: RunDir) -> Self | None:

@@ -11,14 +11,14 @@ from plan import run as plans
 from plan.causes import JUDGED_AS, MULTIPLE, NOT_STUCK, STRANDS_NOBODY, UNKNOWN, Cause
 from plan.run import UpstreamPlan
 from plan.units import BusinessTime
-from reports.analysis import Analysis, analyse
+from reports import analysis
+from reports.analysis import Analysis
 from reports.causes.around import Buyers, Queue, Times, streaks
 from reports.causes.evidence import Evidence, Notices
 from reports.causes.judge import NONE, RULES, first_rule
 from reports.findings import Confused
 from reports.measure.lasthop import HOPS
 from reports.measure.load import Requests
-from reports.stories import Stories
 from reports.write.orders import columns
 from tests.reports.conftest import NewRun, OrderMaker, RunMaker, fault, ns
 
@@ -271,11 +271,7 @@ def test_errors_of_the_shop_are_counted_in_the_seconds_that_a_span_touches() -> 
 
 # --- whole runs --------------------------------------------------------------------------------------------------
 def analysed(run: RunDir) -> Analysis:
-    stories = Stories(run, plans.load(run.plan))
-    try:
-        return analyse(stories)
-    finally:
-        stories.close()
+    return analysis.analysed(run, plans.load(run.plan))
 
 
 def stuck(run: RunMaker, n: int, state: State, code: Code | None = None, at: float = 11.0) -> OrderMaker:

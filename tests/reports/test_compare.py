@@ -190,7 +190,7 @@ def analysed(run: RunDir) -> None:
 def test_a_report_that_is_there_is_believed_and_nothing_analysed(
     reported: RunDir, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("reports.recorded.analyse", None)
+    monkeypatch.setattr("reports.recorded.analysed", None)
     assert recorded(reported).findings.stuck.orders == 1
 
 

@@ -7,20 +7,15 @@ from ledger.rundir import RunDir
 from ledger.states import Code, Operation, State
 from plan import run as plans
 from plan.gates import INVARIANTS
-from reports.analysis import analyse
+from reports import analysis
 from reports.findings import Findings
-from reports.stories import Stories
 from tests.reports.conftest import NewRun, OrderMaker, ns
 
 Story = Callable[[OrderMaker], object]
 
 
 def findings_of(run: RunDir) -> Findings:
-    stories = Stories(run, plans.load(run.plan))
-    try:
-        return analyse(stories).findings
-    finally:
-        stories.close()
+    return analysis.analysed(run, plans.load(run.plan)).findings
 
 
 def violated(new_run: NewRun, story: Story) -> set[str]:

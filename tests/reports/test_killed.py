@@ -10,10 +10,9 @@ import pytest
 
 from ledger.rundir import RunDir
 from plan import run as plans
-from reports import report
-from reports.analysis import Analysis, analyse
+from reports import analysis, report
+from reports.analysis import Analysis
 from reports.findings import Findings
-from reports.stories import Stories
 
 RECORDED = Path(__file__).parent / "recorded" / "small_peak.tar.xz"
 """`orderjam run` of an evening peak of 90 orders on the naive shop, without raw exchanges."""
@@ -42,11 +41,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Recorded:
 
 def analysed(path: Path) -> Analysis:
     run = RunDir(path)
-    stories = Stories(run, plans.load(run.plan))
-    try:
-        return analyse(stories)
-    finally:
-        stories.close()
+    return analysis.analysed(run, plans.load(run.plan))
 
 
 def _time(line: bytes) -> int:

@@ -5,18 +5,14 @@ import pytest
 from ledger.rundir import RunDir
 from ledger.states import State
 from plan import run as plans
-from reports.analysis import Analysis, analyse
+from reports import analysis
+from reports.analysis import Analysis
 from reports.measure.stuck import STATES
-from reports.stories import Stories
 from tests.reports.conftest import NewRun, OrderMaker, RunMaker
 
 
 def analysed(run: RunDir) -> Analysis:
-    stories = Stories(run, plans.load(run.plan))
-    try:
-        return analyse(stories)
-    finally:
-        stories.close()
+    return analysis.analysed(run, plans.load(run.plan))
 
 
 def episodes(run: RunMaker) -> list[tuple[int, str, float, float, bool]]:
