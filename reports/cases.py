@@ -10,10 +10,10 @@ import msgspec
 
 from ledger.rundir import RunDir
 from ledger.states import State
-from plan.causes import CAUSES_ZH, MULTIPLE
 from plan.run import Plan
 from reports.case import Case, known
 from reports.lanes import picture
+from reports.measure.causes import words as cause_words
 from reports.measure.lasthop import HOP_WORDS
 from reports.orders import BARE_KEY
 from reports.sentence import sentence
@@ -149,7 +149,8 @@ def _words_zh(rows: list[Row]) -> dict[str, str]:
     """The Chinese of the words in these rows."""
     states = {name: state_zh(name) for name in (*map(str, State), GONE)}
     hops = {name: words[1] for name, words in HOP_WORDS.items()}
-    known = states | {str(cause): zh for cause, zh in CAUSES_ZH.items()} | {MULTIPLE: "多个原因"} | hops
+    causes = {row.cause: cause_words(row.cause).zh for row in rows if row.cause}
+    known = states | causes | hops
     used = {word for row in rows for word in (row.state, row.cause, row.hop)}
     return {word: known[word] for word in sorted(used & known.keys())}
 

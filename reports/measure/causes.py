@@ -1,14 +1,13 @@
 """Why orders got stuck, found without being told what was broken: what stands for one order, and for all."""
 
 from collections import Counter
-from collections.abc import Mapping
 from typing import Protocol
 
 import msgspec
 import numpy as np
 
 from ledger.states import State
-from plan.causes import CAUSES_ZH, MULTIPLE, UNKNOWN, Cause
+from plan.causes import CAUSES_ZH, MULTIPLE, NOT_STUCK, UNKNOWN, Cause
 from reports.basis import Basis
 from reports.findings import CauseRow, Causes, Flow, Words
 from reports.measure.intervals import wilson
@@ -17,7 +16,11 @@ from reports.measure.lasthop import HOPS
 from reports.measure.stuck import IS_COMPETING
 from reports.orders import Ints, Texts
 
-OTHERS = {UNKNOWN: Words("unknown", "未知"), MULTIPLE: Words("several causes", "多个原因")}
+OTHERS = {
+    UNKNOWN: Words("unknown", "未知"),
+    MULTIPLE: Words("several causes", "多个原因"),
+    NOT_STUCK: Words("nothing", "未被触及"),
+}
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -33,10 +36,6 @@ class Found(msgspec.Struct, frozen=True):
     rule: str
     why: Words
     also: tuple[str, ...] = ()
-
-
-Attributed = Mapping[int, Found]
-"""By index of the order; of those alone that needed a cause."""
 
 
 class Columns(Protocol):
@@ -61,8 +60,8 @@ def causes(found: Columns, b: Basis) -> Causes:
 
 
 def words(cause: str) -> Words:
-    """A cause in both languages."""
-    return OTHERS[cause] if cause in OTHERS else Words(cause, CAUSES_ZH[Cause(cause)])
+    """A cause, or what is none, in both languages; a word of another version stays as it is."""
+    return OTHERS.get(cause) or Words(cause, CAUSES_ZH[Cause(cause)] if cause in set(Cause) else cause)
 
 
 def _row(name: str, found: Columns, b: Basis, n: int) -> CauseRow:
@@ -98,9 +97,9 @@ def _flows(found: Columns, b: Basis) -> list[Flow]:
 
 
 def _became(b: Basis) -> Texts:
-    """By order: delivered, refunded, held (with risk control or a person), open, lost, or empty: its page says done
+    """By order: delivered, refunded, held (with risk control or a person), open, lost, or nothing: its page says done
     (completed or refunded) and the buyer has neither goods nor money."""
     orders, state = b.orders, b.pages.ended_state
     held = (state != -1) & IS_COMPETING[state]
     ways = [orders.goods > 0, orders.is_refunded, held, b.is_open, b.is_lost]
-    return np.select(ways, ["delivered", "refunded", "held", "open", "lost"], "empty")
+    return np.select(ways, ["delivered", "refunded", "held", "open", "lost"], "nothing")

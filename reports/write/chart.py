@@ -10,9 +10,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ledger.states import State
-from plan.causes import MULTIPLE, NOT_STUCK, UNKNOWN
 from reports.findings import FaultRow, Words
-from reports.write.words import cause_zh, seconds, state_zh
+from reports.write.words import seconds, state_zh
 
 WIDTH_IN = 9.0
 POINTS = 72
@@ -44,12 +43,6 @@ SAME = "\u200b"
 LABEL_MAX = 34
 """As many letters of a fault's name as fit beside a lane; a Chinese one takes the width of two."""
 WIRE_AXIS = Words("seconds on the wire since the start of load", "负载开始后的线上秒数")
-NO_CAUSE = {
-    UNKNOWN: Words("unknown", "未知"),
-    MULTIPLE: Words("several at once", "多个原因"),
-    NOT_STUCK: Words("none", "无"),
-}
-
 Cell: TypeAlias = str | int | float | None
 Points: TypeAlias = Sequence[tuple[float, float]]
 
@@ -123,11 +116,6 @@ def tint(colour: str, white: float = 0.3) -> str:
 
 def state_words(state: str) -> Words:
     return Words(state, state_zh(state))
-
-
-def cause_words(cause: str) -> Words:
-    """The cause, or what stands in its place."""
-    return NO_CAUSE.get(cause) or Words(cause, cause_zh(cause))
 
 
 def quiet(ax: Axes, sides: Iterable[str] = ("left", "bottom")) -> None:

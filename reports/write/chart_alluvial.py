@@ -11,6 +11,7 @@ from matplotlib.path import Path
 
 from ledger.states import State
 from reports.findings import Findings, Flow, Words
+from reports.measure.causes import words as cause_words
 from reports.write.chart import (
     BAD,
     GOOD,
@@ -22,7 +23,6 @@ from reports.write.chart import (
     Chart,
     Points,
     Table,
-    cause_words,
     cut,
     state_words,
     tint,
@@ -37,20 +37,16 @@ CAPTION = Words(
 OUTCOME_WORDS = {
     "delivered": Words("delivered", "已交付"),
     "refunded": Words("refunded", "已退款"),
-    "failed": Words("failed", "失败"),
     "lost": Words("lost", "丢失"),
-    "empty": Words("ended with nothing", "一无所获"),
+    "nothing": Words("ended with nothing", "一无所获"),
     "open": Words("still open", "仍未完结"),
     "held": Words("held or with a person", "审核或人工"),
-    "gone": Words("page gone", "页面消失"),
 }
 OUTCOME_COLOUR = {
     "delivered": GOOD,
-    State.COMPLETED: GOOD,
     "refunded": "#CC79A7",
-    "failed": BAD,
     "lost": BAD,
-    "empty": BAD,
+    "nothing": BAD,
     "open": UNSURE,
 }
 OTHER = "other causes"

@@ -5,7 +5,8 @@ from matplotlib.lines import Line2D
 
 from plan.causes import NOT_STUCK
 from reports.findings import CauseRow, Findings, Words
-from reports.write.chart import INK, LABEL_MAX, LINES, SMALL, Chart, Table, cause_words, cut, quiet, tint
+from reports.measure.causes import words as cause_words
+from reports.write.chart import INK, LABEL_MAX, LINES, SMALL, Chart, Table, cut, quiet, tint
 from reports.write.words import interval, percent
 
 TITLE = Words("Causes found, beside what was broken", "判定的原因与实际注入的故障")

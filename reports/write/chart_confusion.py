@@ -7,13 +7,14 @@ from matplotlib.patches import Rectangle
 
 from plan.causes import MULTIPLE, NOT_STUCK, UNKNOWN
 from reports.findings import Confused, Findings, Words
-from reports.write.chart import INK, LABEL_MAX, LINES, SMALL, Cell, Chart, Table, cause_words, cut
+from reports.measure.causes import words as cause_words
+from reports.write.chart import INK, LABEL_MAX, LINES, SMALL, Cell, Chart, Table, cut
 from reports.write.words import percent
 
 TITLE = Words("Was the cause found right?", "原因判定是否正确？")
 CAPTION = Words(
     "Rows: what truly struck the orders that needed a cause. Columns, with the numbers of the rows: what they were put "
-    "down to, without knowing that: + several at once, ? unknown, – none. Numbers are orders; the stronger the colour, "
+    "down to, without knowing that: + several causes, ? unknown, – none. Numbers are orders; the stronger the colour, "
     "the larger the share of the row. Framed cells are right; right of them the share of the row that was found right.",
     "行：需要判定的订单实际被什么触及。列（编号同行）：在不知晓的情况下判定的原因；+ 多个原因，? 未知，– 无。"
     "数字为订单数，颜色越深占该行比例越大。带框者为判定正确；最右为该行判定正确的比例。",
@@ -95,7 +96,7 @@ def _columns(rows: list[Confused]) -> list[str]:
 
 
 def _label(chart: Chart, ax: Axes, y: int, cause: str) -> None:
-    words = Words("nothing", "未被触及") if cause == NOT_STUCK else cause_words(cause)
+    words = cause_words(cause)
     en, zh = cut(words.en, LABEL_MAX), cut(words.zh, LABEL_MAX // 2 + 2)
     sign = LAST.get(cause, y + 1)
     ax.text(-0.62, y, chart.say(f"{en}  {sign}", f"{zh}  {sign}"), ha="right", va="center", fontsize=SMALL)

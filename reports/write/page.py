@@ -20,7 +20,7 @@ from plan.run import Plan
 from plan.units import Quantity
 from reports.cases import Cases
 from reports.findings import Findings
-from reports.measure import signed
+from reports.measure import causes, signed
 from reports.measure.lasthop import HOP_WORDS
 from reports.write import readouts, words
 from reports.write.figures import CAPTIONS, TITLES, Drawn
@@ -73,6 +73,7 @@ def write(findings: Findings, plan: Plan, drawn: Drawn, cases: Cases, path: Path
             touched={fault for row in findings.struck.hops for fault, k in row.by.items() if k},
             stopped_code=EXIT_INTERRUPTED if findings.stopped == INTERRUPTED else EXIT_STOPPED,
             w=words,
+            cause=causes.words,
             tell=readouts,
             unit=Unit,
             style=Markup(style),

@@ -7,12 +7,13 @@ import msgspec
 
 from ledger.money import Fen, yuan
 from reports.findings import Words
+from reports.measure.causes import words as cause_words
 from reports.measure.lasthop import HOP_WORDS
 from reports.sheet import Explained, Told
 from reports.table import Row
 from reports.write.axis import columns
 from reports.write.lanes_text import Line, Piece, lines
-from reports.write.words import NOTHING, cause_zh, seconds, seconds_zh, state_zh
+from reports.write.words import NOTHING, seconds, seconds_zh, state_zh
 
 
 def sheet(order: Explained, width: int, language: str = "en") -> list[Line]:
@@ -43,7 +44,7 @@ def _facts(order: Explained, row: Row) -> Iterable[Line]:
         ("goods sold, received 出货, 收到", f"{row.sold}, {row.goods}"),
         ("had come as far as 走到", " ".join(HOP_WORDS[row.hop]) if row.hop in HOP_WORDS else row.hop),
         ("first missing 缺少的第一步", " ".join(HOP_WORDS.get(row.missing_hop, ()))),
-        ("cause 原因", f"{row.cause} {cause_zh(row.cause)}" if row.cause else ""),
+        ("cause 原因", f"{row.cause} {cause_words(row.cause).zh}" if row.cause else ""),
         ("because 依据", f"{row.why_en} {row.why_zh}".strip()),
     ]
     width = max(columns(name) for name, _ in rows)
@@ -98,7 +99,7 @@ def rows(found: list[Row], language: str = "en") -> list[dict[str, str]]:
                     *(row.key, row.order_no or NOTHING, state_zh(row.state) if is_zh else row.state),
                     *(flags(row)[is_zh], (seconds_zh if is_zh else seconds)(row.stuck_s) if row.stuck else NOTHING),
                     *((seconds_zh if is_zh else seconds)(row.waited_s) if row.paid else NOTHING,),
-                    *(hop.get(row.hop, row.hop), (cause_zh(row.cause) if is_zh else row.cause) or NOTHING),
+                    *(hop.get(row.hop, row.hop), (cause_words(row.cause).zh if is_zh else row.cause) or NOTHING),
                     *(row.channel, row.product, row.region),
                 ),
                 strict=True,

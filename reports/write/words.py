@@ -3,7 +3,6 @@
 from math import isfinite
 
 from ledger.states import State
-from plan.causes import CAUSES_ZH, MULTIPLE, NOT_STUCK, UNKNOWN, Cause
 from plan.gates import Unit
 
 SHAPES = {"pass": "●", "fail": "■", "inconclusive": "◆"}
@@ -39,23 +38,6 @@ STEP_WORDS = {
 }
 """Where an order truly is (reports/measure/named.Step)."""
 GROUP_ZH = {"none asked": "未向上游要货", "no code": "无错误码"}
-
-
-_NO_CAUSE = {
-    NOT_STUCK: ("nothing", "无"),
-    UNKNOWN: ("unknown", "未知"),
-    MULTIPLE: ("multiple causes", "多重原因"),
-}
-
-
-def cause_en(cause: str) -> str:
-    """The English words of a cause, or of what is none."""
-    return _NO_CAUSE.get(cause, (cause, cause))[0]
-
-
-def cause_zh(cause: str) -> str:
-    """The Chinese words of a cause, or of what is none; an unknown word stays as it is."""
-    return CAUSES_ZH[Cause(cause)] if cause in set(Cause) else _NO_CAUSE.get(cause, (cause, cause))[1]
 
 
 def state_zh(name: str) -> str:

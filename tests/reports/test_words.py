@@ -5,17 +5,18 @@ from ledger.events import EVENT_TYPES, Exchanged
 from plan.causes import CAUSES_ZH, Cause
 from plan.gates import HONESTY
 from reports.journals import COLUMNS, LEFT_OUT
+from reports.measure.causes import words as cause_words
 from reports.measure.honesty import CLASSES, JUDGED
 from reports.measure.lasthop import HOP_WORDS, HOPS
 from reports.measure.named import Step
 from reports.write.chart_honesty import COLOUR
-from reports.write.words import HONESTY_WORDS, STEP_WORDS, cause_zh
+from reports.write.words import HONESTY_WORDS, STEP_WORDS
 
 
 def test_every_cause_has_a_chinese_word_and_no_other() -> None:
     assert set(CAUSES_ZH) == set(Cause)
     assert not any(text.isascii() for text in CAUSES_ZH.values())
-    assert cause_zh("one of next year") == "one of next year"
+    assert cause_words("one of next year").zh == "one of next year"
 
 
 def test_every_class_of_honesty_has_words_a_colour_and_a_measure() -> None:
