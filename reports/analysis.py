@@ -20,6 +20,7 @@ from reports.claims import claims, limited
 from reports.findings import (
     SCHEMA,
     Confused,
+    Deadline,
     Finding,
     Findings,
     Invariant,
@@ -28,6 +29,7 @@ from reports.findings import (
     Series,
     Settled,
     SignedRow,
+    Struck,
     Worst,
 )
 from reports.measure import (
@@ -112,18 +114,15 @@ def _findings(stories: Stories, b: Basis, bad: lasthop.Bad, strikes: lasthop.Str
     ledgers, counted["money.disagree"] = beside.ledgers(b, stories)
     told_step = named.spent(b.told, b.orders, b.work, stories.refund_asked_t(), b.eps_s * SECOND_NS)
     waits, was_asked = asked.waits(b.orders, times.end_t, b.to_business)
-    measures = {**_measures(b, became, counted), "goods.paid_to_request.p95": asked.p95(waits, was_asked)}
-    measures["page.named"] = named.measure(told_step, b.orders)
-    assert measures.keys() == MEASURES.keys()
-    measures = {name: measures[name] for name in MEASURES}
+    found = {"goods.paid_to_request.p95": asked.p95(waits, was_asked), "page.named": named.measure(told_step, b.orders)}
+    measures = _measures(b, became, counted, found)
     evidence = gates.Evidence(int(paid.sum()), plan.evidence.orders, b.is_whole)
     judged = [gates.judge(gate, measures, b.invariants, evidence) for gate in plan.gates]
     flaw = gates.generator_flaw(measures, load.late_polls(b.requests)) or beside.strained(b, stories)
     claimed = claims(b)
     lost, rate = b.invariants["lost_order"], measures["stuck.rate"]
     recovered = np.isin(b.pages.ended_state, [stuck.INDEX[State.COMPLETED], stuck.INDEX[State.REFUNDED]])
-    since_s = (times.end_t - np.nanmin(b.orders.captured_t)) * b.to_business if paid.any() else 0.0
-    deadlines = rates.deadlines(b.followed, since_s)
+    deadlines = _deadlines(b)
     return Findings(
         schema=SCHEMA,
         run=stories.run.path.name,
@@ -157,10 +156,7 @@ def _findings(stories: Stories, b: Basis, bad: lasthop.Bad, strikes: lasthop.Str
         requests=load.table(b.requests, times.load_s or times.seen_s),
         latency=load.over_time(b.requests, times.l0_t, times.end_t),
         series=_series(b),
-        struck=msgspec.structs.replace(
-            lasthop.tables(strikes, plan.faults, bad, times.load_s, _signed(stories, b)),
-            wire=wire.rows(plan, stories.struck_at(), [note for *_, note in times.phases]),
-        ),
+        struck=_struck(stories, b, bad, strikes),
         health=load.health(stories.health()),
         worst=_worst(b, bad, strikes),
         phases=[PhaseRow(p, round((t - times.l0_t) / SECOND_NS, 3), note) for p, t, _, note in times.phases],
@@ -173,6 +169,17 @@ def _findings(stories: Stories, b: Basis, bad: lasthop.Bad, strikes: lasthop.Str
         named=named.findings(told_step, measures["page.named"], b.to_business),
         money=ledgers,
     )
+
+
+def _deadlines(b: Basis) -> list[Deadline]:
+    paid_t = b.orders.captured_t[b.orders.paid]
+    return rates.deadlines(b.followed, (b.times.end_t - paid_t.min()) * b.to_business if len(paid_t) else 0.0)
+
+
+def _struck(stories: Stories, b: Basis, bad: lasthop.Bad, strikes: lasthop.Strikes) -> Struck:
+    tables = lasthop.tables(strikes, b.plan.faults, bad, b.times.load_s, _signed(stories, b))
+    notes = [note for *_, note in b.times.phases]
+    return msgspec.structs.replace(tables, wire=wire.rows(b.plan, stories.struck_at(), notes))
 
 
 def _signed(stories: Stories, b: Basis) -> list[SignedRow]:
@@ -194,17 +201,20 @@ def _settled(b: Basis) -> Settled | None:
     )
 
 
-def _measures(b: Basis, became: Outcomes, counted: dict[str, Invariant]) -> dict[str, Finding]:
-    """Every measure that a gate may name, but the time to the first request."""
+def _measures(
+    b: Basis, became: Outcomes, counted: dict[str, Invariant], found: dict[str, Finding]
+) -> dict[str, Finding]:
+    """Every measure that a gate may name, in their order; `found` are those that came of more than the basis."""
     followed, requests = b.followed, b.requests
     full = followed.is_full(followed.deadline_s)
-    return {
+    made = {
+        **found,
         "stuck.rate": rates.stuck_rate(int((b.stuck_s > 0).sum()), followed),
         "stuck.at_deadline": followed.open_at(followed.deadline_s),
         "stuck.rmst": rates.mean_time(followed),
         "stuck.excess_per_1000": rates.excess_per_1000(b.excess_s[b.orders.paid], followed),
         "delivered.rate": (share if full else at_least)(became.delivered, followed.n, Unit.SHARE),
-        **{name: _of_invariant(found) for name, found in counted.items()},
+        **{name: _of_invariant(one) for name, one in counted.items()},
         **unchanged.measures(b.still),
         **honesty.measures(b.spent, b.orders),
         "open.at_end": _count(became.open, followed.n),
@@ -213,8 +223,10 @@ def _measures(b: Basis, became: Outcomes, counted: dict[str, Invariant]) -> dict
         "lateness.p99": load.lateness(b.orders.late_ns, Unit.WIRE_S),
         "latency.place.p95": load.latency_p95(requests, "place", Unit.WIRE_S),
         "latency.poll.p95": load.latency_p95(requests, "poll", Unit.WIRE_S),
-        **{f"{gates.PREFIX}{name}": _of_invariant(found) for name, found in b.invariants.items()},
+        **{f"{gates.PREFIX}{name}": _of_invariant(one) for name, one in b.invariants.items()},
     }
+    assert made.keys() == MEASURES.keys()
+    return {name: made[name] for name in MEASURES}
 
 
 def _count(k: int, n: int) -> Finding:
