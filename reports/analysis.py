@@ -75,15 +75,16 @@ def analyse(stories: Stories) -> Analysis:
     """Every number of the report."""
     b = basis(stories)
     stopped_t = lasthop.stopped_t(b.orders, b.pages.episodes, b.times.end_t)
-    bad = lasthop.Bad(b.stuck_s > 0, b.is_lost, lasthop.last_hop(b.orders, stopped_t), stopped_t)
     told = stories.strikes()
     strikes = lasthop.Strikes(told["i"].astype(np.int64), told["fault"], told["t"])
+    struck = lasthop.struck_before(strikes, stopped_t)
+    bad = lasthop.Bad(b.stuck_s > 0, b.is_lost, lasthop.last_hop(b.orders, stopped_t), stopped_t, struck)
     with ThreadPoolExecutor() as beside_it:
         attributing = beside_it.submit(attribute, stories, b)
         findings = _findings(stories, b, bad, strikes)
         attributed = attributing.result()
-    struck = msgspec.structs.replace(findings.struck, confused=_confused(b, bad, strikes, attributed))
-    findings = msgspec.structs.replace(findings, causes=causes.causes(attributed, b), struck=struck)
+    tables = msgspec.structs.replace(findings.struck, confused=_confused(b, bad, attributed))
+    findings = msgspec.structs.replace(findings, causes=causes.causes(attributed, b), struck=tables)
     return Analysis(findings, b, bad.hop, attributed)
 
 
@@ -96,12 +97,11 @@ def analysed(run: RunDir, plan: Plan) -> Analysis:
         stories.close()
 
 
-def _confused(b: Basis, bad: lasthop.Bad, strikes: lasthop.Strikes, found: Attribution) -> list[Confused]:
+def _confused(b: Basis, bad: lasthop.Bad, found: Attribution) -> list[Confused]:
     """What the orders were put down to, against what had truly struck them before they stopped."""
     cause_of = {fault.id: judged_as(fault.cause) for fault in b.plan.faults}
-    before = lasthop.struck_before(strikes, bad.at_t)
     return scores.confused(
-        (scores.label(cause_of[fault] for fault in before.get(i, ()) if fault in cause_of), cause)
+        (scores.label(cause_of[fault] for fault in bad.struck.get(i, ()) if fault in cause_of), cause)
         for i, cause in zip(found.i.tolist(), found.cause.tolist(), strict=True)
     )
 
@@ -158,7 +158,7 @@ def _findings(stories: Stories, b: Basis, bad: lasthop.Bad, strikes: lasthop.Str
         series=_series(b),
         struck=_struck(stories, b, bad, strikes),
         health=load.health(stories.health()),
-        worst=_worst(b, bad, strikes),
+        worst=_worst(b, bad),
         phases=[PhaseRow(p, round((t - times.l0_t) / SECOND_NS, 3), note) for p, t, _, note in times.phases],
         duration_s=round(times.seen_s, 3),
         without=list(plan.without),
@@ -251,12 +251,11 @@ def _series(b: Basis) -> Series:
     )
 
 
-def _worst(b: Basis, bad: lasthop.Bad, strikes: lasthop.Strikes) -> list[Worst]:
+def _worst(b: Basis, bad: lasthop.Bad) -> list[Worst]:
     """The worst orders: lost ones first, then those stuck longest."""
     orders, waited_s = b.orders, b.waited_s
     rows = np.flatnonzero(bad.stuck | bad.lost).tolist()
     rows.sort(key=lambda i: (not bad.lost[i], -b.stuck_s[i], -waited_s[i], orders.keys[i]))
-    before = lasthop.struck_before(strikes, bad.at_t)
     return [
         Worst(
             key=orders.keys[i],
@@ -266,7 +265,7 @@ def _worst(b: Basis, bad: lasthop.Bad, strikes: lasthop.Strikes) -> list[Worst]:
             waited_s=round(float(waited_s[i]), 3),
             is_open=bool(b.is_open[i]),
             hop=lasthop.HOPS[int(bad.hop[i])],
-            struck=before.get(i, []),
+            struck=bad.struck.get(i, []),
         )
         for i in rows[:WORST_MAX]
     ]

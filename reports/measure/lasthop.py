@@ -77,25 +77,26 @@ def struck_before(strikes: Strikes, at_t: Floats) -> dict[int, list[str]]:
 
 
 class Bad(msgspec.Struct, frozen=True):
-    """The orders that the tables are about: stuck ones, lost ones, how far each had come, and when."""
+    """The orders that the tables are about: stuck ones, lost ones, how far each had come, when, and the faults that had
+    struck it before."""
 
     stuck: Bools
     lost: Bools
     hop: Ints
     at_t: Floats
+    struck: dict[int, list[str]]
 
 
 def tables(
     strikes: Strikes, faults: tuple[FaultPlan, ...], bad: Bad, load_s: float | None, signed: list[SignedRow]
 ) -> Struck:
     """What each fault did, what the shop made of odd signatures, and where the orders stopped that it had struck."""
-    before = struck_before(strikes, bad.at_t)
     known = {fault.id for fault in faults}
     strangers = sorted({str(f) for f in strikes.fault} - known)
     called = labels(faults)
     rows = [_fault_row(f, called[f.id], strikes, bad, load_s) for f in faults]
     rows += [_counted(FaultRow(s, s, s, s, "", False, 0.0, None, 0, 0, 0, 0), strikes, bad) for s in strangers]
-    return Struck(rows, _hop_rows([row.id for row in rows], before, bad), signed)
+    return Struck(rows, _hop_rows([row.id for row in rows], bad), signed)
 
 
 def _fault_row(fault: FaultPlan, called: Label, strikes: Strikes, bad: Bad, load_s: float | None) -> FaultRow:
@@ -131,12 +132,12 @@ def _counted(row: FaultRow, strikes: Strikes, bad: Bad) -> FaultRow:
     )
 
 
-def _hop_rows(faults: list[str], before: dict[int, list[str]], bad: Bad) -> list[HopRow]:
+def _hop_rows(faults: list[str], bad: Bad) -> list[HopRow]:
     made = []
     for hop, name in enumerate(HOPS):
         orders = np.flatnonzero((bad.stuck | bad.lost) & (bad.hop == hop)).tolist()
         if not orders:
             continue
-        by = {fault: sum(fault in before.get(i, []) for i in orders) for fault in faults}
-        made.append(HopRow(name, len(orders), by, sum(not before.get(i) for i in orders)))
+        by = {fault: sum(fault in bad.struck.get(i, []) for i in orders) for fault in faults}
+        made.append(HopRow(name, len(orders), by, sum(not bad.struck.get(i) for i in orders)))
     return made
