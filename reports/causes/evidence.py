@@ -179,19 +179,33 @@ _HEARD_SQL = """SELECT list_contains(?, upstream) AS pays, outcome = 'accepted' 
   WHERE k = 'notice_answered' AND outcome IN ('accepted', 'error') ORDER BY t, seq"""
 
 
-def gather(stories: Stories, b: Basis, at: Moments) -> Evidence:
+class Surroundings:
+    """What is known of the run and of all its orders, whatever the moment."""
+
+    def __init__(self, stories: Stories, b: Basis) -> None:
+        self.stories, self.b = stories, b
+        self.topups = _is_topup(b)
+        self.buyers = Buyers.of(b.requests, b.times.l0_t, b.times.end_t)
+        self.payers = [name for name, up in b.plan.upstreams.items() if up.role not in goods.SOURCES]
+        self.sealed = [name for name, up in b.plan.upstreams.items() if up.dialect in SEALED]
+        self.heard = stories.query(_HEARD_SQL, [self.payers])
+        found = stories.query("SELECT count(*) AS n FROM told WHERE k IN ('seen', 'booked') AND code <> ''")
+        self.tells = bool(found["n"][0])
+        """Whether any reason stands on any page or in any book."""
+
+
+def gather(around: Surroundings, at: Moments) -> Evidence:
     """The evidence about these orders at these moments."""
-    return _Gathering(stories, b, at).evidence()
+    return _Gathering(around, at).evidence()
 
 
 class _Gathering:
     """Reads the journals for many orders at once."""
 
-    def __init__(self, stories: Stories, b: Basis, at: Moments) -> None:
-        self._stories, self._b, self._m = stories, b, at
-        self._topups = _is_topup(b)
-        self._buyers = Buyers.of(b.requests, b.times.l0_t, b.times.end_t)
-        self._payers = [name for name, up in b.plan.upstreams.items() if up.role not in goods.SOURCES]
+    def __init__(self, around: Surroundings, at: Moments) -> None:
+        self._around, self._m = around, at
+        self._stories, self._b = around.stories, around.b
+        self._topups, self._buyers = around.topups, around.buyers
 
     def evidence(self) -> Evidence:
         b, i, at = self._b, self._m.i, self._m.at_t
@@ -221,8 +235,8 @@ class _Gathering:
             ended_s=_s(page["ended"], b),
             code=code,
             code_s=_s(code_t, b),
-            tells=np.full(len(i), self._tells()),
-            sealed=np.isin(orders.channel[i].astype(str), self._sealed()),
+            tells=np.full(len(i), self._around.tells),
+            sealed=np.isin(orders.channel[i].astype(str), self._around.sealed),
             pay=pay,
             told=told,
             asked_s=_s(asked, b),
@@ -254,11 +268,13 @@ class _Gathering:
     def _notices(self) -> tuple[Notices, Notices]:
         """Of the payment, and of the goods."""
         m = self._m
-        found = self._stories.query(_NOTICES_SQL, [list(range(len(m))), m.i.tolist(), m.at_t.tolist(), self._payers])
-        heard = self._stories.query(_HEARD_SQL, [self._payers])
-        return self._one(found, heard, pays=True), self._one(found, heard, pays=False)
+        found = self._stories.query(
+            _NOTICES_SQL, [list(range(len(m))), m.i.tolist(), m.at_t.tolist(), self._around.payers]
+        )
+        return self._one(found, pays=True), self._one(found, pays=False)
 
-    def _one(self, found: dict[str, Any], heard: dict[str, Any], *, pays: bool) -> Notices:
+    def _one(self, found: dict[str, Any], *, pays: bool) -> Notices:
+        heard = self._around.heard
         mine, n, near = found["pays"].astype(bool) == pays, len(self._m), NEAR_S * SECOND_NS
         rows = found["j"][mine].astype(np.int64)
         got = {name: _spread(column[mine], rows, n) for name, column in found.items() if name not in ("j", "pays")}
@@ -311,14 +327,6 @@ class _Gathering:
             waited = (asked_t - np.fmin(orders.accepted_t[rows], orders.page_paid_t[rows]))[by] / SECOND_NS
             wait[these] = _nearest_median(asked_t[by], waited, tried[these])
         return {"passed": passed, "streak": streak, "wait_s": wait}
-
-    def _sealed(self) -> list[str]:
-        return [name for name, upstream in self._b.plan.upstreams.items() if upstream.dialect in SEALED]
-
-    def _tells(self) -> bool:
-        """Whether any reason stands on any page or in any book."""
-        found = self._stories.query("SELECT count(*) AS n FROM told WHERE k IN ('seen', 'booked') AND code <> ''")
-        return bool(found["n"][0])
 
 
 def _is_topup(b: Basis) -> Bools:

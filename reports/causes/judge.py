@@ -8,7 +8,7 @@ import numpy as np
 from plan.causes import MULTIPLE, UNKNOWN
 from reports.basis import Basis
 from reports.causes import before, beyond, inside, moments
-from reports.causes.evidence import Evidence, gather
+from reports.causes.evidence import Evidence, Surroundings, gather
 from reports.causes.moments import Moments
 from reports.causes.rule import Rule
 from reports.findings import Words
@@ -74,7 +74,8 @@ class Attribution(Mapping[int, Found]):
 
 def attribute(stories: Stories, b: Basis) -> Attribution:
     """What stopped each paid order that got stuck, was lost, was served nothing, or never ended."""
-    return Attribution(_judge(stories, b, moments.first(b)), _judge(stories, b, moments.later(b)))
+    around = Surroundings(stories, b)
+    return Attribution(_judge(around, moments.first(b)), _judge(around, moments.later(b)))
 
 
 def first_rule(evidence: Evidence) -> Ints:
@@ -85,11 +86,11 @@ def first_rule(evidence: Evidence) -> Ints:
     return rule
 
 
-def _judge(stories: Stories, b: Basis, at: Moments) -> Judged:
-    evidence = gather(stories, b, at)
-    when = np.full(len(b.orders), -np.inf)
+def _judge(around: Surroundings, at: Moments) -> Judged:
+    evidence, orders = gather(around, at), around.b.orders
+    when = np.full(len(orders), -np.inf)
     when[at.i] = at.at_t
-    reached = last_hop(b.orders, when)[at.i]
+    reached = last_hop(orders, when)[at.i]
     return Judged(evidence, first_rule(evidence), np.minimum(reached + 1, len(HOPS) - 1))
 
 
